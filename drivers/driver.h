@@ -1,0 +1,125 @@
+/*
+ * The driver contract. A driver is a passive state machine: events in, measurements and requests
+ * out. It does no I/O, has no heap, static variable or clock of its own; so a capture replays it
+ * exactly, a fuzzer drives it directly, and nothing is re-entrant: what it asks for is carried out
+ * by the session after the callback has returned.
+ *
+ * One device family = one file in devices/ = one row in drivers.def = one folder of captures.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "drivers/measurement.h"
+
+struct drv_ctx; /* opaque: the session */
+
+enum drv_bus {
+	DRV_BUS_ANY = 0,
+	DRV_BUS_BLE,
+	DRV_BUS_BLE_ADVERT,
+	DRV_BUS_USB,
+	DRV_BUS_HID,
+	DRV_BUS_SERIAL,
+	DRV_BUS_FILE,
+};
+
+/* Zero fields match anything; the row with most agreeing fields wins. A table ends with {0}. */
+struct drv_match {
+	enum drv_bus bus;
+	uint16_t service;               /* 16-bit service UUID, advertised or found */
+	const uint8_t *service_uuid128; /* vendor service, 16 bytes little endian, or NULL */
+	uint16_t company;               /* manufacturer data id */
+	const char *name_prefix;        /* advertised or GAP name */
+	uint16_t vid, pid;
+	uint32_t quirks; /* handed to the driver unchanged */
+};
+
+enum drv_channel_mode {
+	DRV_INDICATE = 1, /* subscribed; each frame is confirmed only when it is durable */
+	DRV_NOTIFY,       /* subscribed; nothing to confirm */
+	DRV_READ,         /* read once when the link is up */
+	DRV_WRITE,        /* resolved only */
+};
+
+/* Opened when the link is up, in this order. A table ends with {0}. */
+struct drv_channel {
+	uint16_t id; /* characteristic UUID, or the driver's own number with uuid128 */
+	enum drv_channel_mode mode;
+	bool optional;          /* a device without it is still ours */
+	const uint8_t *uuid128; /* 16 bytes little endian, or NULL: id is a 16-bit SIG UUID */
+};
+
+/* Borrowed: valid until the callback returns. */
+struct drv_frame {
+	uint16_t channel;
+	const uint8_t *data;
+	size_t len;
+};
+
+struct drv_advert {
+	const char *name;    /* or NULL */
+	uint16_t company;    /* with manufacturer data */
+	uint16_t service;    /* with service data */
+	const uint8_t *data; /* the manufacturer or service data */
+	size_t len;
+};
+
+enum drv_maturity {
+	DRV_BY_SPECIFICATION = 1,
+	DRV_BY_CAPTURES, /* frames of real devices, recorded by somebody */
+	DRV_ON_HARDWARE,
+};
+
+struct driver {
+	const char *name;  /* also devices/<name>.c and tests/captures/<name>/ */
+	const char *label; /* for people: the supported-device table is made of these */
+	const struct drv_match *match;
+	const struct drv_channel *channels;
+	enum drv_maturity maturity;
+	size_t state_size; /* zeroed before open; at most DRV_STATE_MAX */
+
+	/* 0 or -errno. Four of them spoil one frame, which is counted and never confirmed as if it
+	 * were good, while the link stays: -EMSGSIZE length, -EBADMSG checksum or structure,
+	 * -ERANGE a field outside its definition, -ENOMSG not mine. Any other drops the link. */
+	int (*open)(struct drv_ctx *ctx);                                 /* optional */
+	int (*advert)(struct drv_ctx *ctx, const struct drv_advert *adv); /* broadcast devices */
+	int (*frame)(struct drv_ctx *ctx, const struct drv_frame *frame);
+	int (*committed)(struct drv_ctx *ctx); /* optional: all that was emitted so far is durable:
+						* now acks and deletes may be sent */
+	int (*timeout)(struct drv_ctx *ctx);   /* optional */
+	void (*close)(struct drv_ctx *ctx);    /* optional */
+};
+
+#define DRV_STATE_MAX 4096
+#define DRV_WRITE_MAX 512
+
+/* ---- the whole vocabulary of a driver ---- */
+
+void *drv_state(struct drv_ctx *ctx); /* state_size bytes, or NULL */
+uint32_t drv_quirks(const struct drv_ctx *ctx);
+int64_t drv_now(const struct drv_ctx *ctx); /* microseconds, monotonic; replayed in tests */
+/* Hands one measurement on; copied. */
+int drv_emit(struct drv_ctx *ctx, const struct measurement *m);
+/* Requests, carried out in order after the callback: -ENOBUFS if the queue is full, -EMSGSIZE. */
+int drv_write(struct drv_ctx *ctx, uint16_t channel, const void *data, size_t len);
+int drv_read(struct drv_ctx *ctx, uint16_t channel);
+/* Calls timeout() once, msec from now; 0 cancels. */
+int drv_set_timeout(struct drv_ctx *ctx, unsigned int msec);
+/* Facts about the device that ride along with its readings. Copied, checked for UTF-8. */
+enum drv_fact {
+	DRV_MAKE,
+	DRV_MODEL,
+	DRV_SERIAL,
+	DRV_FIRMWARE,
+	DRV_HARDWARE,
+	DRV_FACT_END
+};
+int drv_fact(struct drv_ctx *ctx, enum drv_fact fact, const void *text, size_t len);
+int drv_battery(struct drv_ctx *ctx, unsigned int percent);
+/* The device's clock, read just now: lets the gateway correct its stamps. */
+int drv_clock(struct drv_ctx *ctx, const struct device_time *now);
+/* The dialogue is over: the session closes the link once everything is committed. */
+void drv_done(struct drv_ctx *ctx);

@@ -1,0 +1,2 @@
+/* socket to the gateway */
+typedef int link_not_empty;

@@ -1,0 +1,118 @@
+/*
+ * What a driver says: one clinical event in the device's own unit, clock and user slot.
+ * A value; nothing in it is borrowed, so it may be copied freely.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocols/bytes/decimal.h"
+#include "protocols/messages/codes.h"
+
+#define MEASUREMENT_PARTS_MAX 16
+#define MEASUREMENT_DIGEST    16
+
+/* A flag's number equals enum Flag in wellgate.proto; FLAG_BIT makes it a bit of `flags`. */
+enum flag {
+	FLAG_MOVEMENT = 1,
+	FLAG_CUFF_FIT,
+	FLAG_IRREGULAR_PULSE,
+	FLAG_BODY_POSITION,
+	FLAG_PULSE_ABOVE_RANGE,
+	FLAG_PULSE_BELOW_RANGE,
+	FLAG_SOFT_RANGE,
+	FLAG_HARD_RANGE,
+	FLAG_UNIT_CONVERTED,
+	FLAG_TIME_CORRECTED,
+	FLAG_TIME_UNCERTAIN,
+	FLAG_LATE,
+	FLAG_BACKFILL,
+	FLAG_MANUAL,
+	FLAG_TEST,
+	FLAG_DEVICE_FAULT,
+	FLAG_LOW_BATTERY,
+	FLAG_NO_CONTACT,
+	FLAG_UNSTABLE,
+	FLAG_REMOVED,
+	FLAG_ERROR,
+	FLAG_QUESTIONABLE,
+	FLAG_INVALID,
+	FLAG_EARLY_ESTIMATE,
+	FLAG_ONGOING,
+	FLAG_CALIBRATING,
+	FLAG_CONTROL_SOLUTION,
+	FLAG_PART,
+	FLAG_INTERMEDIATE,
+	FLAG_CLOCK_NOT_SET,
+	FLAG_INCONSISTENT,
+	FLAG_UNAVAILABLE,
+	FLAG_SENSOR_FAULT,
+	FLAG_END
+};
+#define FLAG_BIT(flag) (UINT64_C(1) << (flag))
+
+/* lower case name as printed ("irregular_pulse"), NULL if unknown */
+const char *flag_name(unsigned int flag);
+
+enum device_time_kind {
+	DEVICE_TIME_NONE = 0,
+	DEVICE_TIME_LOCAL, /* no zone: the gateway must know which one the clock was set in */
+	DEVICE_TIME_UTC,
+	DEVICE_TIME_TICKS, /* ticks of tick_us microseconds since something only the device knows */
+};
+
+/* As sent; a part the device said it does not know is 0 (SIG Date Time: year, month, day). */
+struct device_time {
+	enum device_time_kind kind;
+	uint16_t year;
+	uint8_t month, day, hour, minute, second;
+	uint32_t fraction_us;
+	uint64_t ticks;
+	uint64_t tick_us;
+};
+
+struct measurement_part {
+	enum metric metric;
+	enum unit unit; /* as the device gave it */
+	struct number number;
+};
+
+enum link_security {
+	LINK_UNKNOWN = 0,
+	LINK_REPLAY,
+	LINK_CLEAR,
+	LINK_ENCRYPTED,
+	LINK_AUTHENTICATED,
+	LINK_CABLE,
+	LINK_BROADCAST,
+};
+
+struct measurement {
+	enum metric metric; /* the whole: a panel (blood_pressure) or the single quantity */
+	uint8_t n_parts;
+	struct measurement_part parts[MEASUREMENT_PARTS_MAX];
+
+	struct device_time time;
+	bool has_user_slot;
+	uint8_t user_slot; /* 255 = the device does not know the user */
+	bool has_record_number;
+	uint32_t record_number; /* the device's own sequence number */
+	bool has_duration;
+	int64_t duration_ms;
+	uint64_t flags;      /* FLAG_BIT()s */
+	const char *context; /* constant string: body site, sample type; NULL */
+
+	/* filled by the session, not by drivers */
+	enum link_security security;
+	bool has_clock_offset;
+	int64_t clock_offset_ms;            /* ours - device's, measured on this link */
+	uint8_t digest[MEASUREMENT_DIGEST]; /* of the raw frame, with its channel */
+};
+
+/* Appends a part; what does not fit is a programming error. */
+void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
+		     struct number number);
+/* True if it may become a reading: no unstable, removed, error, intermediate ... flag, not test
+ * or demo or control data of the device, and at least one number. */
+bool measurement_is_final(const struct measurement *m);

@@ -1,0 +1,26 @@
+/* The table of drivers (drivers.def) and how a device finds its own. */
+#pragma once
+
+#include "drivers/driver.h"
+
+/* What is known about a device before it is opened; unknown fields are zero. */
+struct drv_identity {
+	enum drv_bus bus;
+	const uint16_t *services; /* 16-bit service UUIDs */
+	size_t n_services;
+	const uint8_t (*services128)[16];
+	size_t n_services128;
+	uint16_t company;
+	const char *name;
+	uint16_t vid, pid;
+};
+
+extern const struct driver *const drivers[]; /* NULL-terminated, sorted by name */
+
+const struct driver *registry_by_name(const char *name);
+/* the driver that listens to this characteristic (16-bit SIG), for decode and header-less captures */
+const struct driver *registry_by_channel(uint16_t uuid16);
+/* The most specific matching row, or NULL; *ret_quirks from that row (may be NULL). */
+const struct driver *registry_match(const struct drv_identity *id, uint32_t *ret_quirks);
+/* 0, or -EEXIST if two rows could tie for one device (a test calls this). */
+int registry_check(const char **ret_first, const char **ret_second);

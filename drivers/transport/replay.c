@@ -1,0 +1,1 @@
+#include "drivers/transport/replay.h"

@@ -1,0 +1,28 @@
+/*
+ * A capture file as a stream of events: own .cap, btsnoop, pcap and pcapng are told apart by their
+ * content. Memory is bounded whatever the file claims.
+ */
+#pragma once
+
+#include "protocols/capture/cap.h"
+
+struct replay_handle {
+	uint16_t handle, uuid16;
+};
+
+struct replay_options {
+	const struct replay_handle
+		*handles; /* --handle 0x0012=2a35, for captures without discovery */
+	size_t n_handles;
+};
+
+struct replay;
+
+/* *ret_error: one malloc'd line "FILE: ..." or "FILE:LINE: ..." on failure. */
+int replay_open(const char *path, const struct replay_options *options, struct replay **ret,
+		char **ret_error);
+void replay_free(struct replay *r);
+/* 1 and *ret; 0 at the end; -EBADMSG and *ret_error (malloc'd, what and where) on bad data. */
+int replay_next(struct replay *r, struct cap_event *ret, char **ret_error);
+/* wall clock at 0, if the file knows it */
+bool replay_start(const struct replay *r, int64_t *ret_utc_ms);

@@ -1,0 +1,49 @@
+/*
+ * Configuration: one ini file (libinih) and drop-ins FILE.d/NAME.conf in name order, later wins.
+ * Every key is known, typed and bounded; anything else is an error with file and line.
+ * Read-only after config_load.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/goals/goals.h"
+
+#define CONFIG_GOALS_MAX 32
+
+enum delivery {
+	DELIVERY_PUBACK
+};
+
+struct config {
+	/* [hub] */
+	char *site;        /* one topic level; default "home" */
+	char *hub;         /* one topic level; default: random, made once, kept in the database */
+	char *time_zone;   /* IANA; default: the machine's (/etc/localtime) */
+	char *state_dir;   /* default /var/lib/wellgate */
+	char *runtime_dir; /* sockets; default /run/wellgate */
+	bool test;         /* everything goes to .../test/...; default no */
+	/* [store] */
+	int64_t max_bytes;      /* quota of the database, default 1 GiB */
+	unsigned int keep_days; /* of sent readings, default 90 */
+	/* [broker] */
+	char *broker; /* mqtt://host:port or mqtts://..., NULL = none */
+	char *ca_file, *cert_file, *key_file;
+	char *username, *password_file;
+	unsigned int keep_alive; /* seconds, default 25 */
+	unsigned int window;     /* own cap on unacknowledged messages, default 100 */
+	unsigned int batch;      /* readings per message at most, default 50 */
+	enum delivery delivery;
+	/* [person] the one person this box serves; absent = readings stay unassigned */
+	char *subject;
+	/* [goal NAME] */
+	struct goal goals[CONFIG_GOALS_MAX];
+	size_t n_goals;
+};
+
+/* Loads file (NULL: defaults only) and drop-ins. On failure *ret_error is one malloc'd line:
+ * "FILE:LINE: what is wrong and what is allowed"; -EINVAL, or the errno of reading. */
+int config_load(const char *file, struct config **ret, char **ret_error);
+void config_free(struct config *c);

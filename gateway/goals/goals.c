@@ -1,0 +1,1 @@
+#include "gateway/goals/goals.h"

@@ -1,0 +1,50 @@
+/*
+ * Intake: a measurement becomes a reading. In order: clock, attribution, normalisation (canonical
+ * units, codes, ranges), identity (dedupe key).
+ *
+ * Pure but for the random reading id: the receipt carries the clocks. The reading lives in the
+ * caller's arena until the arena is reset.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/arena.h"
+#include "wellgate.pb-c.h"
+
+/* When something arrived, by every clock we have. */
+struct receipt {
+	int64_t utc_ms;
+	int64_t boottime_us; /* CLOCK_BOOTTIME */
+	uint8_t boot_id[16];
+	bool synced; /* the system clock is synchronised (adjtimex) */
+};
+
+void receipt_now(struct receipt *ret); /* the only clock of the gateway's data path */
+
+/* The device a link stands for; text is borrowed. */
+struct intake_device {
+	const char *driver, *make, *model, *firmware, *hardware;
+	uint8_t serial_digest[16]; /* keyed: intake_digest() */
+	bool has_digest;
+};
+
+struct intake_options {
+	const char *time_zone; /* IANA; device clocks without a zone are read in it */
+	const char *subject;   /* or NULL */
+	bool test;
+};
+
+struct intake;
+int intake_new(const struct intake_options *options, struct intake **ret);
+void intake_free(struct intake *in);
+
+/* Keyed BLAKE2b of a serial number or address: tells devices apart, names none. */
+int intake_digest(const uint8_t key[32], const char *text, uint8_t ret[16]);
+
+/* -EBADMSG: the message breaks the contract of Measurement (unknown metric, unit that does not fit
+ * it, too many parts...): refused, never stored. */
+int intake_normalise(struct intake *in, const Wellgate__V1__Measurement *m,
+		     const struct intake_device *device, const struct receipt *receipt,
+		     struct arena *arena, Wellgate__V1__Reading **ret);

@@ -1,0 +1,1 @@
+#include "protocols/bytes/decimal.h"

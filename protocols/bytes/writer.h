@@ -1,0 +1,26 @@
+/* Bounded writer, the mirror of cursor.h: a write past the end sets `failed`, which sticks. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct writer {
+	uint8_t *data; /* borrowed */
+	size_t size;
+	size_t len;
+	bool failed;
+};
+
+struct writer writer_of(void *data, size_t size);
+bool writer_ok(const struct writer *w);
+void writer_bytes(struct writer *w, const void *data, size_t n);
+void writer_u8(struct writer *w, uint8_t v);
+void writer_le16(struct writer *w, uint16_t v);
+void writer_le24(struct writer *w, uint32_t v);
+void writer_le32(struct writer *w, uint32_t v);
+void writer_le64(struct writer *w, uint64_t v);
+void writer_be16(struct writer *w, uint16_t v);
+void writer_be24(struct writer *w, uint32_t v);
+void writer_be32(struct writer *w, uint32_t v);
+void writer_be64(struct writer *w, uint64_t v);

@@ -1,0 +1,1 @@
+#include "protocols/messages/codes.h"
