@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""The broker is away for the whole replay: everything is kept, and arrives in order and once when
+it comes back."""
+import sys
+
+from stand import Stand, event_of, wait_for
+
+COUNT = 3000
+
+
+def main():
+    with Stand(sys.argv[1]) as stand:
+        capture = stand.simulate(COUNT, seed=2)
+        expected = stand.expected(capture)
+        stand.start_gateway()
+        stand.start_devices(capture)
+        wait_for("the replay to end", lambda: stand.devices.poll() is not None)
+        assert stand.devices.returncode == 0
+        assert stand.status()["waiting"] >= COUNT, stand.status()
+        stand.start_broker()
+        stand.subscribe()
+        wait_for("the outbox to drain", stand.drained)
+        wait_for("the last reading", lambda: len(stand.readings()) >= COUNT)
+        readings = stand.readings()
+        assert [r["sequence"] for r in readings] == list(range(1, COUNT + 1)), "order, gap or double"
+        assert sorted(map(str, map(event_of, readings))) == sorted(map(str, map(event_of, expected)))
+        assert stand.stop_gateway() == 0
+    print(f"{COUNT} readings waited for the broker and arrived in order, none twice")
+
+
+main()
