@@ -26,7 +26,12 @@ enum drv_bus {
 	DRV_BUS_FILE,
 };
 
-/* Zero fields match anything; the row with most agreeing fields wins. A table ends with {0}. */
+/*
+ * Zero fields match anything; the row with most agreeing fields wins, then the one with the longer
+ * name prefix, then the one with the higher rank. A device may offer several services (a chest belt
+ * also counts strides), so rows about different services differ in rank: registry_check() refuses a
+ * table in which two rows could tie. A table ends with {0}.
+ */
 struct drv_match {
 	enum drv_bus bus;
 	uint16_t service;               /* 16-bit service UUID, advertised or found */
@@ -34,6 +39,7 @@ struct drv_match {
 	uint16_t company;               /* manufacturer data id */
 	const char *name_prefix;        /* advertised or GAP name */
 	uint16_t vid, pid;
+	uint8_t rank;    /* decides between rows with equally many agreeing fields */
 	uint32_t quirks; /* handed to the driver unchanged */
 };
 
@@ -95,20 +101,25 @@ struct driver {
 
 #define DRV_STATE_MAX 4096
 #define DRV_WRITE_MAX 512
+#define DRV_EMITS_MAX 16
 
 /* ---- the whole vocabulary of a driver ---- */
 
 void *drv_state(struct drv_ctx *ctx); /* state_size bytes, or NULL */
 uint32_t drv_quirks(const struct drv_ctx *ctx);
 int64_t drv_now(const struct drv_ctx *ctx); /* microseconds, monotonic; replayed in tests */
-/* Hands one measurement on; copied. */
+/* Hands one measurement on; copied. What a spoiled frame emitted is dropped with it. -ENOBUFS if
+ * one callback emits more than DRV_EMITS_MAX. */
 int drv_emit(struct drv_ctx *ctx, const struct measurement *m);
+/* The highest record number of this device that is known to be durable, if the caller knows one. */
+bool drv_last_record(const struct drv_ctx *ctx, uint32_t *ret);
 /* Requests, carried out in order after the callback: -ENOBUFS if the queue is full, -EMSGSIZE. */
 int drv_write(struct drv_ctx *ctx, uint16_t channel, const void *data, size_t len);
 int drv_read(struct drv_ctx *ctx, uint16_t channel);
 /* Calls timeout() once, msec from now; 0 cancels. */
 int drv_set_timeout(struct drv_ctx *ctx, unsigned int msec);
-/* Facts about the device that ride along with its readings. Copied, checked for UTF-8. */
+/* Facts about the device that ride along with its readings. Copied; cut at 63 bytes; padding at the
+ * end is dropped. -EBADMSG if it is not UTF-8 or holds control characters. */
 enum drv_fact {
 	DRV_MAKE,
 	DRV_MODEL,

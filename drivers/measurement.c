@@ -1,1 +1,63 @@
 #include "drivers/measurement.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+static const char *const flag_names[FLAG_END] = {
+	[FLAG_MOVEMENT] = "movement",
+	[FLAG_CUFF_FIT] = "cuff_fit",
+	[FLAG_IRREGULAR_PULSE] = "irregular_pulse",
+	[FLAG_BODY_POSITION] = "body_position",
+	[FLAG_PULSE_ABOVE_RANGE] = "pulse_above_range",
+	[FLAG_PULSE_BELOW_RANGE] = "pulse_below_range",
+	[FLAG_SOFT_RANGE] = "soft_range",
+	[FLAG_HARD_RANGE] = "hard_range",
+	[FLAG_UNIT_CONVERTED] = "unit_converted",
+	[FLAG_TIME_CORRECTED] = "time_corrected",
+	[FLAG_TIME_UNCERTAIN] = "time_uncertain",
+	[FLAG_LATE] = "late",
+	[FLAG_BACKFILL] = "backfill",
+	[FLAG_MANUAL] = "manual",
+	[FLAG_TEST] = "test",
+	[FLAG_DEVICE_FAULT] = "device_fault",
+	[FLAG_LOW_BATTERY] = "low_battery",
+	[FLAG_NO_CONTACT] = "no_contact",
+	[FLAG_UNSTABLE] = "unstable",
+	[FLAG_REMOVED] = "removed",
+	[FLAG_ERROR] = "error",
+	[FLAG_QUESTIONABLE] = "questionable",
+	[FLAG_INVALID] = "invalid",
+	[FLAG_EARLY_ESTIMATE] = "early_estimate",
+	[FLAG_ONGOING] = "ongoing",
+	[FLAG_CALIBRATING] = "calibrating",
+	[FLAG_CONTROL_SOLUTION] = "control_solution",
+	[FLAG_PART] = "part",
+	[FLAG_INTERMEDIATE] = "intermediate",
+	[FLAG_CLOCK_NOT_SET] = "clock_not_set",
+	[FLAG_INCONSISTENT] = "inconsistent",
+	[FLAG_UNAVAILABLE] = "unavailable",
+	[FLAG_SENSOR_FAULT] = "sensor_fault",
+};
+
+const char *flag_name(unsigned int flag)
+{
+	return flag < FLAG_END ? flag_names[flag] : NULL;
+}
+
+void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
+		     struct number number)
+{
+	assert(m->n_parts < MEASUREMENT_PARTS_MAX);
+	m->parts[m->n_parts++] = (struct measurement_part){ metric, unit, number };
+}
+
+bool measurement_is_final(const struct measurement *m)
+{
+	if (m->flags & FLAGS_NOT_FINAL)
+		return false;
+	for (unsigned int i = 0; i < m->n_parts; i++) {
+		if (m->parts[i].number.absent == ABSENT_NO)
+			return true;
+	}
+	return false;
+}

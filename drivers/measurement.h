@@ -52,6 +52,14 @@ enum flag {
 };
 #define FLAG_BIT(flag) (UINT64_C(1) << (flag))
 
+/* What carries one of these is news about the device, not a reading of a person. */
+#define FLAGS_NOT_FINAL                                                              \
+	(FLAG_BIT(FLAG_TEST) | FLAG_BIT(FLAG_NO_CONTACT) | FLAG_BIT(FLAG_UNSTABLE) | \
+	 FLAG_BIT(FLAG_REMOVED) | FLAG_BIT(FLAG_ERROR) | FLAG_BIT(FLAG_INVALID) |    \
+	 FLAG_BIT(FLAG_EARLY_ESTIMATE) | FLAG_BIT(FLAG_CALIBRATING) |                \
+	 FLAG_BIT(FLAG_CONTROL_SOLUTION) | FLAG_BIT(FLAG_INTERMEDIATE) |             \
+	 FLAG_BIT(FLAG_UNAVAILABLE))
+
 /* lower case name as printed ("irregular_pulse"), NULL if unknown */
 const char *flag_name(unsigned int flag);
 
@@ -62,7 +70,8 @@ enum device_time_kind {
 	DEVICE_TIME_TICKS, /* ticks of tick_us microseconds since something only the device knows */
 };
 
-/* As sent; a part the device said it does not know is 0 (SIG Date Time: year, month, day). */
+/* As sent; a part the device said it does not know is 0 (SIG Date Time: year, month, day). Drivers
+ * that see an incomplete date also set FLAG_CLOCK_NOT_SET. */
 struct device_time {
 	enum device_time_kind kind;
 	uint16_t year;
@@ -113,6 +122,5 @@ struct measurement {
 /* Appends a part; what does not fit is a programming error. */
 void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
 		     struct number number);
-/* True if it may become a reading: no unstable, removed, error, intermediate ... flag, not test
- * or demo or control data of the device, and at least one number. */
+/* True if it may become a reading: no flag of FLAGS_NOT_FINAL, and at least one number. */
 bool measurement_is_final(const struct measurement *m);

@@ -1,7 +1,8 @@
 /*
  * One connected device: a driver with its state, the queue of its requests, its error counts, and
- * the device's unanswered indication, which is confirmed only when everything the driver emitted
- * from it is durable.
+ * the device's unanswered indication, which is confirmed only when every reading the driver emitted
+ * from it is durable. A good indication without a reading in it (scale still moving, error frame)
+ * is confirmed at once: there is nothing to lose.
  *
  *   transport --session_frame()--> driver --emit--> sink->measurement --> gateway
  *   gateway --session_committed(seq)--> driver->committed, sink->confirm --> transport
@@ -17,7 +18,7 @@ enum session_request_kind {
 	SESSION_WRITE,
 	SESSION_READ,
 	SESSION_TIMER,
-	SESSION_CLOSE
+	SESSION_CLOSE /* drop the link; asked for once */
 };
 
 struct session_request {
@@ -38,7 +39,8 @@ enum session_fault {
 const char *session_fault_name(enum session_fault fault); /* "length" "checksum" ... */
 
 struct session_sink {
-	/* seq rises by one with each call, within the process that owns `next_seq` */
+	/* seq rises by one with each call, within the process that owns `next_seq`; *next_seq is the
+	 * number of the next one */
 	void (*measurement)(void *user, const struct measurement *m, uint64_t seq);
 	void (*request)(void *user, const struct session_request *request);
 	/* the transport may now answer the outstanding indication on this channel */
@@ -65,12 +67,22 @@ int session_new(const struct driver *driver, uint32_t quirks, const struct sessi
 		uint64_t *next_seq, struct session **ret);
 void session_free(struct session *s); /* NULL is fine */
 
+/*
+ * All of these: 0; -EMSGSIZE, -EBADMSG, -ERANGE, -ENOMSG: one frame is spoiled, already counted and
+ * reported through sink->fault, the link may stay; any other: the link must drop
+ * (session_is_done() is true from then on).
+ */
 int session_open(struct session *s, enum link_security security, int64_t now);
-/* indication: the peer waits for our confirmation of this frame. -EBUSY if one is outstanding. */
+/*
+ * indication: the peer waits for our confirmation of this frame. -EBUSY, and nothing happens, if an
+ * earlier good one still waits for its commit. After a spoiled indication no later one of the same
+ * session is confirmed: the peer could take that confirmation for the spoiled one. They are decoded
+ * and emitted all the same, and the device will offer them again on its next link.
+ */
 int session_frame(struct session *s, const struct drv_frame *frame, bool indication, int64_t now);
 int session_advert(struct session *s, const struct drv_advert *advert, int64_t now);
 int session_timeout(struct session *s, int64_t now);
-/* Everything up to seq is durable. */
+/* Everything up to seq is durable. The driver hears of it once all that it emitted is. */
 int session_committed(struct session *s, uint64_t seq, int64_t now);
 void session_close(struct session *s, int64_t now);
 
@@ -79,5 +91,9 @@ bool session_is_done(const struct session *s); /* the driver said so, or the lin
 const struct driver *session_driver(const struct session *s);
 const struct session_facts *session_facts(const struct session *s);
 const struct session_counts *session_counts(const struct session *s);
-/* the wall clock, if the caller knows it: needed only to measure a device's clock offset */
-void session_set_wall(struct session *s, int64_t utc_ms);
+/* The wall clock as it was at now == 0 (UTC ms - now / 1000), if the caller knows it: needed only to
+ * measure a device's clock offset. The offset of a device clock without a zone is measured as if
+ * it ran in UTC, so it contains the zone. */
+void session_set_wall(struct session *s, int64_t utc_ms_at_zero);
+/* What drv_last_record() tells the driver; call before session_open(). */
+void session_set_last_record(struct session *s, uint32_t record);
