@@ -67,7 +67,7 @@ enum gatt_racp_result {
 /* Only the members that opcode and operator call for are used; a decoded struct has 0 elsewhere. */
 struct gatt_racp {
 	enum gatt_racp_opcode opcode;
-	enum gatt_racp_operator operator;
+	enum gatt_racp_operator condition; /* the Operator field */
 	enum gatt_racp_filter filter;
 	uint16_t min_sequence, max_sequence;
 	struct gatt_date_time min_time, max_time;

@@ -18,8 +18,7 @@
 #include "protocols/bytes/writer.h"
 
 struct gatt_rsc {
-	uint16_t speed_raw;    /* 1/256 m/s, as sent */
-	struct number speed;   /* m/s, exact: raw * 390625e-8; not read by the encoder */
+	struct number speed;   /* m/s: n * 390625e-8, which is n / 256 exactly */
 	struct number cadence; /* steps per minute */
 	bool running;
 	bool has_stride;
