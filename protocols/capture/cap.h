@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CAP_VERSION  1
+#define CAP_LINE_MAX 4096 /* longest line with its newline; what cap_write_event needs at most */
 #define CAP_DATA_MAX 1024
 #define CAP_TEXT_MAX 64
 
@@ -49,6 +51,7 @@ struct cap_open {
 struct cap_event {
 	enum cap_kind kind;
 	int64_t at_us; /* since the capture began */
+	uint16_t link; /* sessions that overlap (HCI captures): tells them apart; 0 in .cap files */
 	uint16_t channel;
 	uint16_t company, service; /* CAP_ADVERT */
 	size_t len;
@@ -67,7 +70,8 @@ struct cap_reader {
 };
 
 void cap_reader_init(struct cap_reader *r);
-/* One line without its newline. 1: *ret is an event. 0: comment or blank. -EINVAL, -EMSGSIZE,
+/* One line without its newline. The first event is refused if the version or the consent line is
+ * missing above it. 1: *ret is an event. 0: comment or blank. -EINVAL, -EMSGSIZE,
  * -ERANGE: r->line and r->problem say what and where. */
 int cap_read_line(struct cap_reader *r, const char *line, size_t len, struct cap_event *ret);
 /* The line for an event, with newline: its length, or -ENOSPC. */
