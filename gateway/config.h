@@ -1,7 +1,9 @@
 /*
  * Configuration: one ini file (libinih) and drop-ins FILE.d/NAME.conf in name order, later wins.
  * Every key is known, typed and bounded; anything else is an error with file and line.
- * Read-only after config_load.
+ * Read-only after config_load. The keys are the names of the fields below, but [broker] url;
+ * [goal NAME] has title, metric, rule (measure_regularly, sum_per_period), target, period (day,
+ * week) and week_start (monday ... sunday). dist/wellgate.conf documents each for people.
  */
 #pragma once
 
@@ -29,7 +31,7 @@ struct config {
 	int64_t max_bytes;      /* quota of the database, default 1 GiB */
 	unsigned int keep_days; /* of sent readings, default 90 */
 	/* [broker] */
-	char *broker; /* mqtt://host:port or mqtts://..., NULL = none */
+	char *broker; /* key url: mqtt://host:port or mqtts://..., NULL = none */
 	char *ca_file, *cert_file, *key_file;
 	char *username, *password_file;
 	unsigned int keep_alive; /* seconds, default 25 */

@@ -1,1 +1,258 @@
-#include "gateway/store/store.h"
+#include "gateway/control/control.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/listener.h"
+
+/* as the command line has them (cli/cli.h) */
+#define CODE_USAGE 64
+#define CODE_IO    74
+
+#define ROWS_DEFAULT 100
+#define ROWS_MAX     500
+/* of packed rows: the rest of the packet is for everything else */
+#define PAGE_BYTES (LISTENER_PACKET_MAX - 4096)
+/* a row of n bytes unpacks to about four times as much; never start one that may not fit */
+#define ARENA_SPARE ((size_t)128 * 1024)
+
+struct request {
+	const struct control *c;
+	const Wellgate__V1__Command *command;
+	struct arena *arena;
+	Wellgate__V1__Reply *reply;
+};
+
+static int say_error(const struct request *q, int code, const char *text)
+{
+	q->reply->has_code = true;
+	q->reply->code = code;
+	q->reply->error = arena_strdup(q->arena, text);
+	return q->reply->error ? 0 : -ENOMEM;
+}
+
+static int handle_status(const struct request *q)
+{
+	struct pipeline_status *status = arena_alloc(q->arena, sizeof(*status));
+	Wellgate__V1__Reply *reply = q->reply;
+	struct publish_state state;
+	struct store_counts counts;
+
+	if (!status)
+		return -ENOMEM;
+	pipeline_status(q->c->pipeline, status);
+	publish_state(q->c->publish, &state);
+	store_counts(q->c->store, &counts);
+	reply->status = &status->message;
+	reply->broker = q->c->config->broker;
+	reply->has_broker_connected = true;
+	reply->broker_connected = state.connected;
+	reply->has_acknowledged = reply->has_parked = true;
+	reply->acknowledged = counts.acknowledged[LANE_READINGS];
+	reply->parked = counts.parked;
+	return 0;
+}
+
+static int handle_devices(const struct request *q)
+{
+	return inventory_reply(pipeline_inventory(q->c->pipeline), q->arena, q->reply);
+}
+
+/* ---- pages ---- */
+
+typedef void *(*unpack_fn)(ProtobufCAllocator *allocator, size_t len, const uint8_t *data);
+
+static void *unpack_reading(ProtobufCAllocator *allocator, size_t len, const uint8_t *data)
+{
+	return wellgate__v1__reading__unpack(allocator, len, data);
+}
+
+static void *unpack_result(ProtobufCAllocator *allocator, size_t len, const uint8_t *data)
+{
+	return wellgate__v1__goal_result__unpack(allocator, len, data);
+}
+
+/* number of rows in list, or -errno; *ret_more as in Reply */
+static int page(const struct request *q, enum lane lane, unpack_fn unpack, void **list,
+		bool *ret_more)
+{
+	const Wellgate__V1__Command *command = q->command;
+	unsigned int limit = command->has_limit ? command->limit : ROWS_DEFAULT;
+	struct store_row row = { .sequence = command->has_after ? command->after : 0 };
+	size_t bytes = 0;
+	unsigned int n = 0;
+	int r;
+
+	if (limit > ROWS_MAX)
+		limit = ROWS_MAX;
+	while ((r = store_next(q->c->store, lane, row.sequence, &row)) > 0) {
+		bytes += row.len + 8;
+		*ret_more = n == limit || (n > 0 && bytes > PAGE_BYTES) ||
+			    (n > 0 && q->arena->size - q->arena->used < ARENA_SPARE);
+		if (*ret_more)
+			break;
+		list[n] = unpack(arena_protobuf(q->arena), row.len, row.payload);
+		if (list[n])
+			n++;
+	}
+	return r < 0 ? r : (int)n;
+}
+
+static int handle_page(const struct request *q, enum lane lane, unpack_fn unpack)
+{
+	void **list = arena_alloc(q->arena, ROWS_MAX * sizeof(*list));
+	bool more = false;
+	int n;
+
+	if (!list)
+		return -ENOMEM;
+	n = page(q, lane, unpack, list, &more);
+	if (n < 0)
+		return say_error(q, CODE_IO, "the database cannot be read; try `wellgate doctor`");
+	q->reply->has_more = true;
+	q->reply->more = more;
+	if (lane == LANE_READINGS) {
+		q->reply->n_readings = (size_t)n;
+		q->reply->readings = (Wellgate__V1__Reading **)(void *)list;
+	} else {
+		q->reply->n_results = (size_t)n;
+		q->reply->results = (Wellgate__V1__GoalResult **)(void *)list;
+	}
+	return 0;
+}
+
+static int handle_readings(const struct request *q)
+{
+	return handle_page(q, LANE_READINGS, unpack_reading);
+}
+
+static int handle_results(const struct request *q)
+{
+	return handle_page(q, LANE_RESULTS, unpack_result);
+}
+
+/* ---- goals ---- */
+
+static Wellgate__V1__Goal *goal_message(const struct goal *g, struct arena *arena)
+{
+	Wellgate__V1__Goal *m = arena_alloc(arena, sizeof(*m));
+	Wellgate__V1__Decimal *target = arena_alloc(arena, sizeof(*target));
+
+	if (!m || !target)
+		return NULL;
+	wellgate__v1__goal__init(m);
+	wellgate__v1__decimal__init(target);
+	target->has_mantissa = target->has_exponent = true;
+	target->mantissa = g->target.mantissa;
+	target->exponent = g->target.exponent;
+	m->goal_id = arena_strdup(arena, g->id);
+	m->title = arena_strdup(arena, g->title);
+	m->subject = g->subject[0] ? arena_strdup(arena, g->subject) : NULL;
+	m->time_zone = arena_strdup(arena, g->time_zone);
+	m->has_version = m->has_metric = m->has_rule = m->has_period = true;
+	m->version = g->version;
+	m->metric = (Wellgate__V1__Metric)g->metric;
+	m->rule = (Wellgate__V1__Rule)g->rule;
+	m->period = (Wellgate__V1__Period)g->period;
+	m->target = target;
+	m->has_week_start = m->has_paused = true;
+	m->week_start = g->week_start;
+	m->paused = g->paused;
+	return m->goal_id && m->title && m->time_zone ? m : NULL;
+}
+
+static int handle_goals(const struct request *q)
+{
+	Wellgate__V1__Reply *reply = q->reply;
+	struct receipt now;
+	size_t n = 0;
+	const struct goal *goals = goal_book_goals(q->c->book, &n);
+
+	receipt_now(&now);
+	reply->goals = arena_alloc(q->arena, (n + 1) * sizeof(reply->goals[0]));
+	reply->results = arena_alloc(q->arena, (n + 1) * sizeof(reply->results[0]));
+	if (!reply->goals || !reply->results)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		Wellgate__V1__GoalResult *result = NULL;
+
+		reply->goals[i] = goal_message(&goals[i], q->arena);
+		if (!reply->goals[i])
+			return -ENOMEM;
+		reply->n_goals++;
+		if (goal_book_current(q->c->book, i, now.utc_ms, q->arena, &result) == 0 && result)
+			reply->results[reply->n_results++] = result;
+	}
+	return 0;
+}
+
+static int handle_doctor(const struct request *q)
+{
+	return control_doctor(q->c, q->arena, q->reply);
+}
+
+static const struct {
+	const char *verb;
+	int (*handle)(const struct request *q);
+} verbs[] = {
+	{ "status", handle_status },     { "devices", handle_devices },
+	{ "readings", handle_readings }, { "results", handle_results },
+	{ "goals", handle_goals },       { "doctor", handle_doctor },
+};
+
+static int dispatch(const struct request *q)
+{
+	const char *verb = q->command->verb ? q->command->verb : "";
+
+	if (q->command->n_args > 0)
+		return say_error(q, CODE_USAGE, "the command takes no arguments");
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(verbs[i].verb, verb) == 0)
+			return verbs[i].handle(q);
+	}
+	return say_error(q, CODE_USAGE, "the gateway does not know this command");
+}
+
+static Wellgate__V1__Reply *new_reply(const struct control *c, const Wellgate__V1__Command *command,
+				      struct arena *arena)
+{
+	Wellgate__V1__Reply *reply = arena_alloc(arena, sizeof(*reply));
+
+	if (!reply)
+		return NULL;
+	wellgate__v1__reply__init(reply);
+	reply->has_id = command->has_id;
+	reply->id = command->id;
+	reply->has_code = true;
+	reply->hub = (char *)(uintptr_t)pipeline_hub(c->pipeline);
+	reply->site = c->config->site;
+	reply->has_epoch = true;
+	reply->epoch = store_identity(c->store)->epoch;
+	return reply;
+}
+
+int control_handle(const struct control *c, const Wellgate__V1__Command *command,
+		   struct arena *arena, Wellgate__V1__Reply **ret)
+{
+	struct request q = { .c = c, .command = command, .arena = arena };
+	int r;
+
+	assert(arena->size >= CONTROL_ARENA_BYTES);
+	q.reply = new_reply(c, command, arena);
+	if (!q.reply)
+		return -ENOMEM;
+	r = dispatch(&q);
+	if (r == 0 && wellgate__v1__reply__get_packed_size(q.reply) > LISTENER_PACKET_MAX)
+		r = -EMSGSIZE;
+	if (r < 0) {
+		/* half a reply is no reply */
+		wellgate__v1__reply__init(q.reply);
+		q.reply->has_id = command->has_id;
+		q.reply->id = command->id;
+		r = say_error(&q, CODE_IO, "the reply does not fit");
+	}
+	*ret = q.reply;
+	return r;
+}

@@ -1,0 +1,40 @@
+/*
+ * The command handler: one Command in, one Reply out. The control socket is its door; every door
+ * asks the same function.
+ *
+ *   status    HubStatus, broker, watermark           goals   Goal and current GoalResult of each
+ *   readings  stored readings above `after`          devices DeviceInfo of each device heard
+ *   results   stored goal results above `after`      doctor  Finding: good, notice, problem
+ *
+ * A page of readings or results ends at `limit` rows (default 100, at most 500) or when the Reply
+ * would not fit one packet; `more` then asks to come again with after = the last sequence.
+ */
+#pragma once
+
+#include "gateway/arena.h"
+#include "gateway/config.h"
+#include "gateway/goals/goals.h"
+#include "gateway/pipeline.h"
+#include "gateway/publish/publish.h"
+#include "gateway/store/store.h"
+
+/* unpacked, the largest reply needs this much */
+#define CONTROL_ARENA_BYTES ((size_t)1024 * 1024)
+
+/* All borrowed. */
+struct control {
+	const struct config *config;
+	const char *config_file; /* NULL: built-in defaults */
+	struct store *store;
+	struct goal_book *book;
+	struct publish *publish;
+	struct pipeline *pipeline;
+};
+
+/* The reply lives in the arena (and points into what `c` holds). What is wrong with the command is
+ * said in the reply; -ENOMEM only if not even that fits. */
+int control_handle(const struct control *c, const Wellgate__V1__Command *command,
+		   struct arena *arena, Wellgate__V1__Reply **ret);
+
+/* doctor.c: appends the findings; -ENOMEM */
+int control_doctor(const struct control *c, struct arena *arena, Wellgate__V1__Reply *reply);

@@ -1,0 +1,208 @@
+/* `wellgate doctor`: what the daemon knows about its own health, in plain words with advice. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "gateway/control/control.h"
+
+#define FINDINGS_MAX  32
+#define MIB           ((uint64_t)1024 * 1024)
+#define SPACE_PROBLEM (16 * MIB)
+#define SPACE_NOTICE  (256 * MIB)
+
+#define GOOD    WELLGATE__V1__FINDING__LEVEL__LEVEL_GOOD
+#define NOTICE  WELLGATE__V1__FINDING__LEVEL__LEVEL_NOTICE
+#define PROBLEM WELLGATE__V1__FINDING__LEVEL__LEVEL_PROBLEM
+
+struct doctor {
+	const struct control *c;
+	struct arena *arena;
+	Wellgate__V1__Reply *reply;
+	int result;
+};
+
+/* advice may be NULL */
+__attribute__((format(printf, 4, 5))) static void find(struct doctor *d,
+						       Wellgate__V1__Finding__Level level,
+						       const char *advice, const char *format, ...)
+{
+	Wellgate__V1__Finding *f = arena_alloc(d->arena, sizeof(*f));
+	char what[400];
+	va_list args;
+
+	if (!f || d->reply->n_findings == FINDINGS_MAX) {
+		d->result = -ENOMEM;
+		return;
+	}
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	wellgate__v1__finding__init(f);
+	f->has_level = true;
+	f->level = level;
+	f->what = arena_strdup(d->arena, what);
+	f->advice = advice ? arena_strdup(d->arena, advice) : NULL;
+	if (!f->what)
+		d->result = -ENOMEM;
+	d->reply->findings[d->reply->n_findings++] = f;
+}
+
+static void check_configuration(struct doctor *d)
+{
+	const struct config *c = d->c->config;
+
+	if (d->c->config_file)
+		find(d, GOOD, NULL, "configuration: %s, %zu goals, time zone %s", d->c->config_file,
+		     c->n_goals, c->time_zone);
+	else
+		find(d, NOTICE, "write /etc/wellgate/wellgate.conf (an example is in the package)",
+		     "configuration: none, built-in defaults, time zone %s", c->time_zone);
+	if (!c->subject)
+		find(d, NOTICE, "set subject in [person] if one person uses this box",
+		     "nobody is configured: readings stay unassigned and count towards no goal");
+	if (c->test)
+		find(d, NOTICE, "set test = no in [hub] before real use",
+		     "everything is marked as test data");
+}
+
+static void check_state_dir(struct doctor *d)
+{
+	const char *dir = d->c->config->state_dir;
+	struct statvfs fs;
+	struct stat st;
+	uint64_t left;
+
+	if (stat(dir, &st) < 0 || statvfs(dir, &fs) < 0) {
+		find(d, PROBLEM, "see that the folder exists and wellgated may enter it",
+		     "state folder %s: %s", dir, strerror(errno));
+		return;
+	}
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		find(d, PROBLEM, "chmod 700 it: it holds health data",
+		     "state folder %s: other users may enter it", dir);
+	left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	find(d,
+	     left < SPACE_PROBLEM  ? PROBLEM
+	     : left < SPACE_NOTICE ? NOTICE
+				   : GOOD,
+	     left < SPACE_NOTICE ? "make room on this disk" : NULL,
+	     "state folder %s: %" PRIu64 " MiB free", dir, left / MIB);
+}
+
+static void check_store(struct doctor *d)
+{
+	struct store_counts counts;
+
+	store_counts(d->c->store, &counts);
+	find(d, GOOD, NULL,
+	     "database: %" PRIu64 " readings and %" PRIu64 " results so far, %" PRId64 " KiB",
+	     counts.last[LANE_READINGS], counts.last[LANE_RESULTS], counts.bytes / 1024);
+	if (pipeline_is_full(d->c->pipeline))
+		find(d, PROBLEM, "make room: devices hold their data until then",
+		     "database: it cannot keep more readings");
+	if (counts.damaged > 0)
+		find(d, PROBLEM, "the disk or card is failing: replace it",
+		     "database: %" PRIu64 " damaged rows", counts.damaged);
+	if (counts.parked > 0)
+		find(d, PROBLEM, "the broker refused them for good: check its access rules",
+		     "outbox: %" PRIu64 " readings are set aside", counts.parked);
+}
+
+static void check_clock(struct doctor *d)
+{
+	struct receipt now;
+
+	receipt_now(&now);
+	if (now.synced)
+		find(d, GOOD, NULL, "clock: synchronised");
+	else
+		find(d, NOTICE, "see `timedatectl`; readings say that their time is not verified",
+		     "clock: not synchronised");
+}
+
+static void check_broker(struct doctor *d)
+{
+	struct publish_state state;
+	struct store_counts counts;
+	uint64_t waiting = 0;
+
+	publish_state(d->c->publish, &state);
+	store_counts(d->c->store, &counts);
+	for (int lane = 0; lane < LANE_END; lane++)
+		waiting += counts.last[lane] - counts.acknowledged[lane];
+	if (!state.configured) {
+		find(d, NOTICE, "set url in [broker]",
+		     "broker: none configured, %" PRIu64 " messages wait", waiting);
+		return;
+	}
+	if (!state.connected) {
+		find(d, PROBLEM,
+		     "readings are kept and sent when it answers; check network and url",
+		     "broker: %s is not connected%s%.128s, %" PRIu64 " messages wait",
+		     d->c->config->broker, state.why[0] ? ": " : "", state.why, waiting);
+		return;
+	}
+	find(d, GOOD, NULL, "broker: connected to %s, %" PRIu64 " messages wait",
+	     d->c->config->broker, waiting);
+	if (strncmp(d->c->config->broker, "mqtt://", 7) == 0 &&
+	    !strstr(d->c->config->broker, "//127.") && !strstr(d->c->config->broker, "//localhost"))
+		find(d, PROBLEM, "use url = mqtts://... and ca_file",
+		     "broker: the connection is not encrypted");
+	if (state.no_subscriber > 0)
+		find(d, NOTICE, "start the record service",
+		     "broker: %" PRIu64 " messages had no subscriber", state.no_subscriber);
+}
+
+static void check_devices(struct doctor *d)
+{
+	const struct pipeline_counters *counters = pipeline_counters(d->c->pipeline);
+
+	if (pipeline_attached(d->c->pipeline))
+		find(d, GOOD, NULL, "devices: wellgate-devices is connected");
+	else if (counters->connections > 0)
+		find(d, NOTICE, "start wellgate-devices; a replay that has ended is fine",
+		     "devices: wellgate-devices was here and is gone");
+	else
+		find(d, PROBLEM, "start wellgate-devices",
+		     "devices: wellgate-devices has not connected");
+	if (counters->refused + counters->malformed > 0)
+		find(d, NOTICE, "wellgate and wellgate-devices should be of one version",
+		     "devices: %" PRIu64 " measurements and %" PRIu64 " packets were refused",
+		     counters->refused, counters->malformed);
+}
+
+static void check_socket(struct doctor *d, const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", d->c->config->runtime_dir, name);
+	if (stat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		find(d, GOOD, NULL, "socket: %s", path);
+	else
+		find(d, PROBLEM, "somebody removed it: restart wellgated", "socket: %s is gone",
+		     path);
+}
+
+int control_doctor(const struct control *c, struct arena *arena, Wellgate__V1__Reply *reply)
+{
+	struct doctor d = { .c = c, .arena = arena, .reply = reply };
+
+	reply->findings = arena_alloc(arena, FINDINGS_MAX * sizeof(reply->findings[0]));
+	if (!reply->findings)
+		return -ENOMEM;
+	check_configuration(&d);
+	check_state_dir(&d);
+	check_store(&d);
+	check_clock(&d);
+	check_broker(&d);
+	check_devices(&d);
+	check_socket(&d, "devices.sock");
+	check_socket(&d, "control.sock");
+	return d.result;
+}

@@ -1,0 +1,655 @@
+#include "gateway/pipeline.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "drivers/cleanup.h"
+#include "drivers/log.h"
+
+#define SECOND_US INT64_C(1000000)
+/* One packet unpacked; a hostile one that unpacks larger is malformed. */
+#define ARENA_BYTES       ((size_t)512 * 1024)
+#define PENDING_MAX       100
+#define LINKS_MAX         64
+#define RETRY_FIRST_US    SECOND_US
+#define RETRY_LAST_US     (60 * SECOND_US)
+#define STATUS_EVERY_US   (10 * SECOND_US)
+#define HOUSEKEEPING_US   (2 * SECOND_US)
+#define TIMER_ACCURACY_US ((uint64_t)SECOND_US / 4)
+#define DIGEST_TEXT_BYTES 256
+
+struct link {
+	bool used;
+	uint32_t number;
+	struct intake_device device; /* its text points into the fields below */
+	char driver[INVENTORY_TEXT], make[INVENTORY_TEXT], model[INVENTORY_TEXT];
+	char firmware[INVENTORY_TEXT], hardware[INVENTORY_TEXT];
+};
+
+struct pipeline {
+	struct pipeline_parts parts;
+	const char *hub;
+	struct arena arena;
+	struct inventory inventory;
+	struct pipeline_counters counters;
+	int64_t since_ms;
+
+	/* the connection to wellgate-devices */
+	bool attached;
+	struct pipeline_back back;
+	struct link links[LINKS_MAX];
+	uint64_t taken; /* sequence of the last measurement */
+	unsigned int pending;
+
+	/* the store refused: ignore what comes until the connection was ended */
+	bool full, deaf;
+	int64_t retry_us;
+
+	int64_t status_at_us; /* CLOCK_MONOTONIC, when it was last handed to publish */
+	bool status_dirty;
+	sd_event_source *retry, *status, *housekeeping, *period_end;
+};
+
+static int64_t now_monotonic(struct pipeline *p)
+{
+	uint64_t now = 0;
+
+	(void)sd_event_now(p->parts.event, CLOCK_MONOTONIC, &now);
+	return (int64_t)now;
+}
+
+static int64_t now_utc_ms(void)
+{
+	struct receipt receipt;
+
+	receipt_now(&receipt);
+	return receipt.utc_ms;
+}
+
+/* One-shot; a timer that is already armed stays as it is. */
+static void arm(sd_event_source *timer, int64_t at_us)
+{
+	int enabled = SD_EVENT_OFF;
+
+	if (sd_event_source_get_enabled(timer, &enabled) < 0 || enabled != SD_EVENT_OFF)
+		return;
+	(void)sd_event_source_set_time(timer, (uint64_t)at_us);
+	(void)sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+/* ---- status ---- */
+
+static void status_changed(struct pipeline *p)
+{
+	const int64_t now = now_monotonic(p), next = p->status_at_us + STATUS_EVERY_US;
+
+	p->status_dirty = true;
+	arm(p->status, next > now ? next : now);
+}
+
+static int on_status(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct pipeline *p = user;
+	struct pipeline_status status;
+
+	(void)source;
+	(void)usec;
+	if (!p->status_dirty)
+		return 0;
+	p->status_dirty = false;
+	p->status_at_us = now_monotonic(p);
+	pipeline_status(p, &status);
+	publish_set_status(p->parts.publish, &status.message);
+	return 0;
+}
+
+static void add_counter(struct pipeline_status *s, const char *name, uint64_t value)
+{
+	Wellgate__V1__HubStatus *m = &s->message;
+	Wellgate__V1__HubStatus__Counter *c = &s->counters[m->n_counters];
+
+	assert(m->n_counters < PIPELINE_COUNTERS);
+	wellgate__v1__hub_status__counter__init(c);
+	c->name = (char *)(uintptr_t)name; /* protobuf-c has no const; nobody writes to it */
+	c->has_value = true;
+	c->value = value;
+	s->list[m->n_counters++] = c;
+}
+
+void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
+{
+	Wellgate__V1__HubStatus *m = &ret->message;
+	struct store_counts counts = { 0 };
+	struct receipt receipt;
+
+	store_counts(p->parts.store, &counts);
+	receipt_now(&receipt);
+	wellgate__v1__hub_status__init(m);
+	m->hub = (char *)(uintptr_t)p->hub;
+	m->has_epoch = m->has_state = m->has_since_ms = true;
+	m->epoch = store_identity(p->parts.store)->epoch;
+	m->state = WELLGATE__V1__HUB_STATUS__STATE__STATE_ONLINE;
+	m->since_ms = p->since_ms;
+	m->version = (char *)(uintptr_t)WELLGATE_VERSION;
+	m->has_readings = m->has_waiting = true;
+	m->readings = counts.last[LANE_READINGS];
+	for (int lane = 0; lane < LANE_END; lane++)
+		m->waiting += counts.last[lane] - counts.acknowledged[lane];
+	m->has_clock_synced = m->has_store_full = m->has_test = true;
+	m->clock_synced = receipt.synced;
+	m->store_full = p->full;
+	m->test = p->parts.config->test;
+	m->counters = ret->list;
+	add_counter(ret, "measurements", p->counters.measurements);
+	add_counter(ret, "duplicates", counts.duplicates);
+	add_counter(ret, "refused", p->counters.refused);
+	add_counter(ret, "malformed", p->counters.malformed);
+	add_counter(ret, "commits", p->counters.commits);
+	add_counter(ret, "store_failures", p->counters.store_failures);
+	add_counter(ret, "damaged", counts.damaged);
+	add_counter(ret, "parked", counts.parked);
+	add_counter(ret, "results", counts.last[LANE_RESULTS]);
+}
+
+/* ---- the store refuses ---- */
+
+static void give_up(struct pipeline *p, int r)
+{
+	store_rollback(p->parts.store);
+	goal_book_undo(p->parts.book);
+	p->counters.store_failures++;
+	p->pending = 0;
+	p->deaf = true;
+	if (!p->full)
+		log_error(
+			"the store cannot keep readings: %s; devices hold their data until it can",
+			strerror(-r));
+	p->full = true;
+	if (p->attached)
+		p->back.full(p->back.user, true);
+	arm(p->retry, now_monotonic(p) + p->retry_us);
+	p->retry_us = p->retry_us * 2 < RETRY_LAST_US ? p->retry_us * 2 : RETRY_LAST_US;
+	status_changed(p);
+}
+
+/* The devices process sends again what was not committed: the first of it is the probe. */
+static int on_retry(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct pipeline *p = user;
+
+	(void)source;
+	(void)usec;
+	p->deaf = p->attached; /* an attached one stays unheard until it comes anew */
+	(void)store_maintain(p->parts.store, now_utc_ms());
+	if (!p->attached)
+		return 0;
+	p->back.full(p->back.user, false);
+	p->back.restart(p->back.user);
+	return 0;
+}
+
+static void stored_again(struct pipeline *p)
+{
+	p->retry_us = RETRY_FIRST_US;
+	if (!p->full)
+		return;
+	p->full = false;
+	log_info("the store keeps readings again");
+}
+
+/* ---- commit ---- */
+
+static void arm_period_end(struct pipeline *p)
+{
+	const int64_t due = goal_book_next_due(p->parts.book, now_utc_ms());
+
+	(void)sd_event_source_set_enabled(p->period_end, SD_EVENT_OFF);
+	if (due >= 0)
+		arm(p->period_end, due * 1000);
+}
+
+static int add_results(struct pipeline *p, int64_t now_ms)
+{
+	for (;;) {
+		Wellgate__V1__GoalResult *result = NULL;
+		int r;
+
+		arena_reset(&p->arena);
+		r = goal_book_next_result(p->parts.book, now_ms, &p->arena, &result);
+		if (r <= 0)
+			return r;
+		r = store_add_result(p->parts.store, result);
+		if (r < 0)
+			return r;
+	}
+}
+
+int pipeline_commit(struct pipeline *p)
+{
+	bool written;
+	int r;
+
+	if (p->deaf)
+		return -ENOSPC;
+	r = add_results(p, now_utc_ms());
+	written = r == 0 && store_in_transaction(p->parts.store);
+	if (written)
+		r = store_commit(p->parts.store);
+	if (r < 0) {
+		give_up(p, r);
+		return r;
+	}
+	goal_book_settle(p->parts.book);
+	if (p->pending > 0 && p->attached)
+		p->back.committed(p->back.user, p->taken);
+	p->pending = 0;
+	arm_period_end(p);
+	if (!written)
+		return 0;
+	p->counters.commits++;
+	stored_again(p);
+	status_changed(p);
+	publish_kick(p->parts.publish);
+	return 0;
+}
+
+static int on_period_end(sd_event_source *source, uint64_t usec, void *user)
+{
+	(void)source;
+	(void)usec;
+	(void)pipeline_commit(user);
+	return 0;
+}
+
+/* After activity, once: the acknowledged watermark becomes durable, what was kept long enough goes. */
+static int on_housekeeping(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct pipeline *p = user;
+
+	(void)source;
+	(void)usec;
+	if (pipeline_commit(p) == 0 && store_maintain(p->parts.store, now_utc_ms()) > 0)
+		arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
+	return 0;
+}
+
+static void on_progress(void *user)
+{
+	struct pipeline *p = user;
+
+	arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
+	status_changed(p);
+}
+
+/* ---- what comes from the devices ---- */
+
+static struct link *link_find(struct pipeline *p, uint32_t number)
+{
+	for (size_t i = 0; i < LINKS_MAX; i++) {
+		if (p->links[i].used && p->links[i].number == number)
+			return &p->links[i];
+	}
+	return NULL;
+}
+
+static struct link *link_make(struct pipeline *p, uint32_t number)
+{
+	struct link *l = link_find(p, number);
+
+	for (size_t i = 0; i < LINKS_MAX && !l; i++) {
+		if (!p->links[i].used)
+			l = &p->links[i];
+	}
+	return l;
+}
+
+static void link_close(struct pipeline *p, struct link *l, const Wellgate__V1__DeviceInfo *counts)
+{
+	inventory_link_down(inventory_device(&p->inventory, &l->device), counts);
+	l->used = false;
+}
+
+/* copies what `d` says about itself into the link, and lets the link's device point there */
+static void link_describe(struct link *l, const struct inventory_device *d)
+{
+	const struct {
+		char *to;
+		const char *from;
+		const char **field;
+	} texts[] = {
+		{ l->driver, d->driver, &l->device.driver },
+		{ l->make, d->make, &l->device.make },
+		{ l->model, d->model, &l->device.model },
+		{ l->firmware, d->firmware, &l->device.firmware },
+		{ l->hardware, d->hardware, &l->device.hardware },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		memcpy(texts[i].to, texts[i].from, INVENTORY_TEXT);
+		*texts[i].field = texts[i].to[0] ? texts[i].to : NULL;
+	}
+}
+
+static int link_digest(struct pipeline *p, const Wellgate__V1__LinkUp *up,
+		       struct intake_device *device)
+{
+	const char *id = up->serial && *up->serial ? up->serial : up->address;
+	char text[DIGEST_TEXT_BYTES];
+	int r;
+
+	if (!id || !*id)
+		return 0;
+	/* two makers may give out the same serial number */
+	if (snprintf(text, sizeof(text), "%s/%s", up->driver ? up->driver : "", id) >=
+	    (int)sizeof(text))
+		return -EBADMSG;
+	r = intake_digest(store_identity(p->parts.store)->digest_key, text, device->serial_digest);
+	device->has_digest = r == 0;
+	return r;
+}
+
+static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
+{
+	struct intake_device device = { .driver = up->driver,
+					.make = up->make,
+					.model = up->model,
+					.firmware = up->firmware,
+					.hardware = up->hardware };
+	struct inventory_device *known;
+	struct link *l;
+	int r;
+
+	r = link_digest(p, up, &device);
+	l = up->has_link ? link_make(p, up->link) : NULL;
+	if (r < 0 || !l)
+		return r < 0 ? r : -EBADMSG;
+	if (l->used)
+		link_close(p, l, NULL);
+	known = inventory_device(&p->inventory, &device);
+	known->links++;
+	known->last_seen_ms = now_utc_ms();
+	*l = (struct link){ .used = true, .number = up->link, .device = device };
+	link_describe(l, known);
+	return 0;
+}
+
+static int take_link_down(struct pipeline *p, const Wellgate__V1__LinkDown *down)
+{
+	struct link *l = down->has_link ? link_find(p, down->link) : NULL;
+
+	if (!l)
+		return -EBADMSG;
+	link_close(p, l, down->counts);
+	return 0;
+}
+
+static int refuse(struct pipeline *p, uint64_t sequence, const char *reason)
+{
+	p->counters.refused++;
+	log_warning("measurement refused: %s", reason);
+	p->back.refused(p->back.user, sequence, reason);
+	p->taken = sequence;
+	p->pending++; /* it is dealt with: the next `committed` covers it */
+	status_changed(p);
+	return 0;
+}
+
+/* -ENOBUFS: an absurd number of readings in one period; the goal has all it can use. */
+static int count_towards_goals(struct pipeline *p, const Wellgate__V1__Reading *reading)
+{
+	const int r = reading->n_goals > 0 ? goal_book_add(p->parts.book, reading) : 0;
+
+	return r == -ENOBUFS ? 0 : r;
+}
+
+/* An error leaves nothing of the open transaction: everything uncommitted has to come again. */
+static int store_reading(struct pipeline *p, Wellgate__V1__Reading *reading)
+{
+	bool is_new = false;
+	int r = store_add_reading(p->parts.store, reading, &is_new);
+
+	if (r < 0 || !is_new)
+		return r;
+	inventory_count(&p->inventory, reading);
+	return count_towards_goals(p, reading);
+}
+
+static int take_measurement(struct pipeline *p, uint64_t sequence,
+			    const Wellgate__V1__Measurement *m)
+{
+	const struct link *l = m->has_link ? link_find(p, m->link) : NULL;
+	Wellgate__V1__Reading *reading = NULL;
+	struct receipt receipt;
+	int r;
+
+	if (p->deaf)
+		return 0;
+	p->counters.measurements++;
+	if (!l)
+		return refuse(p, sequence, "it belongs to no link");
+	receipt_now(&receipt);
+	r = intake_normalise(p->parts.intake, m, &l->device, &receipt, &p->arena, &reading);
+	if (r == 0)
+		r = goal_book_tag(p->parts.book, reading, &p->arena);
+	if (r < 0)
+		return refuse(p, sequence, "it breaks the contract of Measurement");
+	r = store_reading(p, reading);
+	if (r < 0) {
+		give_up(p, r);
+		return 0;
+	}
+	p->taken = sequence;
+	if (++p->pending >= PENDING_MAX)
+		(void)pipeline_commit(p);
+	return 0;
+}
+
+static int take_done(struct pipeline *p)
+{
+	p->counters.replays++;
+	log_info("a replay came to its end");
+	return 0;
+}
+
+static int take(struct pipeline *p, const Wellgate__V1__FromDevices *m)
+{
+	switch (m->what_case) {
+	case WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT:
+		if (!m->has_sequence || m->sequence <= p->taken)
+			return -EBADMSG;
+		return take_measurement(p, m->sequence, m->measurement);
+	case WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP:
+		return take_link_up(p, m->link_up);
+	case WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN:
+		return take_link_down(p, m->link_down);
+	case WELLGATE__V1__FROM_DEVICES__WHAT_DONE:
+		return take_done(p);
+	case WELLGATE__V1__FROM_DEVICES__WHAT__NOT_SET:
+	case _WELLGATE__V1__FROM_DEVICES__WHAT__CASE_IS_INT_SIZE:
+	default:
+		return -EBADMSG;
+	}
+}
+
+int pipeline_take(struct pipeline *p, const void *packet, size_t len)
+{
+	const Wellgate__V1__FromDevices *m;
+	int r = -EBADMSG;
+
+	assert(p->attached);
+	arena_reset(&p->arena);
+	m = wellgate__v1__from_devices__unpack(arena_protobuf(&p->arena), len, packet);
+	if (m)
+		r = take(p, m);
+	if (r < 0) {
+		p->counters.malformed++;
+		status_changed(p);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+static void detach(struct pipeline *p)
+{
+	(void)pipeline_commit(p); /* what it sent is good, whether or not it can be told */
+	for (size_t i = 0; i < LINKS_MAX; i++) {
+		if (p->links[i].used)
+			link_close(p, &p->links[i], NULL);
+	}
+	p->attached = false;
+	p->deaf = false;
+}
+
+void pipeline_attach(struct pipeline *p, const struct pipeline_back *back)
+{
+	int waiting = SD_EVENT_OFF;
+
+	if (p->attached)
+		detach(p);
+	p->taken = 0;
+	p->pending = 0;
+	if (back) {
+		p->back = *back;
+		p->attached = true;
+		p->counters.connections++;
+		/* before the retry is due nothing can be kept; after it, this connection is the probe */
+		(void)sd_event_source_get_enabled(p->retry, &waiting);
+		p->deaf = waiting != SD_EVENT_OFF;
+		if (p->deaf)
+			p->back.full(p->back.user, true);
+	}
+	status_changed(p);
+}
+
+bool pipeline_attached(const struct pipeline *p)
+{
+	return p->attached;
+}
+
+/* ---- start ---- */
+
+static int refill_results(struct pipeline *p)
+{
+	struct store_row row = { 0 };
+	int r;
+
+	while ((r = store_next(p->parts.store, LANE_RESULTS, row.sequence, &row)) > 0) {
+		const Wellgate__V1__GoalResult *result;
+
+		arena_reset(&p->arena);
+		result = wellgate__v1__goal_result__unpack(arena_protobuf(&p->arena), row.len,
+							   row.payload);
+		r = result ? goal_book_restore(p->parts.book, result) : 0;
+		if (r < 0 && r != -ENOENT) /* a goal that is not set any more */
+			return r;
+	}
+	return r;
+}
+
+static int refill_readings(struct pipeline *p)
+{
+	struct store_row row = { 0 };
+	int r;
+
+	while ((r = store_next(p->parts.store, LANE_READINGS, row.sequence, &row)) > 0) {
+		const Wellgate__V1__Reading *reading;
+
+		arena_reset(&p->arena);
+		reading = wellgate__v1__reading__unpack(arena_protobuf(&p->arena), row.len,
+							row.payload);
+		if (!reading)
+			continue;
+		inventory_count(&p->inventory, reading);
+		r = count_towards_goals(p, reading);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static int add_timer(struct pipeline *p, clockid_t clock, sd_event_time_handler_t handler,
+		     sd_event_source **ret)
+{
+	int r = sd_event_add_time(p->parts.event, ret, clock, 0, TIMER_ACCURACY_US, handler, p);
+
+	return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
+static int add_timers(struct pipeline *p)
+{
+	int r = add_timer(p, CLOCK_MONOTONIC, on_retry, &p->retry);
+
+	if (r >= 0)
+		r = add_timer(p, CLOCK_MONOTONIC, on_status, &p->status);
+	if (r >= 0)
+		r = add_timer(p, CLOCK_MONOTONIC, on_housekeeping, &p->housekeeping);
+	if (r >= 0)
+		r = add_timer(p, CLOCK_REALTIME, on_period_end, &p->period_end);
+	return r;
+}
+
+int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret)
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->parts = *parts;
+	p->hub = parts->config->hub ? parts->config->hub : store_identity(parts->store)->hub;
+	p->since_ms = now_utc_ms();
+	p->status_at_us = -STATUS_EVERY_US;
+	p->retry_us = RETRY_FIRST_US;
+	r = arena_init(&p->arena, ARENA_BYTES);
+	if (r >= 0)
+		r = add_timers(p);
+	if (r >= 0)
+		r = refill_results(p);
+	if (r >= 0)
+		r = refill_readings(p);
+	if (r < 0) {
+		pipeline_free(p);
+		return r;
+	}
+	goal_book_settle(parts->book);
+	publish_on_progress(parts->publish, on_progress, p);
+	(void)pipeline_commit(p); /* a period may have ended while we were away */
+	status_changed(p);
+	*ret = p;
+	return 0;
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	if (!p)
+		return;
+	publish_on_progress(p->parts.publish, NULL, NULL);
+	sd_event_source_disable_unref(p->retry);
+	sd_event_source_disable_unref(p->status);
+	sd_event_source_disable_unref(p->housekeeping);
+	sd_event_source_disable_unref(p->period_end);
+	arena_finish(&p->arena);
+	free(p);
+}
+
+const struct pipeline_counters *pipeline_counters(const struct pipeline *p)
+{
+	return &p->counters;
+}
+
+const struct inventory *pipeline_inventory(const struct pipeline *p)
+{
+	return &p->inventory;
+}
+
+bool pipeline_is_full(const struct pipeline *p)
+{
+	return p->full;
+}
+
+const char *pipeline_hub(const struct pipeline *p)
+{
+	return p->hub;
+}

@@ -1,0 +1,84 @@
+/*
+ * The way of a reading through the gateway: each stage is called here, in order, and nowhere else.
+ *
+ *   devices.c --FromDevices--> intake -> goals tag -> store ==COMMIT==> publish
+ *                 ^                                      |
+ *                 +--------- committed, full, refused ---+        (struct pipeline_back)
+ *
+ * The store's COMMIT is the durable point: `committed` is said after it and never before. When the
+ * store cannot keep more, everything since the last commit is forgotten, devices are told to
+ * hold their data, and the connection is ended later so that all of it comes again.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#include "gateway/arena.h"
+#include "gateway/config.h"
+#include "gateway/goals/goals.h"
+#include "gateway/intake/intake.h"
+#include "gateway/inventory.h"
+#include "gateway/publish/publish.h"
+#include "gateway/store/store.h"
+
+/* All borrowed; they outlive the pipeline. */
+struct pipeline_parts {
+	sd_event *event;
+	const struct config *config;
+	struct store *store;
+	struct intake *intake;
+	struct goal_book *book;
+	struct publish *publish;
+};
+
+/* What is said against the stream. Called from inside pipeline functions; none may call back. */
+struct pipeline_back {
+	void (*committed)(void *user, uint64_t sequence);
+	void (*full)(void *user, bool full);
+	void (*refused)(void *user, uint64_t sequence, const char *reason);
+	void (*restart)(void *user); /* end the connection: what was not committed comes again */
+	void *user;
+};
+
+struct pipeline_counters {
+	uint64_t measurements; /* taken from the devices socket */
+	uint64_t refused;      /* broke the contract of Measurement */
+	uint64_t malformed;    /* packets that are no FromDevices, or out of order */
+	uint64_t commits;
+	uint64_t store_failures;
+	uint64_t connections; /* of the devices process */
+	uint64_t replays;     /* captures that were read to their end */
+};
+
+/* A HubStatus and what it points to. */
+#define PIPELINE_COUNTERS 9
+struct pipeline_status {
+	Wellgate__V1__HubStatus message;
+	Wellgate__V1__HubStatus__Counter counters[PIPELINE_COUNTERS];
+	Wellgate__V1__HubStatus__Counter *list[PIPELINE_COUNTERS];
+};
+
+struct pipeline;
+
+/* Fills the goal book and the inventory from what is stored. */
+int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret);
+void pipeline_free(struct pipeline *p); /* NULL is fine */
+
+/* A devices process connected; NULL: it is gone. `back` is copied. */
+void pipeline_attach(struct pipeline *p, const struct pipeline_back *back);
+bool pipeline_attached(const struct pipeline *p);
+/* One packet. -EBADMSG: malformed, counted; the caller ends the connection. */
+int pipeline_take(struct pipeline *p, const void *packet, size_t len);
+/* Nothing more to read for now: make durable what was taken and say so. */
+int pipeline_commit(struct pipeline *p);
+
+/* Text in it is borrowed from the configuration and the store. */
+void pipeline_status(const struct pipeline *p, struct pipeline_status *ret);
+const struct pipeline_counters *pipeline_counters(const struct pipeline *p);
+const struct inventory *pipeline_inventory(const struct pipeline *p);
+bool pipeline_is_full(const struct pipeline *p);
+/* the hub's name: configured, or random and kept in the database */
+const char *pipeline_hub(const struct pipeline *p);
