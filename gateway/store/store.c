@@ -1,1 +1,674 @@
 #include "gateway/store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/store/database.h"
+#include "gateway/store/meta.h"
+#include "gateway/store/place.h"
+#include "gateway/store/row.h"
+#include "gateway/store/seen.h"
+#include "protocols/bytes/cursor.h"
+#include "protocols/bytes/writer.h"
+#include "protocols/messages/codes.h"
+
+#define LOG_HARD_MAX (4 * DATABASE_LOG_MAX) /* checkpoints fail: stop before the disk is full */
+#define LOG_IDLE     (256 * 1024) /* below this an idle checkpoint is not worth its wear */
+#define DELETE_BATCH 256
+#define NOTES_MAX    256
+
+/* Times before this come from a clock that was never set. 2024-01-01. */
+#define PLAUSIBLE_S INT64_C(1704067200)
+
+enum statement {
+	S_BEGIN,
+	S_COMMIT,
+	S_ROLLBACK,
+	S_PARK,
+	S_IS_PARKED,
+	S_ADD,                        /* + lane */
+	S_NEXT = S_ADD + LANE_END,    /* + lane */
+	S_OLDEST = S_NEXT + LANE_END, /* + lane */
+	S_DELETE = S_OLDEST + LANE_END,
+	S_END = S_DELETE + LANE_END
+};
+
+#define OLDEST(table)                                   \
+	"SELECT id, at FROM " table " t WHERE id <= ?1" \
+	" AND NOT EXISTS (SELECT 1 FROM parked WHERE id = t.id * 2 + ?2) ORDER BY id"
+#define DELETE(table)                          \
+	"DELETE FROM " table " WHERE id <= ?1" \
+	" AND NOT EXISTS (SELECT 1 FROM parked WHERE id = " table ".id * 2 + ?2)"
+#define NEXT(table) "SELECT * FROM " table " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT 1"
+#define ADD(table)  "INSERT INTO " table " VALUES(?1,?2,?3,?4,?5)"
+
+static const char *const sql[S_END] = {
+	[S_BEGIN] = "BEGIN IMMEDIATE",
+	[S_COMMIT] = "COMMIT",
+	[S_ROLLBACK] = "ROLLBACK",
+	[S_PARK] = "REPLACE INTO parked VALUES(?1,?2,?3,?4,?5)",
+	[S_IS_PARKED] = "SELECT 1 FROM parked WHERE id=?1",
+	[S_ADD + LANE_READINGS] = ADD("reading"),
+	[S_ADD + LANE_RESULTS] = ADD("result"),
+	[S_NEXT + LANE_READINGS] = NEXT("reading"),
+	[S_NEXT + LANE_RESULTS] = NEXT("result"),
+	[S_OLDEST + LANE_READINGS] = OLDEST("reading"),
+	[S_OLDEST + LANE_RESULTS] = OLDEST("result"),
+	[S_DELETE + LANE_READINGS] = DELETE("reading"),
+	[S_DELETE + LANE_RESULTS] = DELETE("result"),
+};
+
+struct lane_state {
+	uint64_t last;      /* given out */
+	uint64_t committed; /* of these: durable */
+	uint64_t acked;
+	uint64_t acked_durable;
+};
+
+/* A row to park, waiting for the next commit. */
+struct note {
+	int64_t id; /* parked_id() */
+	int reason;
+};
+
+struct store {
+	struct place place;
+	struct seen *seen;
+	sqlite3_stmt *statements[S_END];
+	unsigned int keep_days;
+	bool in_transaction, failed;
+	int log_pages; /* in the log after the last commit */
+	struct lane_state lanes[LANE_END];
+	struct note notes[NOTES_MAX];
+	size_t n_notes;
+	uint64_t parked, duplicates, damaged;
+	uint8_t pack[ROW_PAYLOAD_MAX];
+	uint8_t row[ROW_PAYLOAD_MAX]; /* what store_next lends */
+};
+
+/* After this nothing is trusted until the file was closed, opened and checked. */
+static int judge(struct store *s, int r)
+{
+	if (r == -EUCLEAN)
+		place_ask_check(&s->place);
+	if (r == -EIO || r == -EUCLEAN)
+		s->failed = true;
+	return r;
+}
+
+static int run(struct store *s, int statement)
+{
+	return database_run(s->statements[statement]);
+}
+
+static int64_t parked_id(enum lane lane, uint64_t sequence)
+{
+	return (int64_t)(sequence << 1 | (unsigned int)lane);
+}
+
+void store_rollback(struct store *s)
+{
+	s->in_transaction = false;
+	for (int lane = 0; lane < LANE_END; lane++)
+		s->lanes[lane].last = s->lanes[lane].committed;
+	/* SQLite has rolled back by itself after some errors */
+	if (sqlite3_get_autocommit(s->place.db))
+		(void)judge(s, seen_load(s->seen));
+	else if (judge(s, run(s, S_ROLLBACK)) == 0)
+		(void)judge(s, seen_load(s->seen));
+}
+
+/* The log restarts from its beginning once all of it is in the database: it is overwritten in
+ * place, which costs a commit less than appending. A failure here loses nothing. */
+static int checkpoint(struct store *s)
+{
+	int log = 0, done = 0;
+	int rc = sqlite3_wal_checkpoint_v2(s->place.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &log,
+					   &done);
+
+	if (rc == SQLITE_OK && log == done)
+		s->log_pages = 0;
+	return database_errno(s->place.db, rc);
+}
+
+static int on_log(void *user, sqlite3 *db, const char *name, int pages)
+{
+	struct store *s = user;
+
+	(void)db;
+	(void)name;
+	s->log_pages = pages;
+	return SQLITE_OK;
+}
+
+static int begin(struct store *s)
+{
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	if (!sqlite3_get_autocommit(s->place.db))
+		return 0;
+	if ((int64_t)s->log_pages * DATABASE_PAGE > LOG_HARD_MAX) {
+		r = checkpoint(s);
+		if (r < 0)
+			return judge(s, r);
+	}
+	return judge(s, run(s, S_BEGIN));
+}
+
+/* the transaction is over, by an error */
+static int undo(struct store *s, int r)
+{
+	(void)judge(s, r);
+	store_rollback(s);
+	return r;
+}
+
+static int add_row(struct store *s, enum lane lane, const struct row *row)
+{
+	int r = database_put(s->statements[S_ADD + (int)lane], row);
+
+	if (r == 0)
+		s->lanes[lane].last = (uint64_t)row->id;
+	return r;
+}
+
+static bool is_test(const Wellgate__V1__Reading *reading)
+{
+	for (size_t i = 0; i < reading->n_flags; i++) {
+		if (reading->flags[i] == WELLGATE__V1__FLAG__FLAG_TEST)
+			return true;
+	}
+	return false;
+}
+
+/* Gives the message its sequence and packs it. -EMSGSIZE: the message is as it was. */
+static int pack(struct store *s, ProtobufCMessage *message, protobuf_c_boolean *has,
+		uint64_t *sequence, uint64_t next)
+{
+	protobuf_c_boolean had = *has;
+	uint64_t was = *sequence;
+	size_t len;
+
+	*has = 1;
+	*sequence = next;
+	len = protobuf_c_message_get_packed_size(message);
+	if (len > sizeof(s->pack)) {
+		*has = had;
+		*sequence = was;
+		return -EMSGSIZE;
+	}
+	(void)protobuf_c_message_pack(message, s->pack);
+	return (int)len;
+}
+
+int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, bool *ret_new)
+{
+	const struct metric_info *metric = metric_info((unsigned int)reading->metric);
+	struct row row = { .payload = s->pack };
+	struct seen_entry seen;
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	if (!metric || seen_entry_of(reading, &seen) < 0)
+		return -EBADMSG;
+	r = seen_find(s->seen, &seen);
+	if (r == 1) {
+		s->duplicates++;
+		*ret_new = false;
+		return 0;
+	}
+	if (r < 0)
+		return undo(s, r);
+	seen.sequence = s->lanes[LANE_READINGS].last + 1;
+	r = pack(s, &reading->base, &reading->has_sequence, &reading->sequence, seen.sequence);
+	if (r < 0)
+		return r;
+	row.id = (int64_t)seen.sequence;
+	row.at_s = reading->received_at_ms / 1000;
+	row.kind = row_kind(ROW_READING, (unsigned int)metric->group, is_test(reading));
+	row.len = (size_t)r;
+	r = begin(s);
+	if (r < 0)
+		return r;
+	s->in_transaction = true;
+	r = add_row(s, LANE_READINGS, &row);
+	if (r == 0)
+		r = seen_add(s->seen, &seen);
+	if (r < 0)
+		return undo(s, r);
+	*ret_new = true;
+	return 0;
+}
+
+int store_add_result(struct store *s, Wellgate__V1__GoalResult *result)
+{
+	struct row row = { .payload = s->pack, .kind = row_kind(ROW_RESULT, 0, false) };
+	uint64_t next = s->lanes[LANE_RESULTS].last + 1;
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	r = pack(s, &result->base, &result->has_sequence, &result->sequence, next);
+	if (r < 0)
+		return r;
+	row.id = (int64_t)next;
+	row.at_s = result->evaluated_at_ms / 1000;
+	row.len = (size_t)r;
+	r = begin(s);
+	if (r < 0)
+		return r;
+	s->in_transaction = true;
+	r = add_row(s, LANE_RESULTS, &row);
+	return r < 0 ? undo(s, r) : 0;
+}
+
+static bool marks_wait(const struct store *s)
+{
+	for (int lane = 0; lane < LANE_END; lane++) {
+		if (s->lanes[lane].acked != s->lanes[lane].acked_durable)
+			return true;
+	}
+	return s->n_notes > 0;
+}
+
+static int write_note(struct store *s, const struct note *note)
+{
+	uint8_t payload[4];
+	struct writer w = writer_of(payload, sizeof(payload));
+	struct row row = { .id = note->id, .kind = row_kind(ROW_PARKED, 0, false) };
+	int r;
+
+	writer_le32(&w, (uint32_t)note->reason);
+	row.payload = payload;
+	row.len = w.len;
+	r = database_put(s->statements[S_PARK], &row);
+	if (r == 0 && note->reason == STORE_REASON_DAMAGED && (note->id & 1) == LANE_READINGS)
+		r = seen_forget(s->seen, (uint64_t)note->id >> 1);
+	return r;
+}
+
+/* Marks and parked rows join the open transaction. */
+static int write_marks(struct store *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_notes; i++)
+		r = write_note(s, &s->notes[i]);
+	for (int lane = 0; r == 0 && lane < LANE_END; lane++) {
+		struct mark mark = { s->lanes[lane].acked, s->lanes[lane].last };
+
+		if (s->lanes[lane].acked != s->lanes[lane].acked_durable)
+			r = mark_write(s->place.db, MARK_LANE + lane, &mark);
+	}
+	return r;
+}
+
+static void settle(struct store *s)
+{
+	for (int lane = 0; lane < LANE_END; lane++) {
+		s->lanes[lane].committed = s->lanes[lane].last;
+		s->lanes[lane].acked_durable = s->lanes[lane].acked;
+	}
+	s->parked += s->n_notes;
+	s->n_notes = 0;
+	s->in_transaction = false;
+}
+
+static int end_transaction(struct store *s)
+{
+	int r = write_marks(s);
+
+	if (r == 0)
+		r = run(s, S_COMMIT);
+	if (r < 0)
+		return undo(s, r);
+	settle(s);
+	return 0;
+}
+
+int store_commit(struct store *s)
+{
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	if (!s->in_transaction && !marks_wait(s))
+		return 0;
+	r = begin(s);
+	if (r == 0)
+		r = end_transaction(s);
+	if (r == 0 && (int64_t)s->log_pages * DATABASE_PAGE > DATABASE_LOG_MAX)
+		(void)judge(s, checkpoint(s));
+	return r;
+}
+
+bool store_in_transaction(const struct store *s)
+{
+	return s->in_transaction;
+}
+
+/* 1 = parked */
+static int is_parked(struct store *s, enum lane lane, uint64_t sequence)
+{
+	sqlite3_stmt *statement = s->statements[S_IS_PARKED];
+	int64_t id = parked_id(lane, sequence);
+	int r;
+
+	for (size_t i = 0; i < s->n_notes; i++) {
+		if (s->notes[i].id == id)
+			return 1;
+	}
+	if (s->parked == 0)
+		return 0;
+	(void)sqlite3_bind_int64(statement, 1, id);
+	int rc = sqlite3_step(statement);
+	r = rc == SQLITE_ROW ? 1 : database_errno(s->place.db, rc);
+	(void)sqlite3_reset(statement);
+	return r;
+}
+
+int store_park(struct store *s, enum lane lane, uint64_t sequence, int reason_code)
+{
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	if (sequence == 0 || sequence > s->lanes[lane].committed)
+		return -ERANGE;
+	r = is_parked(s, lane, sequence);
+	if (r != 0)
+		return r < 0 ? judge(s, r) : 0;
+	if (s->n_notes == NOTES_MAX) {
+		/* many refusals in a row: worth a commit, with whatever is in the transaction */
+		r = store_commit(s);
+		if (r < 0)
+			return r;
+	}
+	s->notes[s->n_notes++] = (struct note){ parked_id(lane, sequence), reason_code };
+	return 0;
+}
+
+int store_acknowledge(struct store *s, enum lane lane, uint64_t upto)
+{
+	if (s->failed)
+		return -EIO;
+	if (upto > s->lanes[lane].committed)
+		return -ERANGE;
+	if (upto > s->lanes[lane].acked)
+		s->lanes[lane].acked = upto;
+	return 0;
+}
+
+/* The row after `after`, sound or not, copied out so that no read stays open: 1, 0 or -errno. */
+static int step_row(struct store *s, enum lane lane, uint64_t after, struct row *ret)
+{
+	sqlite3_stmt *statement = s->statements[S_NEXT + (int)lane];
+	int r = 0;
+
+	(void)sqlite3_bind_int64(statement, 1, (int64_t)after);
+	(void)sqlite3_bind_int64(statement, 2, (int64_t)s->lanes[lane].committed);
+	int rc = sqlite3_step(statement);
+	if (rc == SQLITE_ROW) {
+		database_row(statement, ret);
+		if (ret->len <= sizeof(s->row) && ret->len > 0)
+			(void)memcpy(s->row, ret->payload, ret->len);
+		ret->payload = s->row;
+		r = 1;
+	} else {
+		r = judge(s, database_errno(s->place.db, rc));
+	}
+	(void)sqlite3_reset(statement);
+	return r;
+}
+
+static int pass_damaged(struct store *s, enum lane lane, uint64_t sequence)
+{
+	s->damaged++;
+	if (sequence <= s->lanes[lane].acked)
+		return 0;
+	return store_park(s, lane, sequence, STORE_REASON_DAMAGED);
+}
+
+int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row *ret)
+{
+	struct row row;
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	if (after > INT64_MAX)
+		return 0;
+	for (;; after = (uint64_t)row.id) {
+		r = step_row(s, lane, after, &row);
+		if (r <= 0)
+			return r;
+		r = is_parked(s, lane, (uint64_t)row.id);
+		if (r < 0)
+			return judge(s, r);
+		if (r == 1)
+			continue;
+		if (row_is_sound(&row))
+			break;
+		r = pass_damaged(s, lane, (uint64_t)row.id);
+		if (r < 0)
+			return r;
+	}
+	*ret = (struct store_row){ .sequence = (uint64_t)row.id,
+				   .group = (int)row_group(&row),
+				   .test = row_test(&row),
+				   .payload = s->row,
+				   .len = row.len };
+	return 1;
+}
+
+/* Steps over the oldest rows: up to which may go now. Those with a time from before the clock was
+ * set go with a later one; the first that is still to be kept ends the search. */
+static int step_expired(sqlite3_stmt *statement, int64_t before_s, uint64_t *ret)
+{
+	int n = 0, rc = SQLITE_DONE;
+
+	while (n < DELETE_BATCH && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+		int64_t at_s = sqlite3_column_int64(statement, 1);
+
+		if (at_s < PLAUSIBLE_S)
+			continue;
+		if (at_s > before_s)
+			break;
+		*ret = (uint64_t)sqlite3_column_int64(statement, 0);
+		n++;
+	}
+	return database_errno(sqlite3_db_handle(statement), rc);
+}
+
+/* The end of the next batch to delete, 0 = nothing. The newest row stays: its number counts on. */
+static int expired(struct store *s, enum lane lane, int64_t before_s, uint64_t *ret)
+{
+	sqlite3_stmt *statement = s->statements[S_OLDEST + (int)lane];
+	const struct lane_state *l = &s->lanes[lane];
+	uint64_t most = l->acked < l->committed ? l->acked : l->committed - 1;
+	int r;
+
+	*ret = 0;
+	if (l->committed == 0 || most == 0)
+		return 0;
+	(void)sqlite3_bind_int64(statement, 1, (int64_t)most);
+	(void)sqlite3_bind_int64(statement, 2, (int64_t)lane);
+	r = step_expired(statement, before_s, ret);
+	(void)sqlite3_reset(statement);
+	return judge(s, r);
+}
+
+static int delete_upto(struct store *s, enum lane lane, uint64_t upto)
+{
+	sqlite3_stmt *statement = s->statements[S_DELETE + (int)lane];
+	int r = begin(s);
+
+	if (r < 0)
+		return r;
+	/* the newest keys are read back from the rows: first they move to the index */
+	if (lane == LANE_READINGS && upto > seen_upto(s->seen))
+		r = seen_flush(s->seen);
+	(void)sqlite3_bind_int64(statement, 1, (int64_t)upto);
+	(void)sqlite3_bind_int64(statement, 2, (int64_t)lane);
+	if (r == 0)
+		r = database_run(statement);
+	return r < 0 ? undo(s, r) : end_transaction(s);
+}
+
+/* 1 = something was deleted: ask again */
+static int delete_expired(struct store *s, int64_t now_ms)
+{
+	int64_t before_s = now_ms / 1000 - (int64_t)s->keep_days * 86400;
+	int more = 0;
+
+	for (int lane = 0; lane < LANE_END; lane++) {
+		uint64_t upto;
+		int r = expired(s, (enum lane)lane, before_s, &upto);
+
+		if (r == 0 && upto > 0) {
+			r = delete_upto(s, (enum lane)lane, upto);
+			more = 1;
+		}
+		if (r < 0)
+			return r;
+	}
+	return more;
+}
+
+int store_maintain(struct store *s, int64_t now_ms)
+{
+	int more, r;
+
+	if (s->failed)
+		return -EIO;
+	if (s->in_transaction)
+		return 0;
+	r = store_commit(s);
+	if (r < 0)
+		return r;
+	more = delete_expired(s, now_ms);
+	if (more == 0 && (int64_t)s->log_pages * DATABASE_PAGE > LOG_IDLE)
+		more = judge(s, checkpoint(s));
+	return more;
+}
+
+void store_counts(const struct store *s, struct store_counts *ret)
+{
+	struct store_counts counts = { .parked = s->parked + s->n_notes,
+				       .duplicates = s->duplicates,
+				       .damaged = s->damaged,
+				       .bytes = place_bytes(&s->place) };
+
+	for (int lane = 0; lane < LANE_END; lane++) {
+		counts.last[lane] = s->lanes[lane].last;
+		counts.acknowledged[lane] = s->lanes[lane].acked;
+	}
+	*ret = counts;
+}
+
+const struct store_identity *store_identity(const struct store *s)
+{
+	return &s->place.identity;
+}
+
+static void raise_to(uint64_t *v, uint64_t least)
+{
+	if (*v < least)
+		*v = least;
+}
+
+static int load_lane(struct store *s, enum lane lane, const char *newest)
+{
+	struct lane_state *l = &s->lanes[lane];
+	struct mark mark;
+	int64_t last;
+	int r = mark_read(s->place.db, MARK_LANE + (int)lane, &mark);
+
+	if (r == 0)
+		r = database_integer(s->place.db, newest, &last);
+	if (r < 0)
+		return r;
+	l->last = (uint64_t)last;
+	raise_to(&l->last, mark.a);
+	raise_to(&l->last, mark.b);
+	l->committed = l->last;
+	l->acked = l->acked_durable = mark.a;
+	return 0;
+}
+
+static int load(struct store *s)
+{
+	int64_t parked;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < S_END; i++)
+		r = database_prepare(s->place.db, sql[i], &s->statements[i]);
+	if (r == 0)
+		r = load_lane(s, LANE_READINGS, "SELECT max(id) FROM reading");
+	if (r == 0)
+		r = load_lane(s, LANE_RESULTS, "SELECT max(id) FROM result");
+	if (r == 0)
+		r = database_integer(s->place.db, "SELECT count(*) FROM parked", &parked);
+	if (r == 0)
+		r = seen_open(s->place.db, &s->seen);
+	if (r < 0)
+		return r;
+	raise_to(&s->lanes[LANE_READINGS].last, seen_upto(s->seen));
+	s->lanes[LANE_READINGS].committed = s->lanes[LANE_READINGS].last;
+	s->parked = (uint64_t)parked;
+	(void)sqlite3_wal_hook(s->place.db, on_log, s);
+	return 0;
+}
+
+static void dispose(struct store *s)
+{
+	for (int i = 0; i < S_END; i++)
+		(void)sqlite3_finalize(s->statements[i]);
+	seen_close(s->seen);
+	place_close(&s->place);
+	free(s);
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	if (!sqlite3_get_autocommit(s->place.db))
+		store_rollback(s);
+	(void)store_commit(s);
+	dispose(s);
+}
+
+int store_open(const struct store_options *options, struct store **ret, char **ret_error)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (ret_error)
+		*ret_error = NULL;
+	if (!s)
+		return -ENOMEM;
+	s->place.dir_fd = -1;
+	s->keep_days = options->keep_days;
+	r = place_open(options, &s->place, ret_error);
+	if (r == 0)
+		r = load(s);
+	if (r < 0 && s->place.db) {
+		(void)judge(s, r);
+		if (ret_error && !*ret_error &&
+		    asprintf(ret_error, "cannot read %s: %s", s->place.path, strerror(-r)) < 0)
+			*ret_error = NULL;
+	}
+	if (r < 0) {
+		dispose(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}

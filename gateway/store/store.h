@@ -10,8 +10,10 @@
  * outbox" by one small update. Sequences rise by one without gaps and are never reused, also when
  * the lane has been emptied.
  *
- * Errors: -ENOSPC disk or quota full, -EIO the medium failed (close, stop confirming), -EUCLEAN a
- * damaged or foreign database, -EBUSY somebody else holds it, -EROFS, -EACCES.
+ * Errors: -ENOSPC disk or quota full (everything committed is intact; goes on when space returns),
+ * -EIO the medium failed (close, stop confirming), -EUCLEAN a damaged or foreign database,
+ * -EBUSY somebody else holds it, -EROFS, -EACCES. After -EIO or -EUCLEAN every later call fails
+ * with -EIO: close and open again, which checks, and puts a damaged database into quarantine.
  */
 #pragma once
 
@@ -21,6 +23,14 @@
 
 #include "wellgate.pb-c.h"
 
+/*
+ * What the store relies on in a reading: dedupe_key has 16 bytes and is made from, among other
+ * things, the device time as sent where there is one; else the record number where there is one;
+ * else received_at_ms / STORE_WINDOW_MS. Two readings with equal keys agree in these: they place
+ * the key among its neighbours in time, and only there it is looked for.
+ */
+#define STORE_WINDOW_MS 120000
+
 enum lane {
 	LANE_READINGS,
 	LANE_RESULTS,
@@ -28,21 +38,21 @@ enum lane {
 };
 
 struct store_options {
-	const char *dir;   /* made 0700 if missing; holds wellgate.db */
-	int64_t max_bytes; /* quota, 0 = none */
+	const char *dir;   /* made 0700 if missing (not its parents); holds wellgate.db */
+	int64_t max_bytes; /* quota of the database file, 0 = none; its log adds a few MiB */
 	unsigned int keep_days;
 };
 
 struct store_identity {
-	uint64_t epoch;         /* random, made with the database */
+	uint64_t epoch;         /* random, made with the database; new after a salvage */
 	char hub[40];           /* random name, used where the configuration gives none */
 	uint8_t digest_key[32]; /* for intake_digest */
 };
 
 struct store_row {
 	uint64_t sequence;
-	int group; /* enum metric_group for readings, 0 for results */
-	bool test;
+	int group;              /* enum metric_group for readings, 0 for results */
+	bool test;              /* a reading with FLAG_TEST; false for results */
 	const uint8_t *payload; /* borrowed until the next call on the store */
 	size_t len;
 };
@@ -50,38 +60,51 @@ struct store_row {
 struct store_counts {
 	uint64_t last[LANE_END];         /* highest sequence given out, 0 = none yet */
 	uint64_t acknowledged[LANE_END]; /* watermark */
-	uint64_t parked;                 /* refused by the broker for good, kept */
+	uint64_t parked;                 /* refused by the broker for good, or damaged; kept */
 	uint64_t duplicates;             /* seen again and not stored, since start */
-	uint64_t damaged;                /* rows whose checksum failed, since start */
+	uint64_t damaged;                /* times a row's checksum failed, since start */
 	int64_t bytes;                   /* size of database and log */
 };
+
+/* Reason of store_park() for a row whose checksum failed; MQTT's own are 0x80 to 0xff. */
+#define STORE_REASON_DAMAGED 1
 
 struct store;
 
 /* *ret_error: one malloc'd line for people (may be NULL); set on failure, and also on success when
- * a damaged database was put into quarantine (its name is in the text). */
+ * a damaged database was put into quarantine (its name is in the text), else NULL. */
 int store_open(const struct store_options *options, struct store **ret, char **ret_error);
-void store_close(struct store *s); /* NULL is fine; rolls an open transaction back */
+/* NULL is fine; rolls an open transaction back, makes acknowledgements durable. */
+void store_close(struct store *s);
 const struct store_identity *store_identity(const struct store *s);
 
 /* Opens the transaction if needed. Sets reading->sequence (also in what is stored). If its dedupe
  * key is known nothing is stored: 0 and *ret_new = false. After an error the whole transaction is
- * rolled back: everything added since the last commit has to come again. */
+ * rolled back: everything added since the last commit has to come again. Two errors are about this
+ * one reading alone and leave the transaction as it was: -EMSGSIZE it is larger than 64 KiB
+ * packed, -EBADMSG it has no dedupe key of 16 bytes or an unknown metric. */
 int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, bool *ret_new);
 int store_add_result(struct store *s, Wellgate__V1__GoalResult *result);
-/* Durable when it returns 0. Without an open transaction: 0, at once. */
+/* Durable when it returns 0, with all acknowledgements and parked rows so far. With nothing to
+ * write: 0, at once. After an error the transaction is rolled back; acknowledgements wait. */
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
+/* readings or results were added and not committed */
 bool store_in_transaction(const struct store *s);
 
-/* Next unparked row above `after`: 1 and *ret, or 0 if there is none. Committed rows only. */
+/* Next unparked row above `after`: 1 and *ret, or 0 if there is none. Committed rows only. A row
+ * whose checksum fails is stepped over and counted; if it was not yet acknowledged it is parked
+ * with STORE_REASON_DAMAGED and its dedupe key forgotten, so that the device may deliver it anew. */
 int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row *ret);
-/* Everything up to `upto` was delivered. Durable with the next commit, which it does not force. */
+/* Everything up to `upto` was delivered. Kept in memory and written with the next commit, or by
+ * store_maintain(); it forces no commit of its own. -ERANGE: no such sequence was committed. */
 int store_acknowledge(struct store *s, enum lane lane, uint64_t upto);
-/* The broker refuses this row for good: keep it, step over it, say why. */
+/* The broker refuses this row for good: keep it, step over it, say why. Durable as
+ * store_acknowledge(). -ERANGE likewise. */
 int store_park(struct store *s, enum lane lane, uint64_t sequence, int reason_code);
 
-/* Deletes what was acknowledged and is older than keep_days, a bounded number of rows per call;
- * checkpoints when asked to. Call it when idle. 1 = there is more to do. */
+/* For idle times; does nothing inside a transaction. Writes what acknowledgements wait, deletes
+ * what was acknowledged and is older than keep_days (a bounded number of rows per call, never a
+ * parked row, never the newest), and checkpoints if it is worth it. 1 = there is more to do. */
 int store_maintain(struct store *s, int64_t now_ms);
 void store_counts(const struct store *s, struct store_counts *ret);

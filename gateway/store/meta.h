@@ -1,0 +1,31 @@
+/*
+ * The small rows: who this hub is (kept twice, in two trees, written once) and the marks.
+ * A mark is two numbers: of a lane {acknowledged, last given out}; of `seen` {in the index up to
+ * this sequence, 0}.
+ */
+#pragma once
+
+#include "gateway/store/database.h"
+#include "gateway/store/store.h"
+
+enum mark_id {
+	MARK_LANE = 0, /* + enum lane */
+	MARK_SEEN = 16,
+};
+
+struct mark {
+	uint64_t a, b;
+};
+
+int identity_random(struct store_identity *ret);
+/* -EUCLEAN: neither copy is sound */
+int identity_read(sqlite3 *db, struct store_identity *ret);
+/* Writes both copies. */
+int identity_write(sqlite3 *db, const struct store_identity *identity);
+/* false: not a sound identity row */
+bool identity_decode(const struct row *row, struct store_identity *ret);
+
+/* A mark that was never written is {0, 0}. -EUCLEAN: damaged. */
+int mark_read(sqlite3 *db, int64_t id, struct mark *ret);
+int mark_write(sqlite3 *db, int64_t id, const struct mark *mark);
+bool mark_decode(const struct row *row, struct mark *ret);

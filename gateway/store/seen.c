@@ -1,0 +1,231 @@
+#include "gateway/store/seen.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/store/database.h"
+#include "gateway/store/meta.h"
+#include "gateway/store/store.h"
+
+#define SLOTS 4096 /* power of two; at most half full, so probes are short and end */
+_Static_assert(SEEN_BATCH * 2 <= SLOTS, "the table of slots must stay sparse");
+
+struct seen {
+	sqlite3 *db;
+	sqlite3_stmt *find, *insert, *rows;
+	uint64_t upto;
+	size_t n;
+	struct seen_entry entries[SEEN_BATCH];
+	uint16_t slots[SLOTS]; /* index + 1, 0 = free */
+};
+
+/* Minutes, not seconds: one byte shorter, and what falls into one minute is sorted by key. */
+static int64_t stamp_of_time(const Wellgate__V1__DeviceTime *t)
+{
+	uint64_t day = ((uint64_t)t->year * 13 + t->month) * 32 + t->day;
+	uint64_t per_minute;
+
+	if (t->kind != WELLGATE__V1__DEVICE_TIME__KIND__KIND_TICKS)
+		return (int64_t)((day * 24 + t->hour) * 60 + t->minute);
+	per_minute = t->tick_us ? 60000000 / t->tick_us : 0;
+	return (int64_t)(t->ticks / (per_minute ? per_minute : 1));
+}
+
+int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
+{
+	struct seen_entry e = { .sequence = reading->sequence };
+
+	if (!reading->has_dedupe_key || reading->dedupe_key.len != SEEN_KEY)
+		return -EBADMSG;
+	(void)memcpy(e.key, reading->dedupe_key.data, SEEN_KEY);
+	if (reading->device_time)
+		e.stamp = stamp_of_time(reading->device_time);
+	else if (reading->has_record_number)
+		e.stamp = -1 - (int64_t)reading->record_number;
+	else
+		e.stamp = reading->received_at_ms / STORE_WINDOW_MS;
+	*ret = e;
+	return 0;
+}
+
+int seen_entry_of_row(const struct row *row, struct seen_entry *ret)
+{
+	Wellgate__V1__Reading *reading =
+		wellgate__v1__reading__unpack(NULL, row->len, row->payload);
+	int r;
+
+	if (!reading)
+		return -EBADMSG;
+	r = seen_entry_of(reading, ret);
+	if (r == 0)
+		ret->sequence = (uint64_t)row->id;
+	wellgate__v1__reading__free_unpacked(reading, NULL);
+	return r;
+}
+
+/* The slot that holds the entry, or the free one where it belongs. The key is a digest already. */
+static uint16_t *slot_of(struct seen *s, const struct seen_entry *e)
+{
+	uint32_t hash;
+
+	(void)memcpy(&hash, e->key, sizeof(hash));
+	for (;; hash++) {
+		uint16_t *slot = &s->slots[hash & (SLOTS - 1)];
+
+		if (*slot == 0 || memcmp(s->entries[*slot - 1].key, e->key, SEEN_KEY) == 0)
+			return slot;
+	}
+}
+
+static void remember(struct seen *s, const struct seen_entry *e)
+{
+	assert(s->n < SEEN_BATCH);
+	s->entries[s->n++] = *e;
+	*slot_of(s, e) = (uint16_t)s->n;
+}
+
+static void clear(struct seen *s)
+{
+	s->n = 0;
+	(void)memset(s->slots, 0, sizeof(s->slots));
+}
+
+int seen_flush(struct seen *s)
+{
+	int r = 0;
+
+	if (s->n == 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
+		const struct seen_entry *e = &s->entries[i];
+
+		(void)sqlite3_bind_int64(s->insert, 1, e->stamp);
+		(void)sqlite3_bind_blob(s->insert, 2, e->key, SEEN_KEY, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(s->insert, 3, (int64_t)e->sequence);
+		r = database_run(s->insert);
+	}
+	if (r == 0) {
+		struct mark mark = { s->entries[s->n - 1].sequence, 0 };
+
+		r = mark_write(s->db, MARK_SEEN, &mark);
+		s->upto = mark.a;
+	}
+	if (r == 0)
+		clear(s);
+	return r;
+}
+
+int seen_find(struct seen *s, const struct seen_entry *e)
+{
+	int r;
+
+	if (*slot_of(s, e) != 0)
+		return 1;
+	(void)sqlite3_bind_int64(s->find, 1, e->stamp);
+	(void)sqlite3_bind_blob(s->find, 2, e->key, SEEN_KEY, SQLITE_STATIC);
+	int rc = sqlite3_step(s->find);
+	r = rc == SQLITE_ROW ? 1 : database_errno(s->db, rc);
+	(void)sqlite3_reset(s->find);
+	return r;
+}
+
+int seen_add(struct seen *s, const struct seen_entry *e)
+{
+	if (s->n == SEEN_BATCH) {
+		int r = seen_flush(s);
+
+		if (r < 0)
+			return r;
+	}
+	remember(s, e);
+	return 0;
+}
+
+uint64_t seen_upto(const struct seen *s)
+{
+	return s->upto;
+}
+
+int seen_forget(struct seen *s, uint64_t sequence)
+{
+	sqlite3_stmt *statement;
+	int r = seen_flush(s); /* memory has no way to take one out */
+
+	if (r == 0)
+		r = database_prepare(s->db, "DELETE FROM seen WHERE sequence=?1", &statement);
+	if (r < 0)
+		return r;
+	(void)sqlite3_bind_int64(statement, 1, (int64_t)sequence);
+	r = database_run(statement);
+	(void)sqlite3_finalize(statement);
+	return r;
+}
+
+/* A row that is damaged, or says nothing, is not seen: better twice than never. */
+static int load_row(struct seen *s)
+{
+	struct seen_entry e;
+	struct row row;
+
+	database_row(s->rows, &row);
+	if (!row_is_sound(&row) || seen_entry_of_row(&row, &e) < 0 || *slot_of(s, &e) != 0)
+		return 0;
+	if (s->n == SEEN_BATCH)
+		return -EUCLEAN; /* the mark is older than it can be */
+	remember(s, &e);
+	return 0;
+}
+
+int seen_load(struct seen *s)
+{
+	struct mark mark;
+	int r = mark_read(s->db, MARK_SEEN, &mark);
+	int rc = SQLITE_DONE;
+
+	if (r < 0)
+		return r;
+	clear(s);
+	s->upto = mark.a;
+	(void)sqlite3_bind_int64(s->rows, 1, (int64_t)s->upto);
+	while (r == 0 && (rc = sqlite3_step(s->rows)) == SQLITE_ROW)
+		r = load_row(s);
+	if (r == 0)
+		r = database_errno(s->db, rc);
+	(void)sqlite3_reset(s->rows);
+	return r;
+}
+
+void seen_close(struct seen *s)
+{
+	if (!s)
+		return;
+	(void)sqlite3_finalize(s->find);
+	(void)sqlite3_finalize(s->insert);
+	(void)sqlite3_finalize(s->rows);
+	free(s);
+}
+
+int seen_open(sqlite3 *db, struct seen **ret)
+{
+	struct seen *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->db = db;
+	r = database_prepare(db, "SELECT 1 FROM seen WHERE stamp=?1 AND key=?2", &s->find);
+	if (r == 0)
+		r = database_prepare(db, "INSERT OR IGNORE INTO seen VALUES(?1,?2,?3)", &s->insert);
+	if (r == 0)
+		r = database_prepare(db, "SELECT * FROM reading WHERE id>?1 ORDER BY id", &s->rows);
+	if (r == 0)
+		r = seen_load(s);
+	if (r < 0) {
+		seen_close(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
