@@ -24,8 +24,8 @@ GATEWAY_MAY_NOT = ("drivers/transport/", "drivers/devices/", "drivers/session.h"
                    "drivers/registry.h", "protocols/gatt/", "protocols/att/", "protocols/capture/")
 PURE = ("protocols/", "drivers/devices/")
 PURE_HEADERS = {"assert.h", "errno.h", "limits.h", "stdbool.h", "stddef.h", "stdint.h", "string.h",
-                "inttypes.h", "stdalign.h"}
-PURE_CALLS = ("malloc calloc realloc free printf fprintf snprintf vsnprintf puts fopen open read write close "
+                "inttypes.h", "stdalign.h", "stdarg.h", "stdio.h"}  # stdio.h: for snprintf alone
+PURE_CALLS = ("malloc calloc realloc free printf fprintf vprintf vfprintf puts fputs fputc putchar scanf sscanf fscanf fread fwrite fopen open read write close "
               "socket ioctl time gettimeofday clock_gettime localtime gmtime mktime getenv rand random "
               "log_write log_error log_warning log_info log_debug exit abort strerror").split()
 BANNED = "strcpy strcat sprintf vsprintf gets alloca strtok atoi atol atof system popen setjmp longjmp".split()

@@ -7,7 +7,7 @@ import tempfile
 
 BAD = [
     ("protocols/x/a.c", '#include "drivers/driver.h"\n', "may not include"),
-    ("protocols/x/a.c", "#include <stdio.h>\n", "pure code may not include"),
+    ("protocols/x/a.c", "#include <unistd.h>\n", "pure code may not include"),
     ("protocols/x/a.c", "void f(void)\n{\n\tmalloc(1);\n}\n", "may not call malloc"),
     ("protocols/x/a.c", "static int counter;\n", "no static variables"),
     ("drivers/devices/a.c", '#include "drivers/session.h"\n', "a driver may not include"),
