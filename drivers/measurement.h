@@ -115,7 +115,8 @@ struct measurement {
 	/* filled by the session, not by drivers */
 	enum link_security security;
 	bool has_clock_offset;
-	int64_t clock_offset_ms;            /* ours - device's, measured on this link */
+	/* our UTC - device's clock read as if it showed UTC, measured on this link */
+	int64_t clock_offset_ms;
 	uint8_t digest[MEASUREMENT_DIGEST]; /* of the raw frame, with its channel */
 };
 
