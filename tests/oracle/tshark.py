@@ -1,0 +1,335 @@
+#!/usr/bin/python3
+"""Compares what tshark decodes with what our structs held when our encoders wrote the bytes.
+
+    tshark.py --generator BUILD/bin/oracle_pdus [--count N] [--seed S] [--keep DIR] PROFILE
+
+Every field that tshark knows for the profile is asked for. A field it shows must have the value
+expected; a field it does not show must not be expected. Differences that are tshark's own faults
+are listed in KNOWN, with the reason, and counted; any other fails the run.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from decimal import Decimal
+
+SKIP = 77
+SPECIAL = {"NaN": "NaN", "NRes": "NRes", "+INF": "+INFINITY", "-INF": "-INFINITY",
+           "reserved": "RFU"}
+TIME = ["btatt." + part for part in ("year", "month", "day", "hours", "minutes", "seconds")]
+
+
+def sfloat(text):
+    """our mantissa and exponent, or the name tshark gives the special value"""
+    return SPECIAL[text] if text in SPECIAL else Decimal(text)
+
+
+def raw(text, resolution):
+    """the integer on the wire, for a field of 16 bits with this resolution"""
+    if text == "unsuccessful":
+        return 0xFFFF
+    value = Decimal(text) / Decimal(resolution)
+    if value != value.to_integral_value():
+        raise ValueError(f"{text} is no multiple of {resolution}")
+    return int(value)
+
+
+def times(e, want):
+    if "time" in e:
+        want.update(zip(TIME, e["time"]))
+
+
+def weight(e):
+    unit = "lb" if e["imperial"] else "kg"
+    want = {"flags.reserved": 0, "flags.bmi_and_height": "bmi" in e, "flags.user_id": "user" in e,
+            "flags.timestamp": "time" in e, "flags.measurement_units": e["imperial"],
+            f"weight.{unit}": raw(e["weight"], "0.01" if e["imperial"] else "0.005")}
+    want["flags"] = (e["imperial"] | ("time" in e) << 1 | ("user" in e) << 2 | ("bmi" in e) << 3)
+    if "user" in e:
+        want["user_id"] = e["user"]
+    if "bmi" in e:
+        want["bmi"] = raw(e["bmi"], "0.1")
+        want["height.in" if e["imperial"] else "height.m"] = raw(
+            e["height"], "0.1" if e["imperial"] else "0.001")
+    return want
+
+
+BODY = ["time", "user", "basal_metabolism", "muscle_percentage", "muscle_mass", "fat_free_mass",
+        "soft_lean_mass", "body_water_mass", "impedance", "weight", "height"]
+
+
+def body_composition(e):
+    want = {"flags.reserved": 0, "flags.multiple_packet_measurement": e["multiple"],
+            "flags.measurement_units": e["imperial"],
+            "body_fat_percentage": raw(e["body_fat"], "0.1")}
+    flags = e["imperial"] | e["multiple"] << 12
+    for bit, key in enumerate(BODY, 1):
+        name = {"time": "timestamp", "user": "user_id"}.get(key, key)
+        want["flags." + name] = key in e
+        flags |= (key in e) << bit
+        if key not in e or key == "time":
+            continue
+        if key == "user":
+            want["user_id"] = e["user"]
+        elif key == "height":
+            want["height." + ("inches" if e["imperial"] else "meter")] = raw(
+                e[key], "0.1" if e["imperial"] else "0.001")
+        elif key.endswith("mass") or key == "weight":
+            want[f"{key}." + ("lb" if e["imperial"] else "kg")] = raw(
+                e[key], "0.01" if e["imperial"] else "0.005")
+        else:
+            want[key] = raw(e[key], "1" if key == "basal_metabolism" else "0.1")
+    want["flags"] = flags
+    return want
+
+
+def bits(value, prefix, names):
+    """one expected flag per name, from bit 0 on"""
+    return {f"{prefix}.{name}": value >> bit & 1 for bit, name in enumerate(names)}
+
+
+def blood_pressure(e):
+    unit = "kpa" if e["kpa"] else "mmhg"
+    want = {"flags.reserved": 0, "flags.unit": e["kpa"], "flags.timestamp": "time" in e,
+            "flags.pulse_rate": "pulse_rate" in e, "flags.user_id": "user" in e,
+            "flags.measurement_status": "status" in e}
+    want["flags"] = (e["kpa"] | ("time" in e) << 1 | ("pulse_rate" in e) << 2 |
+                     ("user" in e) << 3 | ("status" in e) << 4)
+    for key in ("systolic", "diastolic", "arterial_pressure"):
+        want[f"compound_value.{key}.{unit}"] = sfloat(e[key])
+    if "pulse_rate" in e:
+        want["pulse_rate"] = sfloat(e["pulse_rate"])
+    if "user" in e:
+        want["user_id"] = e["user"]
+    if "status" in e:
+        s = e["status"]
+        want["status"] = s
+        want.update(bits(s, "status", ["body_movement", "cuff_fit_too_loose", "irregular_pulse"]))
+        want["status.pulse_rate_range_detection"] = s >> 3 & 3
+        want["status.improper_measurement_position"] = s >> 5 & 1
+        want["status.reserved"] = s >> 6
+    return want
+
+
+def heart_rate(e):
+    want = {"flags.reserved": 0, "flags.rr_interval": bool(e["intervals"]),
+            "flags.energy_expended": "energy" in e, "flags.value_16": e["wide"],
+            "flags.sensor_contact_status.support": e["contact"] >> 1,
+            "flags.sensor_contact_status.contact": e["contact"] & 1,
+            "value.16" if e["wide"] else "value.8": raw(e["rate"], "1")}
+    want["flags"] = (e["wide"] | e["contact"] << 1 | ("energy" in e) << 3 |
+                     bool(e["intervals"]) << 4)
+    if "energy" in e:
+        want["energy_expended"] = raw(e["energy"], "1")
+    if e["intervals"]:
+        want["rr_interval"] = e["intervals"]
+    return want
+
+
+def temperature(e):
+    unit = "fahrenheit" if e["fahrenheit"] else "celsius"
+    want = {"flags.reserved": 0, "flags.temperature_unit": e["fahrenheit"],
+            "flags.timestamp": "time" in e, "flags.temperature_type": "type" in e,
+            f"value.{unit}": sfloat(e["value"])}
+    want["flags"] = e["fahrenheit"] | ("time" in e) << 1 | ("type" in e) << 2
+    if "type" in e:
+        want["btatt.temperature_type"] = e["type"]
+    return want
+
+
+STATUS = ["battery_low", "fault", "size_insufficient", "strip_insertion_error",
+          "strip_type_incorrect", "result_too_high", "result_too_lower", "temperature_too_high",
+          "temperature_too_low", "read_interrupted", "general_fault", "time_fault"]
+
+
+def glucose(e):
+    want = {"flags.reserved": 0, "flags.context_information_follows": e["context"],
+            "flags.sensor_status_annunciation_present": "status" in e,
+            "flags.glucose_concentration_units": e["mol"],
+            "flags.glucose_concentration_type_and_sample_location_present": "type" in e,
+            "flags.time_offset_present": "offset" in e, "sequence_number": e["sequence"]}
+    want["flags"] = (("offset" in e) | ("type" in e) << 1 | e["mol"] << 2 |
+                     ("status" in e) << 3 | e["context"] << 4)
+    if "offset" in e:
+        # tshark shows the plain integer; overrun and underrun are the two ends of its range
+        want["time_offset"] = {"+INF": 32767, "-INF": -32768}.get(e["offset"]) or \
+            raw(e["offset"], "1")
+    if "type" in e:
+        unit = "mol_per_l" if e["mol"] else "kg_per_l"
+        want[f"glucose_concentration.{unit}"] = sfloat(e["concentration"])
+        want["type_and_sample_location"] = e["type"] | e["location"] << 4
+        want["type_and_sample_location.type"] = e["type"]
+        want["type_and_sample_location.sample_location"] = e["location"]
+    if "status" in e:
+        want["sensor_status_annunciation"] = e["status"]
+        want.update(bits(e["status"], "sensor_status_annunciation", STATUS))
+        want["sensor_status_annunciation.reserved"] = e["status"] >> 12
+    return want
+
+
+PROFILES = {f.__name__: f for f in (weight, body_composition, blood_pressure, heart_rate,
+                                    temperature, glucose)}
+# fields outside the profile's own prefix that a value of the profile may show
+EXTRA = {"temperature": ["btatt.temperature_type"]}
+
+
+def float32(octets):
+    """IEEE 11073 FLOAT, little-endian, read here a second time"""
+    whole = int.from_bytes(octets, "little")
+    special = {0x7FFFFE: "+INFINITY", 0x7FFFFF: "NaN", 0x800000: "NRes", 0x800001: "RFU",
+               0x800002: "-INFINITY"}
+    if whole in special:
+        return special[whole]
+    mantissa = int.from_bytes(octets[:3], "little", signed=True)
+    exponent = int.from_bytes(octets[3:], "little", signed=True)
+    return Decimal(mantissa).scaleb(exponent)
+
+
+# tshark's own faults: (name, profile, fields, is_fault(want, got, octets), why).
+# is_fault must say yes only where our value is proved another way.
+KNOWN = [
+    ("FLOAT is never read", "temperature",
+     ("btatt.temperature_measurement.value.celsius",
+      "btatt.temperature_measurement.value.fahrenheit"),
+     lambda want, got, octets: got == 0 and octets is not None and float32(octets) == want,
+     "tshark 4.0 shows 0 for every FT_IEEE_11073_FLOAT, whatever the bytes (36.7 and NaN alike); "
+     "the four octets that it assigns to the field are decoded here instead"),
+]
+
+
+def tool(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{command[0]}: exit {done.returncode}: {done.stderr[-500:]}")
+    return done.stdout
+
+
+def known_fields(profile):
+    """all leaf fields that tshark has for the profile"""
+    prefix = f"btatt.{profile}_measurement."
+    names = []
+    for line in tool(["tshark", "-G", "fields"]).splitlines():
+        part = line.split("\t")
+        if part[0] == "F" and part[2].startswith(prefix) and part[3] != "FT_NONE":
+            names.append(part[2])
+    return names + EXTRA.get(profile, []) + TIME
+
+
+def canonical(text):
+    """what tshark prints, as something comparable; a list where a field occurs more than once"""
+    if text in ("True", "False"):
+        return int(text == "True")
+    if text in SPECIAL.values():
+        return text
+    if text.startswith("0x"):
+        return int(text, 16)
+    return Decimal(text)
+
+
+def decode(capture, fields):
+    """per notification or indication: {field: value}"""
+    command = ["tshark", "-n", "-r", capture, "-Y", "btatt.opcode == 0x1b || btatt.opcode == 0x1d",
+               "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,"]
+    for field in fields:
+        command += ["-e", field]
+    for line in tool(command).splitlines():
+        got = {}
+        for field, text in zip(fields, line.split("\t")):
+            values = [canonical(t) for t in text.split(",")] if text else []
+            if field.endswith("rr_interval") and not field.endswith("flags.rr_interval"):
+                got[field] = values
+            elif len(values) > 1:
+                raise ValueError(f"{field} occurs more than once")
+            elif values:
+                got[field] = values[0]
+        yield {field: value for field, value in got.items() if value != []}
+
+
+def octets_of(capture, fields):
+    """per notification or indication: the raw octets that tshark assigned to one of the fields"""
+    command = ["tshark", "-n", "-r", capture, "-Y", "btatt.opcode == 0x1b || btatt.opcode == 0x1d",
+               "-T", "ek", "-x", "-j", "btatt"]
+    names = ["btatt_" + field.replace(".", "_") + "_raw" for field in fields]
+    for line in tool(command).splitlines():
+        if not line.startswith('{"timestamp"'):
+            continue
+        shown = json.loads(line)["layers"]["btatt"]
+        octets = [shown[name] for name in names if name in shown]
+        yield bytes.fromhex(octets[0]) if octets else None
+
+
+def full(profile, want):
+    prefix = f"btatt.{profile}_measurement."
+    return {k if k.startswith("btatt.") else prefix + k: v for k, v in want.items()}
+
+
+def compare(profile, expected, capture):
+    """returns (values, fields compared, {known fault: count}, differences)"""
+    fields = known_fields(profile)
+    faults = [k for k in KNOWN if k[1] == profile]
+    octets = octets_of(capture, faults[0][2]) if faults else iter(lambda: None, 0)
+    compared, excused, differences, count = 0, {}, [], 0
+    for number, (got, raw_octets) in enumerate(zip(decode(capture, fields), octets)):
+        entry = expected[number] if number < len(expected) else {}
+        want = full(profile, PROFILES[profile](entry)) if entry else {}
+        times(entry, want)
+        strange = set(want) - set(fields)
+        if strange:
+            sys.exit(f"tshark has no field {sorted(strange)}")
+        count += 1
+        for field in fields:
+            compared += 1
+            if want.get(field) == got.get(field):
+                continue
+            for name, _, where, is_fault, _ in faults:
+                if field in where and is_fault(want.get(field), got.get(field), raw_octets):
+                    excused[name] = excused.get(name, 0) + 1
+                    break
+            else:
+                differences.append((number, field, want.get(field), got.get(field), entry))
+    return count, compared, excused, differences
+
+
+def run(args, directory):
+    capture = os.path.join(directory, args.profile + ".pcap")
+    lines = os.path.join(directory, args.profile + ".jsonl")
+    tool([args.generator, args.profile, str(args.count), str(args.seed), capture, lines])
+    with open(lines, encoding="ascii") as file:
+        expected = [json.loads(line) for line in file]
+    count, compared, excused, differences = compare(args.profile, expected, capture)
+    print(f"{args.profile}: {count} values, {compared} fields compared, "
+          f"{len(differences)} differences")
+    for name, times_seen in excused.items():
+        why = next(k[4] for k in KNOWN if k[0] == name)
+        print(f"  known fault of tshark, {times_seen} times: {name}: {why}")
+    for number, field, want, got, entry in differences[:10]:
+        print(f"  value {number}: {field}: ours {want}, tshark {got}; {json.dumps(entry)}")
+    if count != args.count or len(expected) != args.count:
+        print(f"  {args.count} values were asked for, {len(expected)} written, {count} decoded")
+        return 1
+    return 1 if differences else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--generator", required=True)
+    parser.add_argument("--count", type=int, default=10000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", help="leave the capture and the JSON lines in this directory")
+    parser.add_argument("profile", choices=sorted(PROFILES))
+    args = parser.parse_args()
+    if not shutil.which("tshark"):
+        print("tshark is not installed")
+        return SKIP
+    if args.keep:
+        os.makedirs(args.keep, exist_ok=True)
+        return run(args, args.keep)
+    with tempfile.TemporaryDirectory() as directory:
+        return run(args, directory)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
