@@ -1,2 +1,685 @@
-/* socket to the gateway */
-typedef int link_not_empty;
+#include "drivers/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "drivers/cleanup.h"
+#include "drivers/log.h"
+#include "wellgate.pb-c.h"
+
+#define BACKOFF_MIN_US 50000
+#define BACKOFF_MAX_US 2000000
+
+enum entry_kind {
+	ENTRY_UP,
+	ENTRY_MEASUREMENT,
+	ENTRY_DOWN,
+	ENTRY_DONE
+};
+
+/* One packed message. */
+struct entry {
+	enum entry_kind kind;
+	uint32_t id;
+	uint64_t seq; /* ENTRY_MEASUREMENT */
+	size_t len;
+	uint8_t *data;
+};
+
+struct link {
+	sd_event *event;
+	struct sockaddr_un address;
+	struct link_handlers handlers;
+	int fd; /* -1 = not connected */
+	sd_event_source *io, *timer;
+	bool writing; /* EPOLLOUT is asked for */
+	bool full;    /* said by the gateway */
+	uint64_t backoff_us;
+	unsigned int jitter;
+	/* in the order of sending; the first `sent` of them went out on this connection */
+	struct entry *entries;
+	size_t n, size, sent;
+	size_t measurements;
+	uint64_t committed; /* highest ever said */
+	uint64_t last_sent; /* sequence, on this connection */
+	uint8_t *buffer;    /* LINK_PACKET + 1, for receiving */
+};
+
+/* ---- the queue ---- */
+
+static int append(struct link *l, struct entry entry, const Wellgate__V1__FromDevices *message)
+{
+	const size_t len = wellgate__v1__from_devices__get_packed_size(message);
+
+	if (len > LINK_PACKET)
+		return -EMSGSIZE;
+	if (l->n == l->size) {
+		const size_t size = l->size ? 2 * l->size : LINK_QUEUE;
+		struct entry *entries = reallocarray(l->entries, size, sizeof(*entries));
+
+		if (!entries)
+			return -ENOMEM;
+		l->entries = entries;
+		l->size = size;
+	}
+	entry.data = malloc(len);
+	if (!entry.data)
+		return -ENOMEM;
+	entry.len = wellgate__v1__from_devices__pack(message, entry.data);
+	l->entries[l->n++] = entry;
+	l->measurements += entry.kind == ENTRY_MEASUREMENT;
+	return 0;
+}
+
+static bool link_is_needed(const struct link *l, uint32_t id)
+{
+	bool down = false;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct entry *e = &l->entries[i];
+
+		if (e->id != id)
+			continue;
+		if (e->kind == ENTRY_MEASUREMENT || (e->kind == ENTRY_DOWN && i >= l->sent))
+			return true;
+		down = down || e->kind == ENTRY_DOWN;
+	}
+	return !down;
+}
+
+/* True if nobody has to hear this one (again). */
+static bool is_settled(const struct link *l, size_t index)
+{
+	const struct entry *e = &l->entries[index];
+
+	switch (e->kind) {
+	case ENTRY_MEASUREMENT:
+		return index < l->sent && e->seq <= l->committed;
+	case ENTRY_DONE:
+		return index < l->sent;
+	case ENTRY_UP:
+	case ENTRY_DOWN:
+		return index < l->sent && !link_is_needed(l, e->id);
+	}
+	return false;
+}
+
+static void remove_entry(struct link *l, size_t index)
+{
+	l->measurements -= l->entries[index].kind == ENTRY_MEASUREMENT;
+	free(l->entries[index].data);
+	memmove(&l->entries[index], &l->entries[index + 1],
+		(l->n - index - 1) * sizeof(l->entries[0]));
+	l->n--;
+	if (index < l->sent)
+		l->sent--;
+}
+
+static void sweep(struct link *l)
+{
+	/* from the end, so that a link's last message leaves before its first */
+	for (size_t i = l->n; i > 0; i--) {
+		if (is_settled(l, i - 1))
+			remove_entry(l, i - 1);
+	}
+}
+
+/* ---- connecting ---- */
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *user);
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user);
+
+static uint64_t next_backoff(struct link *l)
+{
+	const uint64_t base = l->backoff_us;
+
+	l->backoff_us = base * 2 < BACKOFF_MAX_US ? base * 2 : BACKOFF_MAX_US;
+	l->jitter = l->jitter * 1664525U + 1013904223U;
+	return base / 2 + (l->jitter >> 16) % (base / 2 + 1);
+}
+
+static int connect_later(struct link *l)
+{
+	int r = sd_event_source_set_time_relative(l->timer, next_backoff(l));
+
+	return r < 0 ? r : sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
+}
+
+static void disconnect(struct link *l)
+{
+	if (l->fd < 0)
+		return;
+	l->io = sd_event_source_disable_unref(l->io);
+	(void)close(l->fd);
+	l->fd = -1;
+	l->sent = 0;
+	l->last_sent = 0;
+	l->full = false;
+	sweep(l);
+	(void)connect_later(l);
+}
+
+static int ask_for_writing(struct link *l, bool on)
+{
+	if (l->writing == on)
+		return 0;
+	l->writing = on;
+	return sd_event_source_set_io_events(l->io, EPOLLIN | (on ? EPOLLOUT : 0));
+}
+
+/* Sends what has not been sent on this connection, as far as the socket takes it. */
+static void send_queue(struct link *l)
+{
+	while (l->fd >= 0 && l->sent < l->n) {
+		const struct entry *e = &l->entries[l->sent];
+
+		if (send(l->fd, e->data, e->len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+			if (errno == EINTR)
+				continue;
+			if (errno == EAGAIN || errno == EWOULDBLOCK) {
+				(void)ask_for_writing(l, true);
+				return;
+			}
+			log_warning("gateway: connection lost while sending error=%d", errno);
+			disconnect(l);
+			return;
+		}
+		if (e->kind == ENTRY_MEASUREMENT)
+			l->last_sent = e->seq;
+		l->sent++;
+	}
+	if (l->fd >= 0)
+		(void)ask_for_writing(l, false);
+	sweep(l);
+}
+
+static int try_connect(struct link *l)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&l->address, sizeof(l->address)) < 0)
+		return -errno;
+	r = sd_event_add_io(l->event, &l->io, fd, EPOLLIN, on_io, l);
+	if (r < 0)
+		return r;
+	l->fd = fd;
+	fd = -1;
+	l->writing = false;
+	l->backoff_us = BACKOFF_MIN_US;
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct link *l = user;
+	const bool first = l->backoff_us == BACKOFF_MIN_US;
+	const int r = try_connect(l);
+
+	(void)source;
+	(void)usec;
+	if (r < 0) {
+		if (first)
+			log_info("gateway: not reachable, trying again error=%d", -r);
+		return connect_later(l);
+	}
+	log_info("gateway: connected waiting=%zu", l->measurements);
+	send_queue(l);
+	l->handlers.wake(l->handlers.user);
+	return 0;
+}
+
+/* ---- receiving ---- */
+
+static int on_committed(struct link *l, uint64_t seq)
+{
+	if (seq > l->last_sent)
+		return -EPROTO; /* it cannot have committed what it was never sent */
+	if (seq <= l->committed)
+		return 0;
+	l->committed = seq;
+	sweep(l);
+	l->handlers.committed(l->handlers.user, seq);
+	return 0;
+}
+
+static int on_refused(struct link *l, const Wellgate__V1__Refused *refused)
+{
+	if (!refused->has_sequence)
+		return -EPROTO;
+	for (size_t i = 0; i < l->sent; i++) {
+		if (l->entries[i].kind != ENTRY_MEASUREMENT ||
+		    l->entries[i].seq != refused->sequence)
+			continue;
+		log_error("gateway: refused measurement sequence=%" PRIu64, refused->sequence);
+		remove_entry(l, i);
+		sweep(l);
+		l->handlers.refused(l->handlers.user, refused->sequence);
+		return 0;
+	}
+	return 0;
+}
+
+static int on_message(struct link *l, const Wellgate__V1__ToDevices *message)
+{
+	switch (message->what_case) {
+	case WELLGATE__V1__TO_DEVICES__WHAT_COMMITTED:
+		return on_committed(l, message->committed);
+	case WELLGATE__V1__TO_DEVICES__WHAT_FULL:
+		if (l->full != (bool)message->full)
+			log_warning("gateway: %s", message->full ? "full" : "has room again");
+		l->full = message->full;
+		return 0;
+	case WELLGATE__V1__TO_DEVICES__WHAT_REFUSED:
+		return on_refused(l, message->refused);
+	case WELLGATE__V1__TO_DEVICES__WHAT__NOT_SET:
+	case _WELLGATE__V1__TO_DEVICES__WHAT__CASE_IS_INT_SIZE:
+	default:
+		return 0; /* of a newer gateway */
+	}
+}
+
+/* 1 a message was handled, 0 nothing there, -errno the connection is over */
+static int receive(struct link *l)
+{
+	Wellgate__V1__ToDevices *message;
+	ssize_t n;
+	int r;
+
+	n = recv(l->fd, l->buffer, LINK_PACKET + 1, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	if (n > LINK_PACKET)
+		return -EMSGSIZE;
+	message = wellgate__v1__to_devices__unpack(NULL, (size_t)n, l->buffer);
+	if (!message)
+		return -EPROTO;
+	r = on_message(l, message);
+	wellgate__v1__to_devices__free_unpacked(message, NULL);
+	return r < 0 ? r : 1;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
+{
+	struct link *l = user;
+	int r = 0;
+
+	(void)source;
+	(void)fd;
+	if (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		r = receive(l);
+	if (r == 0 && (revents & (EPOLLHUP | EPOLLERR)))
+		r = -ECONNRESET;
+	if (r < 0) {
+		log_warning("gateway: connection lost error=%d", -r);
+		disconnect(l);
+	} else if (revents & EPOLLOUT) {
+		send_queue(l);
+	}
+	l->handlers.wake(l->handlers.user);
+	return 0;
+}
+
+/* ---- messages ---- */
+
+static Wellgate__V1__DeviceTime__Kind kind_of(enum device_time_kind kind)
+{
+	switch (kind) {
+	case DEVICE_TIME_LOCAL:
+		return WELLGATE__V1__DEVICE_TIME__KIND__KIND_LOCAL;
+	case DEVICE_TIME_UTC:
+		return WELLGATE__V1__DEVICE_TIME__KIND__KIND_UTC;
+	case DEVICE_TIME_TICKS:
+		return WELLGATE__V1__DEVICE_TIME__KIND__KIND_TICKS;
+	case DEVICE_TIME_NONE:
+	default:
+		return WELLGATE__V1__DEVICE_TIME__KIND__KIND_UNSPECIFIED;
+	}
+}
+
+/* what the device did not know (0 in SIG Date Time) is not there */
+static void set_time(Wellgate__V1__DeviceTime *t, const struct device_time *from)
+{
+	const bool ticks = from->kind == DEVICE_TIME_TICKS;
+
+	t->has_kind = true;
+	t->kind = kind_of(from->kind);
+	t->has_ticks = t->has_tick_us = ticks;
+	t->ticks = from->ticks;
+	t->tick_us = from->tick_us;
+	t->has_year = !ticks && from->year != 0;
+	t->year = from->year;
+	t->has_month = !ticks && from->month != 0;
+	t->month = from->month;
+	t->has_day = !ticks && from->day != 0;
+	t->day = from->day;
+	t->has_hour = t->has_minute = t->has_second = !ticks;
+	t->hour = from->hour;
+	t->minute = from->minute;
+	t->second = from->second;
+	t->has_fraction_us = !ticks && from->fraction_us != 0;
+	t->fraction_us = from->fraction_us;
+}
+
+/* The parts of one message, on the stack of its maker. */
+struct packing {
+	Wellgate__V1__Measurement__Part parts[MEASUREMENT_PARTS_MAX];
+	Wellgate__V1__Measurement__Part *part_pointers[MEASUREMENT_PARTS_MAX];
+	Wellgate__V1__Decimal values[MEASUREMENT_PARTS_MAX];
+	Wellgate__V1__Flag flags[64];
+	Wellgate__V1__DeviceTime time;
+	struct measurement copy; /* protobuf-c takes no const */
+	struct link_stamp stamp;
+	char context[64];
+};
+
+static void set_parts(Wellgate__V1__Measurement *out, struct packing *p)
+{
+	for (size_t i = 0; i < p->copy.n_parts; i++) {
+		const struct measurement_part *from = &p->copy.parts[i];
+		Wellgate__V1__Measurement__Part *part = &p->parts[i];
+
+		wellgate__v1__measurement__part__init(part);
+		part->has_metric = true;
+		part->metric = (Wellgate__V1__Metric)from->metric;
+		part->has_unit = true;
+		part->unit = from->unit;
+		if (from->number.absent != ABSENT_NO) {
+			part->has_absent = true;
+			part->absent = (Wellgate__V1__Absent)from->number.absent;
+		} else {
+			wellgate__v1__decimal__init(&p->values[i]);
+			p->values[i].has_mantissa = p->values[i].has_exponent = true;
+			p->values[i].mantissa = from->number.value.mantissa;
+			p->values[i].exponent = from->number.value.exponent;
+			part->value = &p->values[i];
+		}
+		p->part_pointers[i] = part;
+	}
+	out->n_parts = p->copy.n_parts;
+	out->parts = p->part_pointers;
+}
+
+static void set_flags(Wellgate__V1__Measurement *out, struct packing *p)
+{
+	for (unsigned int flag = 1; flag < FLAG_END; flag++) {
+		if (p->copy.flags & FLAG_BIT(flag))
+			p->flags[out->n_flags++] = (Wellgate__V1__Flag)flag;
+	}
+	out->flags = p->flags;
+}
+
+static void set_stamp(Wellgate__V1__Measurement *out, struct packing *p)
+{
+	out->has_test = out->test = p->stamp.simulated;
+	out->has_simulated_at_ms = p->stamp.simulated;
+	out->simulated_at_ms = p->stamp.simulated_at_ms;
+	if (p->stamp.simulated)
+		return;
+	out->has_seen_boottime_us = out->has_seen_utc_ms = out->has_seen_boot_id = true;
+	out->seen_boottime_us = p->stamp.boottime_us;
+	out->seen_utc_ms = p->stamp.utc_ms;
+	out->seen_boot_id.data = p->stamp.boot_id;
+	out->seen_boot_id.len = sizeof(p->stamp.boot_id);
+}
+
+static void set_measurement(Wellgate__V1__Measurement *out, struct packing *p)
+{
+	struct measurement *m = &p->copy;
+
+	out->has_metric = true;
+	out->metric = (Wellgate__V1__Metric)m->metric;
+	set_parts(out, p);
+	set_flags(out, p);
+	set_stamp(out, p);
+	if (m->time.kind != DEVICE_TIME_NONE) {
+		wellgate__v1__device_time__init(&p->time);
+		set_time(&p->time, &m->time);
+		out->device_time = &p->time;
+	}
+	out->has_user_slot = m->has_user_slot;
+	out->user_slot = m->user_slot;
+	out->has_record_number = m->has_record_number;
+	out->record_number = m->record_number;
+	out->has_duration_ms = m->has_duration;
+	out->duration_ms = m->duration_ms;
+	out->has_link_security = true;
+	out->link_security = (Wellgate__V1__LinkSecurity)m->security;
+	out->has_raw_digest = true;
+	out->raw_digest.data = m->digest;
+	out->raw_digest.len = sizeof(m->digest);
+	out->has_clock_offset_ms = m->has_clock_offset;
+	out->clock_offset_ms = m->clock_offset_ms;
+	if (m->context) {
+		(void)snprintf(p->context, sizeof(p->context), "%s", m->context);
+		out->context = p->context;
+	}
+}
+
+int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
+		     const struct link_stamp *stamp)
+{
+	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__Measurement out = WELLGATE__V1__MEASUREMENT__INIT;
+	struct packing p = { .copy = *m, .stamp = *stamp };
+	int r;
+
+	assert(id != LINK_ID_NOBODY && seq > 0);
+	set_measurement(&out, &p);
+	out.has_link = true;
+	out.link = id;
+	message.has_sequence = true;
+	message.sequence = seq;
+	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT;
+	message.measurement = &out;
+	r = append(l, (struct entry){ .kind = ENTRY_MEASUREMENT, .id = id, .seq = seq }, &message);
+	if (r == 0)
+		send_queue(l);
+	return r;
+}
+
+static char *known(struct session_facts *facts, enum drv_fact fact)
+{
+	return facts->text[fact][0] ? facts->text[fact] : NULL;
+}
+
+int link_up(struct link *l, uint32_t id, const struct session *session, bool test)
+{
+	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
+	struct session_facts facts = *session_facts(session);
+	char driver[64];
+	int r;
+
+	assert(id != LINK_ID_NOBODY);
+	(void)snprintf(driver, sizeof(driver), "%s", session_driver(session)->name);
+	up.has_link = true;
+	up.link = id;
+	up.driver = driver;
+	up.make = known(&facts, DRV_MAKE);
+	up.model = known(&facts, DRV_MODEL);
+	up.serial = known(&facts, DRV_SERIAL);
+	up.firmware = known(&facts, DRV_FIRMWARE);
+	up.hardware = known(&facts, DRV_HARDWARE);
+	up.has_test = up.test = test;
+	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP;
+	message.link_up = &up;
+	r = append(l, (struct entry){ .kind = ENTRY_UP, .id = id }, &message);
+	if (r == 0)
+		send_queue(l);
+	return r;
+}
+
+int link_down(struct link *l, uint32_t id, const struct session *session)
+{
+	const struct session_counts *counts = session_counts(session);
+	const struct session_facts *facts = session_facts(session);
+	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
+	Wellgate__V1__DeviceInfo info = WELLGATE__V1__DEVICE_INFO__INIT;
+	int r;
+
+	info.has_readings = info.has_bad_length = info.has_bad_checksum = true;
+	info.has_bad_range = info.has_not_mine = true;
+	info.readings = counts->measurements;
+	info.bad_length = counts->faults[FAULT_LENGTH];
+	info.bad_checksum = counts->faults[FAULT_CHECKSUM];
+	info.bad_range = counts->faults[FAULT_RANGE];
+	info.not_mine = counts->faults[FAULT_NOT_MINE];
+	info.has_battery = facts->has_battery;
+	info.battery = facts->battery;
+	down.has_link = true;
+	down.link = id;
+	down.counts = &info;
+	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN;
+	message.link_down = &down;
+	r = append(l, (struct entry){ .kind = ENTRY_DOWN, .id = id }, &message);
+	if (r == 0)
+		send_queue(l);
+	return r;
+}
+
+int link_done(struct link *l, uint64_t measurements)
+{
+	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__Done done = WELLGATE__V1__DONE__INIT;
+	int r;
+
+	done.has_measurements = true;
+	done.measurements = measurements;
+	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_DONE;
+	message.done = &done;
+	r = append(l, (struct entry){ .kind = ENTRY_DONE }, &message);
+	if (r == 0)
+		send_queue(l);
+	return r;
+}
+
+/* ---- the rest ---- */
+
+bool link_has_room(const struct link *l)
+{
+	return !l->full && l->measurements < LINK_QUEUE;
+}
+
+bool link_idle(const struct link *l)
+{
+	return l->measurements == 0 && l->sent == l->n;
+}
+
+bool link_connected(const struct link *l)
+{
+	return l->fd >= 0;
+}
+
+static int64_t clock_us(clockid_t clock)
+{
+	struct timespec t;
+
+	if (clock_gettime(clock, &t) < 0)
+		return 0;
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* /proc/sys/kernel/random/boot_id: a UUID in text */
+static int read_boot_id(uint8_t ret[LINK_BOOT_ID])
+{
+	_cleanup_file_ FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+	char text[64];
+	size_t n = 0;
+
+	if (!f)
+		return -errno;
+	if (!fgets(text, sizeof(text), f))
+		return -EIO;
+	for (const char *c = text; *c && *c != '\n' && n < 2 * LINK_BOOT_ID; c++) {
+		const char digit[2] = { *c, '\0' };
+		char *end;
+		const unsigned long value = strtoul(digit, &end, 16);
+
+		if (*c == '-')
+			continue;
+		if (*end != '\0')
+			return -EIO;
+		ret[n / 2] = (uint8_t)(n % 2 == 0 ? value << 4 : ret[n / 2] | value);
+		n++;
+	}
+	return n == 2 * LINK_BOOT_ID ? 0 : -EIO;
+}
+
+int link_stamp_now(struct link_stamp *ret)
+{
+	struct link_stamp stamp = { 0 };
+	int r = read_boot_id(stamp.boot_id);
+
+	if (r < 0)
+		return r;
+	stamp.boottime_us = clock_us(CLOCK_BOOTTIME);
+	stamp.utc_ms = clock_us(CLOCK_REALTIME) / 1000;
+	*ret = stamp;
+	return 0;
+}
+
+static int set_up(struct link *l, const char *path)
+{
+	if (strlen(path) >= sizeof(l->address.sun_path))
+		return -ENAMETOOLONG;
+	l->address.sun_family = AF_UNIX;
+	memcpy(l->address.sun_path, path, strlen(path) + 1);
+	if (getrandom(&l->jitter, sizeof(l->jitter), 0) != (ssize_t)sizeof(l->jitter))
+		return -EIO;
+	l->buffer = malloc(LINK_PACKET + 1);
+	if (!l->buffer)
+		return -ENOMEM;
+	return sd_event_add_time_relative(l->event, &l->timer, CLOCK_MONOTONIC, 0, 1000, on_timer,
+					  l);
+}
+
+int link_new(sd_event *event, const char *path, const struct link_handlers *handlers,
+	     struct link **ret)
+{
+	struct link *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->fd = -1;
+	l->backoff_us = BACKOFF_MIN_US;
+	l->handlers = *handlers;
+	l->event = sd_event_ref(event);
+	r = set_up(l, path);
+	if (r < 0) {
+		link_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void link_free(struct link *l)
+{
+	if (!l)
+		return;
+	(void)sd_event_source_disable_unref(l->io);
+	(void)sd_event_source_disable_unref(l->timer);
+	if (l->fd >= 0)
+		(void)close(l->fd);
+	for (size_t i = 0; i < l->n; i++)
+		free(l->entries[i].data);
+	free(l->entries);
+	free(l->buffer);
+	(void)sd_event_unref(l->event);
+	free(l);
+}

@@ -133,6 +133,10 @@ void hci_emit(struct hci *h, struct hci_link *l, struct cap_event *e)
 		const struct hci_device *d = &h->devices[l->device];
 		struct cap_event open = { .kind = CAP_OPEN, .at_us = h->now, .link = l->id };
 
+		/* before the discovery nobody could tell what this is */
+		if (d->service == 0 && (e->kind != CAP_FRAME || e->channel == HCI_UUID_DEVICE_NAME))
+			return;
+
 		memcpy(open.open.bus, "ble", sizeof("ble"));
 		open.open.service = d->service;
 		open.open.company = d->company;

@@ -36,7 +36,6 @@ enum opcode {
 
 #define UUID_PRIMARY_SERVICE 0x2800
 #define UUID_CHARACTERISTIC  0x2803
-#define UUID_DEVICE_NAME     0x2a00
 
 /* declarations and descriptors: of the profile's own making, no channel of a driver */
 static bool is_structural(uint16_t uuid)
@@ -112,7 +111,7 @@ static void emit_value(struct hci *h, struct hci_link *l, uint16_t channel, cons
 	struct cap_event e = { .kind = CAP_FRAME, .channel = channel, .len = len };
 
 	assert(len <= CAP_DATA_MAX);
-	if (channel == UUID_DEVICE_NAME)
+	if (channel == HCI_UUID_DEVICE_NAME)
 		hci_learn_name(&h->devices[l->device], data, len);
 	if (len > 0)
 		memcpy(e.data, data, len);

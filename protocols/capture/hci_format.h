@@ -3,7 +3,8 @@
 
 #include "protocols/capture/hci.h"
 
-#define HCI_ATT_MTU_DEFAULT 23
+#define HCI_ATT_MTU_DEFAULT  23
+#define HCI_UUID_DEVICE_NAME 0x2a00
 
 /* Hands an event on, stamped, after the CAP_OPEN of its link. */
 void hci_emit(struct hci *h, struct hci_link *l, struct cap_event *e);

@@ -1,6 +1,5 @@
 #include "protocols/capture/stamp.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -151,7 +150,8 @@ int stamp_format(int64_t ms, char buf[STAMP_TEXT_MAX])
 	const struct stamp s = stamp_of_ms(ms);
 	int n;
 
-	assert(s.year >= 1 && s.year <= 9999);
+	if (s.year < 1 || s.year > 9999)
+		return -ERANGE;
 	n = snprintf(buf, STAMP_TEXT_MAX, "%04d-%02u-%02uT%02u:%02u:%02u", s.year, s.month, s.day,
 		     s.hour, s.minute, s.second);
 	if (s.ms != 0)

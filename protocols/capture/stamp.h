@@ -20,5 +20,5 @@ int64_t stamp_to_ms(const struct stamp *s);
 struct stamp stamp_of_ms(int64_t ms);
 /* -EINVAL form, -ERANGE a field that no calendar has; *ret_ms untouched then. */
 int stamp_parse(const char *text, size_t len, int64_t *ret_ms);
-/* Its length; milliseconds only when they are not zero. */
+/* Its length; milliseconds only when they are not zero. -ERANGE: before year 1 or after 9999. */
 int stamp_format(int64_t ms, char buf[STAMP_TEXT_MAX]);
