@@ -252,7 +252,7 @@ static int run(struct gateway *g)
 	r = sd_event_loop(g->event);
 	(void)sd_notify(0, "STOPPING=1");
 	log_info("stopping");
-	return r < 0 ? EXIT_IO : EXIT_GOOD;
+	return r < 0 ? EXIT_IO : r; /* 0 after a signal, else what ended the loop */
 }
 
 int main(int argc, char **argv)

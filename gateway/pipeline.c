@@ -155,8 +155,19 @@ void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
 
 /* ---- the store refuses ---- */
 
+/* After these the store is of no use until it was closed, opened and checked: a restart does it. */
+static bool needs_restart(int r)
+{
+	return r == -EIO || r == -EUCLEAN;
+}
+
 static void give_up(struct pipeline *p, int r)
 {
+	if (needs_restart(r)) {
+		log_error("the database failed: %s; ending, so that the next start checks it",
+			  strerror(-r));
+		(void)sd_event_exit(p->parts.event, PIPELINE_EXIT_STORE);
+	}
 	store_rollback(p->parts.store);
 	goal_book_undo(p->parts.book);
 	p->counters.store_failures++;
@@ -267,11 +278,17 @@ static int on_period_end(sd_event_source *source, uint64_t usec, void *user)
 static int on_housekeeping(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct pipeline *p = user;
+	int r;
 
 	(void)source;
 	(void)usec;
-	if (pipeline_commit(p) == 0 && store_maintain(p->parts.store, now_utc_ms()) > 0)
+	r = pipeline_commit(p);
+	if (r == 0)
+		r = store_maintain(p->parts.store, now_utc_ms());
+	if (r > 0)
 		arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
+	else if (needs_restart(r) && !p->deaf)
+		give_up(p, r);
 	return 0;
 }
 
@@ -436,6 +453,8 @@ static int take_measurement(struct pipeline *p, uint64_t sequence,
 	if (r < 0)
 		return refuse(p, sequence, "it breaks the contract of Measurement");
 	r = store_reading(p, reading);
+	if (r == -EMSGSIZE || r == -EBADMSG) /* of this one alone: the transaction goes on */
+		return refuse(p, sequence, "the store cannot hold it");
 	if (r < 0) {
 		give_up(p, r);
 		return 0;

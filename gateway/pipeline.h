@@ -7,7 +7,9 @@
  *
  * The store's COMMIT is the durable point: `committed` is said after it and never before. When the
  * store cannot keep more, everything since the last commit is forgotten, devices are told to
- * hold their data, and the connection is ended later so that all of it comes again.
+ * hold their data, and the connection is ended later so that all of it comes again. When the
+ * database failed (-EIO, -EUCLEAN) the loop ends with PIPELINE_EXIT_STORE: the next start of the
+ * daemon checks it, and puts it into quarantine if it is damaged.
  */
 #pragma once
 
@@ -23,6 +25,8 @@
 #include "gateway/inventory.h"
 #include "gateway/publish/publish.h"
 #include "gateway/store/store.h"
+
+#define PIPELINE_EXIT_STORE 74
 
 /* All borrowed; they outlive the pipeline. */
 struct pipeline_parts {
