@@ -16,21 +16,25 @@ struct seen {
 	sqlite3 *db;
 	sqlite3_stmt *find, *insert, *rows;
 	uint64_t upto;
+	int64_t newest; /* stamp in the table: what is beyond needs no look */
 	size_t n;
 	struct seen_entry entries[SEEN_BATCH];
 	uint16_t slots[SLOTS]; /* index + 1, 0 = free */
 };
 
+/* only what is also packed: the same stamp must come out of the stored row */
+#define GIVEN(message, field) ((message)->has_##field ? (message)->field : 0)
+
 /* Minutes, not seconds: one byte shorter, and what falls into one minute is sorted by key. */
 static int64_t stamp_of_time(const Wellgate__V1__DeviceTime *t)
 {
-	uint64_t day = ((uint64_t)t->year * 13 + t->month) * 32 + t->day;
-	uint64_t per_minute;
+	uint64_t year = GIVEN(t, year), month = GIVEN(t, month), day = GIVEN(t, day);
+	uint64_t tick_us = GIVEN(t, tick_us), per_minute = tick_us ? 60000000 / tick_us : 0;
 
-	if (t->kind != WELLGATE__V1__DEVICE_TIME__KIND__KIND_TICKS)
-		return (int64_t)((day * 24 + t->hour) * 60 + t->minute);
-	per_minute = t->tick_us ? 60000000 / t->tick_us : 0;
-	return (int64_t)(t->ticks / (per_minute ? per_minute : 1));
+	if (!t->has_kind || t->kind != WELLGATE__V1__DEVICE_TIME__KIND__KIND_TICKS)
+		return (int64_t)((((year * 13 + month) * 32 + day) * 24 + GIVEN(t, hour)) * 60 +
+				 GIVEN(t, minute));
+	return (int64_t)(GIVEN(t, ticks) / (per_minute ? per_minute : 1));
 }
 
 int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
@@ -45,7 +49,7 @@ int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
 	else if (reading->has_record_number)
 		e.stamp = -1 - (int64_t)reading->record_number;
 	else
-		e.stamp = reading->received_at_ms / STORE_WINDOW_MS;
+		e.stamp = GIVEN(reading, received_at_ms) / STORE_WINDOW_MS;
 	*ret = e;
 	return 0;
 }
@@ -101,6 +105,8 @@ int seen_flush(struct seen *s)
 	for (size_t i = 0; r == 0 && i < s->n; i++) {
 		const struct seen_entry *e = &s->entries[i];
 
+		if (e->stamp > s->newest)
+			s->newest = e->stamp;
 		(void)sqlite3_bind_int64(s->insert, 1, e->stamp);
 		(void)sqlite3_bind_blob(s->insert, 2, e->key, SEEN_KEY, SQLITE_STATIC);
 		(void)sqlite3_bind_int64(s->insert, 3, (int64_t)e->sequence);
@@ -123,6 +129,8 @@ int seen_find(struct seen *s, const struct seen_entry *e)
 
 	if (*slot_of(s, e) != 0)
 		return 1;
+	if (e->stamp > s->newest)
+		return 0;
 	(void)sqlite3_bind_int64(s->find, 1, e->stamp);
 	(void)sqlite3_bind_blob(s->find, 2, e->key, SEEN_KEY, SQLITE_STATIC);
 	int rc = sqlite3_step(s->find);
@@ -184,6 +192,10 @@ int seen_load(struct seen *s)
 	int r = mark_read(s->db, MARK_SEEN, &mark);
 	int rc = SQLITE_DONE;
 
+	if (r == 0)
+		r = database_integer(s->db,
+				     "SELECT coalesce(max(stamp), -9223372036854775807) FROM seen",
+				     &s->newest);
 	if (r < 0)
 		return r;
 	clear(s);

@@ -230,7 +230,7 @@ int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, bool *ret
 	if (r < 0)
 		return r;
 	row.id = (int64_t)seen.sequence;
-	row.at_s = reading->received_at_ms / 1000;
+	row.at_s = reading->has_received_at_ms ? reading->received_at_ms / 1000 : 0;
 	row.kind = row_kind(ROW_READING, (unsigned int)metric->group, is_test(reading));
 	row.len = (size_t)r;
 	r = begin(s);
@@ -258,7 +258,7 @@ int store_add_result(struct store *s, Wellgate__V1__GoalResult *result)
 	if (r < 0)
 		return r;
 	row.id = (int64_t)next;
-	row.at_s = result->evaluated_at_ms / 1000;
+	row.at_s = result->has_evaluated_at_ms ? result->evaluated_at_ms / 1000 : 0;
 	row.len = (size_t)r;
 	r = begin(s);
 	if (r < 0)

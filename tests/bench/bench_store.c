@@ -1,0 +1,283 @@
+/* links: gateway_store gateway_base */
+/*
+ * What the store costs beside the least SQLite could cost: the same bytes inserted by the same
+ * groups into one bare table (WAL, synchronous=FULL, SQLite's own checkpoints). Rounds of both
+ * alternate in one run; time is the median, bytes are what the kernel wrote for us
+ * (/proc/self/io write_bytes, checkpoints and closing included).
+ *
+ *   bench_store [DIRECTORY]   on the file system of DIRECTORY (default: here); not on tmpfs
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "gateway/store/store.h"
+#include "protocols/messages/codes.h"
+
+#define ROUNDS 7
+
+struct bench {
+	const char *dir;
+	size_t group, n;
+	size_t first; /* number of the first reading: no round repeats one */
+};
+
+struct cost {
+	double us;    /* per reading */
+	double bytes; /* written, per reading */
+};
+
+static void die(const char *what, int r)
+{
+	(void)fprintf(stderr, "bench_store: %s: %s\n", what, r < 0 ? strerror(-r) : "failed");
+	exit(1);
+}
+
+static double now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static double written(void)
+{
+	FILE *f = fopen("/proc/self/io", "re");
+	char line[128];
+	double n = -1;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "write_bytes: ", 13) == 0)
+			n = strtod(line + 13, NULL);
+	}
+	if (f)
+		(void)fclose(f);
+	if (n < 0)
+		die("/proc/self/io", 0);
+	return n;
+}
+
+/* splitmix64: a key as random as a digest, the same in every run */
+static uint64_t mix(uint64_t x)
+{
+	x += UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+struct sample {
+	uint8_t id[16], key[16], boot[16], raw[16], serial[16];
+	Wellgate__V1__Decimal value, original;
+	Wellgate__V1__Component component, *components[1];
+	Wellgate__V1__DeviceTime time;
+	Wellgate__V1__DeviceRef device;
+	Wellgate__V1__Reading reading;
+};
+
+static ProtobufCBinaryData bytes_of(uint8_t *data, uint64_t seed)
+{
+	uint64_t words[2] = { mix(seed), mix(~seed) };
+
+	(void)memcpy(data, words, 16);
+	return (ProtobufCBinaryData){ 16, data };
+}
+
+/* A body weight every minute: 7 in 10 of its bytes are never the same. */
+static void make(struct sample *s, size_t i)
+{
+	Wellgate__V1__Reading *r = &s->reading;
+
+	wellgate__v1__decimal__init(&s->value);
+	wellgate__v1__component__init(&s->component);
+	wellgate__v1__device_time__init(&s->time);
+	wellgate__v1__device_ref__init(&s->device);
+	wellgate__v1__reading__init(r);
+	s->value.has_mantissa = s->value.has_exponent = 1;
+	s->value.mantissa = (int64_t)(700 + i % 100);
+	s->value.exponent = -1;
+	s->component.has_metric = 1;
+	s->component.metric = WELLGATE__V1__METRIC__METRIC_BODY_WEIGHT;
+	s->component.value = &s->value;
+	s->component.unit = (char *)(uintptr_t) "kg";
+	s->component.loinc = (char *)(uintptr_t) "29463-7";
+	s->components[0] = &s->component;
+	s->time.has_kind = s->time.has_year = s->time.has_month = s->time.has_day = 1;
+	s->time.has_hour = s->time.has_minute = s->time.has_second = 1;
+	s->time.kind = WELLGATE__V1__DEVICE_TIME__KIND__KIND_LOCAL;
+	s->time.year = 2026;
+	s->time.month = (uint32_t)(1 + i / 40320 % 12);
+	s->time.day = (uint32_t)(1 + i / 1440 % 28);
+	s->time.hour = (uint32_t)(i / 60 % 24);
+	s->time.minute = (uint32_t)(i % 60);
+	s->device.driver = (char *)(uintptr_t) "sig_weight";
+	s->device.model = (char *)(uintptr_t) "Scale 1";
+	s->device.has_serial_digest = 1;
+	s->device.serial_digest = bytes_of(s->serial, 1);
+	r->has_reading_id = r->has_dedupe_key = r->has_boot_id = r->has_raw_digest = 1;
+	r->reading_id = bytes_of(s->id, 4 * i + 2);
+	r->dedupe_key = bytes_of(s->key, 4 * i + 3);
+	r->boot_id = bytes_of(s->boot, 0);
+	r->raw_digest = bytes_of(s->raw, 4 * i + 4);
+	r->has_metric = r->has_measured_at_ms = r->has_received_at_ms = r->has_clock = 1;
+	r->metric = WELLGATE__V1__METRIC__METRIC_BODY_WEIGHT;
+	r->n_components = 1;
+	r->components = s->components;
+	r->measured_at_ms = INT64_C(1790000000000) + (int64_t)i * 60000;
+	r->received_at_ms = r->measured_at_ms + 1234;
+	r->clock = WELLGATE__V1__CLOCK_QUALITY__CLOCK_DEVICE_CORRECTED;
+	r->device_time = &s->time;
+	r->device = &s->device;
+}
+
+static struct cost finish(const struct bench *b, double us, double bytes)
+{
+	return (struct cost){ us / (double)b->n, (written() - bytes) / (double)b->n };
+}
+
+static void path_in(const struct bench *b, const char *name, char ret[256])
+{
+	if (snprintf(ret, 256, "%s/%s", b->dir, name) >= 256)
+		die("directory name too long", 0);
+}
+
+static struct cost run_store(const struct bench *b)
+{
+	char dir[256];
+	struct store *store;
+	double bytes = written(), start, us;
+
+	path_in(b, "store", dir);
+	struct store_options options = { .dir = dir };
+	int r = store_open(&options, &store, NULL);
+	if (r < 0)
+		die("store_open", r);
+	start = now_us();
+	for (size_t i = 0; r == 0 && i < b->n; i++) {
+		struct sample s;
+		bool is_new;
+
+		make(&s, b->first + i);
+		r = store_add_reading(store, &s.reading, &is_new);
+		if (r == 0 && (i + 1) % b->group == 0)
+			r = store_commit(store);
+	}
+	us = now_us() - start;
+	store_close(store);
+	if (r < 0)
+		die("store", r);
+	return finish(b, us, bytes);
+}
+
+static sqlite3 *open_bare(const char *path)
+{
+	static const char setup[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+				    "PRAGMA locking_mode=EXCLUSIVE;"
+				    "CREATE TABLE IF NOT EXISTS reading(id INTEGER PRIMARY KEY, "
+				    "payload BLOB)";
+	sqlite3 *db;
+
+	if (sqlite3_open(path, &db) != SQLITE_OK ||
+	    sqlite3_exec(db, setup, NULL, NULL, NULL) != SQLITE_OK)
+		die("sqlite", 0);
+	return db;
+}
+
+static void insert_bare(sqlite3_stmt *insert, size_t i)
+{
+	uint8_t payload[1024];
+	struct sample s;
+
+	make(&s, i);
+	s.reading.has_sequence = 1;
+	s.reading.sequence = i + 1;
+	size_t len = wellgate__v1__reading__pack(&s.reading, payload);
+	(void)sqlite3_bind_blob(insert, 1, payload, (int)len, SQLITE_STATIC);
+	if (sqlite3_step(insert) != SQLITE_DONE)
+		die("sqlite insert", 0);
+	(void)sqlite3_reset(insert);
+}
+
+static struct cost run_bare(const struct bench *b)
+{
+	char path[256];
+	sqlite3_stmt *insert;
+	double bytes = written(), start, us;
+
+	path_in(b, "bare.db", path);
+	sqlite3 *db = open_bare(path);
+	if (sqlite3_prepare_v2(db, "INSERT INTO reading VALUES(NULL,?1)", -1, &insert, NULL))
+		die("sqlite", 0);
+	start = now_us();
+	for (size_t i = 0; i < b->n; i++) {
+		if (i % b->group == 0)
+			(void)sqlite3_exec(db, "BEGIN", NULL, NULL, NULL);
+		insert_bare(insert, b->first + i);
+		if ((i + 1) % b->group == 0 &&
+		    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+			die("sqlite commit", 0);
+	}
+	us = now_us() - start;
+	(void)sqlite3_finalize(insert);
+	(void)sqlite3_close(db);
+	return finish(b, us, bytes);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *v)
+{
+	qsort(v, ROUNDS, sizeof(*v), by_value); /* now v[0] is the least */
+	return v[ROUNDS / 2];
+}
+
+/* One line. Limits: README.md */
+static void compare(struct bench b)
+{
+	double us[2][ROUNDS], bytes[2][ROUNDS], ratio[ROUNDS];
+
+	for (size_t i = 0; i < ROUNDS; i++, b.first += b.n) {
+		struct cost bare = run_bare(&b), ours = run_store(&b);
+
+		us[0][i] = bare.us;
+		us[1][i] = ours.us;
+		bytes[0][i] = bare.bytes;
+		bytes[1][i] = ours.bytes;
+		ratio[i] = ours.us / bare.us;
+	}
+	double middle = median(ratio);
+	(void)printf("group %4zu  %8.1f us/reading  bare %8.1f  ratio %.2f (%.2f to %.2f)  "
+		     "%6.0f bytes/reading  bare %6.0f\n",
+		     b.group, median(us[1]), median(us[0]), middle, ratio[0], ratio[ROUNDS - 1],
+		     median(bytes[1]), median(bytes[0]));
+}
+
+int main(int argc, char **argv)
+{
+	const char *parent = argc > 1 ? argv[1] : ".";
+	char dir[200], command[256];
+	struct sample s;
+
+	if (snprintf(dir, sizeof(dir), "%s/bench-store-XXXXXX", parent) >= (int)sizeof(dir) ||
+	    !mkdtemp(dir))
+		die(parent, 0);
+	make(&s, 12345);
+	(void)printf("reading: %zu bytes\n", wellgate__v1__reading__get_packed_size(&s.reading));
+	compare((struct bench){ dir, 1, 1500, 0 });
+	compare((struct bench){ dir, 100, 30000, 20000 });
+	(void)snprintf(command, sizeof(command), "rm -r -- '%s'", dir);
+	return system(command) == 0 ? 0 : 1; /* NOLINT(cert-env33-c): our own directory */
+}
