@@ -293,6 +293,68 @@ static int make_glucose(struct rng *rng, struct writer *w, struct json *j)
 	return gatt_glucose_encode(&x, w);
 }
 
+static int make_glucose_context(struct rng *rng, struct writer *w, struct json *j)
+{
+	struct gatt_glucose_context x = rng_glucose_context(rng);
+
+	json_int(j, "sequence", x.sequence);
+	json_int(j, "extended", x.has_extended);
+	json_int(j, "litres", x.medication_litres);
+	if (x.has_carbohydrate) {
+		json_int(j, "carbohydrate_id", x.carbohydrate);
+		json_number(j, "carbohydrate", x.carbohydrate_mass);
+	}
+	if (x.has_meal)
+		json_int(j, "meal", x.meal);
+	if (x.has_tester) {
+		json_int(j, "tester", x.tester);
+		json_int(j, "health", x.health);
+	}
+	if (x.has_exercise) {
+		json_number(j, "exercise_duration", x.exercise_duration);
+		json_number(j, "exercise_intensity", x.exercise_intensity);
+	}
+	if (x.has_medication) {
+		json_int(j, "medication_id", x.medication);
+		json_number(j, "medication", x.medication_amount);
+	}
+	if (x.has_hba1c)
+		json_number(j, "hba1c", x.hba1c);
+	return gatt_glucose_context_encode(&x, w);
+}
+
+static int make_plx_spot(struct rng *rng, struct writer *w, struct json *j)
+{
+	struct gatt_plx_spot x = rng_plx_spot(rng);
+
+	json_number(j, "spo2", x.pair.spo2);
+	json_number(j, "pulse", x.pair.pulse);
+	json_int(j, "clock_not_set", x.clock_not_set);
+	if (x.has_time)
+		json_time(j, "time", &x.time);
+	if (x.has_measurement_status)
+		json_int(j, "measurement_status", x.measurement_status);
+	if (x.has_device_status)
+		json_int(j, "device_status", x.device_status);
+	if (x.has_amplitude)
+		json_number(j, "amplitude", x.amplitude);
+	return gatt_plx_spot_encode(&x, w);
+}
+
+static int make_rsc(struct rng *rng, struct writer *w, struct json *j)
+{
+	struct gatt_rsc x = rng_rsc(rng);
+
+	json_number(j, "speed", x.speed);
+	json_number(j, "cadence", x.cadence);
+	json_int(j, "running", x.running);
+	if (x.has_stride)
+		json_number(j, "stride", x.stride);
+	if (x.has_distance)
+		json_number(j, "distance", x.distance);
+	return gatt_rsc_encode(&x, w);
+}
+
 static const struct profile {
 	const char *name;
 	uint16_t service, characteristic;
@@ -305,6 +367,9 @@ static const struct profile {
 	{ "heart_rate", 0x180d, 0x2a37, false, make_heart_rate },
 	{ "temperature", 0x1809, 0x2a1c, true, make_temperature },
 	{ "glucose", 0x1808, 0x2a18, false, make_glucose },
+	{ "glucose_context", 0x1808, 0x2a34, false, make_glucose_context },
+	{ "plx_spot", 0x1822, 0x2a5e, true, make_plx_spot },
+	{ "rsc", 0x1814, 0x2a53, false, make_rsc },
 };
 
 /* ---- the conversation ---- */

@@ -10,6 +10,8 @@
 #include "protocols/bytes/medfloat.h"
 #include "protocols/gatt/glucose.h"
 #include "protocols/gatt/heart_rate.h"
+#include "protocols/gatt/plx.h"
+#include "protocols/gatt/rsc.h"
 #include "protocols/gatt/temperature.h"
 #include "protocols/gatt/time.h"
 
@@ -146,5 +148,110 @@ static inline struct gatt_glucose rng_glucose(struct rng *rng)
 	if (x.has_status)
 		x.status = rng_u16(rng);
 	x.context_follows = rng_coin(rng);
+	return x;
+}
+
+static inline struct gatt_glucose_context rng_glucose_context(struct rng *rng)
+{
+	struct gatt_glucose_context x = { .sequence = rng_u16(rng) };
+
+	x.has_extended = rng_coin(rng);
+	x.has_carbohydrate = rng_coin(rng);
+	if (x.has_carbohydrate) {
+		x.carbohydrate = (enum gatt_carbohydrate)rng_between(rng, 1, 7);
+		x.carbohydrate_mass = rng_sfloat(rng);
+	}
+	x.has_meal = rng_coin(rng);
+	if (x.has_meal)
+		x.meal = (enum gatt_meal)rng_between(rng, 1, 5);
+	x.has_tester = rng_coin(rng);
+	if (x.has_tester) {
+		x.tester = rng_below(rng, 4) ? (enum gatt_tester)rng_between(rng, 1, 3)
+					     : GATT_TESTER_UNKNOWN;
+		x.health = rng_below(rng, 6) ? (enum gatt_health)rng_between(rng, 1, 5)
+					     : GATT_HEALTH_UNKNOWN;
+	}
+	x.has_exercise = rng_coin(rng);
+	if (x.has_exercise) {
+		x.exercise_duration = rng_below(rng, 8) ? number_of(rng_between(rng, 0, 0xfffe), 0)
+							: number_absent(ABSENT_POSITIVE_INFINITY);
+		x.exercise_intensity = number_of(rng_u8(rng), 0);
+	}
+	x.medication_litres = rng_coin(rng);
+	x.has_medication = rng_coin(rng);
+	if (x.has_medication) {
+		x.medication = (enum gatt_medication)rng_between(rng, 1, 5);
+		x.medication_amount = rng_sfloat(rng);
+	}
+	x.has_hba1c = rng_coin(rng);
+	if (x.has_hba1c)
+		x.hba1c = rng_sfloat(rng);
+	return x;
+}
+
+static inline struct gatt_plx_pair rng_plx_pair(struct rng *rng)
+{
+	struct gatt_plx_pair pair;
+
+	pair.spo2 = rng_sfloat(rng);
+	pair.pulse = rng_sfloat(rng);
+	return pair;
+}
+
+static inline struct gatt_plx_spot rng_plx_spot(struct rng *rng)
+{
+	struct gatt_plx_spot x = { .pair = rng_plx_pair(rng) };
+
+	x.has_time = rng_coin(rng);
+	if (x.has_time)
+		x.time = rng_date_time(rng);
+	x.clock_not_set = rng_coin(rng);
+	x.has_measurement_status = rng_coin(rng);
+	if (x.has_measurement_status)
+		x.measurement_status = rng_u16(rng);
+	x.has_device_status = rng_coin(rng);
+	if (x.has_device_status)
+		x.device_status = rng_u32(rng) >> 8;
+	x.has_amplitude = rng_coin(rng);
+	if (x.has_amplitude)
+		x.amplitude = rng_sfloat(rng);
+	return x;
+}
+
+static inline struct gatt_plx_continuous rng_plx_continuous(struct rng *rng)
+{
+	struct gatt_plx_continuous x = { .normal = rng_plx_pair(rng) };
+
+	x.has_fast = rng_coin(rng);
+	if (x.has_fast)
+		x.fast = rng_plx_pair(rng);
+	x.has_slow = rng_coin(rng);
+	if (x.has_slow)
+		x.slow = rng_plx_pair(rng);
+	x.has_measurement_status = rng_coin(rng);
+	if (x.has_measurement_status)
+		x.measurement_status = rng_u16(rng);
+	x.has_device_status = rng_coin(rng);
+	if (x.has_device_status)
+		x.device_status = rng_u32(rng) >> 8;
+	x.has_amplitude = rng_coin(rng);
+	if (x.has_amplitude)
+		x.amplitude = rng_sfloat(rng);
+	return x;
+}
+
+static inline struct gatt_rsc rng_rsc(struct rng *rng)
+{
+	struct gatt_rsc x = { 0 };
+
+	x.speed = number_of((int64_t)rng_u16(rng) * 390625, -8);
+	x.cadence = number_of(rng_u8(rng), 0);
+	x.running = rng_coin(rng);
+	x.has_stride = rng_coin(rng);
+	if (x.has_stride)
+		x.stride = number_of(rng_u16(rng), -2);
+	x.has_distance = rng_coin(rng);
+	if (x.has_distance)
+		x.distance = number_of(rng_u32(rng), -1);
 	return x;
 }

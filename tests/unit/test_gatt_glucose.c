@@ -3,44 +3,6 @@
 
 #include "tests/unit/gatt_test.h"
 
-static struct gatt_glucose_context random_context(struct rng *rng)
-{
-	struct gatt_glucose_context x = { .sequence = rng_u16(rng) };
-
-	x.has_extended = rng_coin(rng);
-	x.has_carbohydrate = rng_coin(rng);
-	if (x.has_carbohydrate) {
-		x.carbohydrate = (enum gatt_carbohydrate)rng_between(rng, 1, 7);
-		x.carbohydrate_mass = rng_sfloat(rng);
-	}
-	x.has_meal = rng_coin(rng);
-	if (x.has_meal)
-		x.meal = (enum gatt_meal)rng_between(rng, 1, 5);
-	x.has_tester = rng_coin(rng);
-	if (x.has_tester) {
-		x.tester = rng_below(rng, 4) ? (enum gatt_tester)rng_between(rng, 1, 3)
-					     : GATT_TESTER_UNKNOWN;
-		x.health = rng_below(rng, 6) ? (enum gatt_health)rng_between(rng, 1, 5)
-					     : GATT_HEALTH_UNKNOWN;
-	}
-	x.has_exercise = rng_coin(rng);
-	if (x.has_exercise) {
-		x.exercise_duration = rng_below(rng, 8) ? number_of(rng_between(rng, 0, 0xfffe), 0)
-							: number_absent(ABSENT_POSITIVE_INFINITY);
-		x.exercise_intensity = number_of(rng_u8(rng), 0);
-	}
-	x.medication_litres = rng_coin(rng);
-	x.has_medication = rng_coin(rng);
-	if (x.has_medication) {
-		x.medication = (enum gatt_medication)rng_between(rng, 1, 5);
-		x.medication_amount = rng_sfloat(rng);
-	}
-	x.has_hba1c = rng_coin(rng);
-	if (x.has_hba1c)
-		x.hba1c = rng_sfloat(rng);
-	return x;
-}
-
 static void assert_same(const struct gatt_glucose *a, const struct gatt_glucose *b)
 {
 	assert_int_equal(a->sequence, b->sequence);
@@ -204,7 +166,7 @@ static void test_round_trip(void **state)
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
 		struct gatt_glucose x = rng_glucose(&rng), x_back;
-		struct gatt_glucose_context y = random_context(&rng), y_back;
+		struct gatt_glucose_context y = rng_glucose_context(&rng), y_back;
 
 		assert_encodes(gatt_glucose_encode, &x, buffer, len);
 		assert_int_equal(gatt_glucose_decode(buffer, len, &x_back), 0);

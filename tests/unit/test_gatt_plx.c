@@ -3,57 +3,6 @@
 
 #include "tests/unit/gatt_test.h"
 
-static struct gatt_plx_pair random_pair(struct rng *rng)
-{
-	struct gatt_plx_pair pair;
-
-	pair.spo2 = rng_sfloat(rng);
-	pair.pulse = rng_sfloat(rng);
-	return pair;
-}
-
-static struct gatt_plx_spot random_spot(struct rng *rng)
-{
-	struct gatt_plx_spot x = { .pair = random_pair(rng) };
-
-	x.has_time = rng_coin(rng);
-	if (x.has_time)
-		x.time = rng_date_time(rng);
-	x.clock_not_set = rng_coin(rng);
-	x.has_measurement_status = rng_coin(rng);
-	if (x.has_measurement_status)
-		x.measurement_status = rng_u16(rng);
-	x.has_device_status = rng_coin(rng);
-	if (x.has_device_status)
-		x.device_status = rng_u32(rng) >> 8;
-	x.has_amplitude = rng_coin(rng);
-	if (x.has_amplitude)
-		x.amplitude = rng_sfloat(rng);
-	return x;
-}
-
-static struct gatt_plx_continuous random_continuous(struct rng *rng)
-{
-	struct gatt_plx_continuous x = { .normal = random_pair(rng) };
-
-	x.has_fast = rng_coin(rng);
-	if (x.has_fast)
-		x.fast = random_pair(rng);
-	x.has_slow = rng_coin(rng);
-	if (x.has_slow)
-		x.slow = random_pair(rng);
-	x.has_measurement_status = rng_coin(rng);
-	if (x.has_measurement_status)
-		x.measurement_status = rng_u16(rng);
-	x.has_device_status = rng_coin(rng);
-	if (x.has_device_status)
-		x.device_status = rng_u32(rng) >> 8;
-	x.has_amplitude = rng_coin(rng);
-	if (x.has_amplitude)
-		x.amplitude = rng_sfloat(rng);
-	return x;
-}
-
 static void assert_same_pair(const struct gatt_plx_pair *a, const struct gatt_plx_pair *b)
 {
 	assert_same_number(a->spo2, b->spo2);
@@ -173,8 +122,8 @@ static void test_round_trip(void **state)
 
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
-		struct gatt_plx_spot x = random_spot(&rng), x_back;
-		struct gatt_plx_continuous y = random_continuous(&rng), y_back;
+		struct gatt_plx_spot x = rng_plx_spot(&rng), x_back;
+		struct gatt_plx_continuous y = rng_plx_continuous(&rng), y_back;
 
 		assert_encodes(gatt_plx_spot_encode, &x, buffer, len);
 		assert_int_equal(gatt_plx_spot_decode(buffer, len, &x_back), 0);

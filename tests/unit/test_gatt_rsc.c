@@ -3,22 +3,6 @@
 
 #include "tests/unit/gatt_test.h"
 
-static struct gatt_rsc random_rsc(struct rng *rng)
-{
-	struct gatt_rsc x = { 0 };
-
-	x.speed = number_of((int64_t)rng_u16(rng) * 390625, -8);
-	x.cadence = number_of(rng_u8(rng), 0);
-	x.running = rng_coin(rng);
-	x.has_stride = rng_coin(rng);
-	if (x.has_stride)
-		x.stride = number_of(rng_u16(rng), -2);
-	x.has_distance = rng_coin(rng);
-	if (x.has_distance)
-		x.distance = number_of(rng_u32(rng), -1);
-	return x;
-}
-
 static void assert_same(const struct gatt_rsc *a, const struct gatt_rsc *b)
 {
 	assert_same_number(a->speed, b->speed);
@@ -60,7 +44,7 @@ static void test_round_trip(void **state)
 
 	(void)state;
 	for (int i = 0; i < ROUNDS; i++) {
-		struct gatt_rsc x = random_rsc(&rng), back;
+		struct gatt_rsc x = rng_rsc(&rng), back;
 
 		assert_encodes(gatt_rsc_encode, &x, buffer, len);
 		assert_int_equal(gatt_rsc_decode(buffer, len, &back), 0);
