@@ -35,3 +35,12 @@ static inline void cleanup_file(FILE **f)
 		(p) = NULL;             \
 		_p;                     \
 	})
+
+/* the same for a descriptor */
+static inline int take_fd(int *fd)
+{
+	const int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}

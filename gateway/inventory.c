@@ -143,7 +143,7 @@ static int reply_one(const struct inventory_device *d, struct arena *arena,
 
 int inventory_reply(const struct inventory *inv, struct arena *arena, Wellgate__V1__Reply *reply)
 {
-	Wellgate__V1__DeviceInfo **list = arena_alloc(arena, (inv->n + 1) * sizeof(*list));
+	Wellgate__V1__DeviceInfo **list = arena_alloc(arena, (inv->n + 1) * sizeof(void *));
 
 	if (!list)
 		return -ENOMEM;

@@ -28,8 +28,7 @@ int listener_open(const char *path, mode_t mode, int *ret_fd)
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    chmod(path, mode) < 0 || listen(fd, BACKLOG) < 0)
 		return -errno;
-	*ret_fd = fd;
-	fd = -1;
+	*ret_fd = take_fd(&fd);
 	return 0;
 }
 
@@ -50,8 +49,7 @@ int listener_accept(int fd, bool group, int *ret_fd)
 		return -errno;
 	if (!is_allowed(&credentials, group))
 		return -EPERM;
-	*ret_fd = peer;
-	peer = -1;
+	*ret_fd = take_fd(&peer);
 	return 0;
 }
 

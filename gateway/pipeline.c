@@ -352,7 +352,8 @@ static void link_describe(struct link *l, const struct inventory_device *d)
 static int link_digest(struct pipeline *p, const Wellgate__V1__LinkUp *up,
 		       struct intake_device *device)
 {
-	const char *id = up->serial && *up->serial ? up->serial : up->address;
+	/* the address first: it is known from the first message of a link on, the serial number not */
+	const char *id = up->address && *up->address ? up->address : up->serial;
 	char text[DIGEST_TEXT_BYTES];
 	int r;
 
@@ -396,9 +397,9 @@ static int take_link_down(struct pipeline *p, const Wellgate__V1__LinkDown *down
 {
 	struct link *l = down->has_link ? link_find(p, down->link) : NULL;
 
-	if (!l)
-		return -EBADMSG;
-	link_close(p, l, down->counts);
+	/* its LinkUp may have gone with a connection before this one */
+	if (l)
+		link_close(p, l, down->counts);
 	return 0;
 }
 
@@ -448,6 +449,8 @@ static int take_measurement(struct pipeline *p, uint64_t sequence,
 		return refuse(p, sequence, "it belongs to no link");
 	receipt_now(&receipt);
 	r = intake_normalise(p->parts.intake, m, &l->device, &receipt, &p->arena, &reading);
+	if (r == -ENOMSG)
+		return refuse(p, sequence, "it is not a final measurement");
 	if (r == 0)
 		r = goal_book_tag(p->parts.book, reading, &p->arena);
 	if (r < 0)
@@ -581,6 +584,7 @@ static int refill_readings(struct pipeline *p)
 		if (!reading)
 			continue;
 		inventory_count(&p->inventory, reading);
+		intake_remember(p->parts.intake, reading);
 		r = count_towards_goals(p, reading);
 		if (r < 0)
 			return r;

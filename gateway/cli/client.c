@@ -113,8 +113,7 @@ int client_open(struct client *c)
 				"the gateway does not answer at %s (%s); is wellgated running?",
 				address.sun_path, strerror(errno));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	c->fd = fd;
-	fd = -1;
+	c->fd = take_fd(&fd);
 	return 0;
 }
 
@@ -227,7 +226,7 @@ int client_each_reading(struct client *c,
 		command.after = c->after;
 		command.limit = c->limit < PAGE_ROWS ? (uint32_t)c->limit : PAGE_ROWS;
 		code = client_ask(c, &command, &reply);
-		if (code == 0) {
+		if (code == 0 && reply) {
 			code = each_of_page(c, reply, fn, user, &more);
 			wellgate__v1__reply__free_unpacked(reply, NULL);
 		}

@@ -171,8 +171,8 @@ static int handle_goals(const struct request *q)
 	const struct goal *goals = goal_book_goals(q->c->book, &n);
 
 	receipt_now(&now);
-	reply->goals = arena_alloc(q->arena, (n + 1) * sizeof(reply->goals[0]));
-	reply->results = arena_alloc(q->arena, (n + 1) * sizeof(reply->results[0]));
+	reply->goals = arena_alloc(q->arena, (n + 1) * sizeof(void *));
+	reply->results = arena_alloc(q->arena, (n + 1) * sizeof(void *));
 	if (!reply->goals || !reply->results)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {

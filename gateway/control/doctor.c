@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "drivers/cleanup.h"
 #include "gateway/control/control.h"
 
 #define FINDINGS_MAX  32
@@ -32,16 +33,17 @@ __attribute__((format(printf, 4, 5))) static void find(struct doctor *d,
 						       const char *advice, const char *format, ...)
 {
 	Wellgate__V1__Finding *f = arena_alloc(d->arena, sizeof(*f));
-	char what[400];
+	_cleanup_free_ char *what = NULL;
 	va_list args;
 
-	if (!f || d->reply->n_findings == FINDINGS_MAX) {
+	va_start(args, format);
+	if (vasprintf(&what, format, args) < 0)
+		what = NULL;
+	va_end(args);
+	if (!f || !what || d->reply->n_findings == FINDINGS_MAX) {
 		d->result = -ENOMEM;
 		return;
 	}
-	va_start(args, format);
-	(void)vsnprintf(what, sizeof(what), format, args);
-	va_end(args);
 	wellgate__v1__finding__init(f);
 	f->has_level = true;
 	f->level = level;
@@ -193,7 +195,7 @@ int control_doctor(const struct control *c, struct arena *arena, Wellgate__V1__R
 {
 	struct doctor d = { .c = c, .arena = arena, .reply = reply };
 
-	reply->findings = arena_alloc(arena, FINDINGS_MAX * sizeof(reply->findings[0]));
+	reply->findings = arena_alloc(arena, FINDINGS_MAX * sizeof(void *));
 	if (!reply->findings)
 		return -ENOMEM;
 	check_configuration(&d);

@@ -251,16 +251,17 @@ static void test_bad_files(void **state)
 {
 	static const char nul[] = "[hub]\nsite = a\0b\n";
 	const struct folder *f = *state;
-	_cleanup_free_ char *big = malloc(70000), *missing = NULL, *zero = NULL, *large = NULL,
-			    *line = NULL, *folder = NULL;
+	static char big[70000];
+	_cleanup_free_ char *missing = NULL, *zero = NULL, *large = NULL, *line = NULL,
+			    *folder = NULL;
 
 	missing = load_bad(f->conf, f->conf, 0);
+	assert_non_null(strstr(missing, "cannot read"));
 	write_file(f->conf, nul, sizeof(nul) - 1);
 	zero = load_bad(f->conf, f->conf, 0);
 	assert_non_null(strstr(zero, "NUL"));
-	assert_non_null(big);
-	memset(big, '#', 70000);
-	write_file(f->conf, big, 70000);
+	memset(big, '#', sizeof(big));
+	write_file(f->conf, big, sizeof(big));
 	large = load_bad(f->conf, f->conf, 0);
 	assert_non_null(strstr(large, "larger than"));
 	big[0] = '\n';
@@ -303,6 +304,7 @@ static void test_drop_ins(void **state)
 	drop_in(f, "20-later.conf", "[hub]\nsite = c\nsite = d\n");
 	(void)snprintf(where, sizeof(where), "%s/20-later.conf", f->drop_ins);
 	error = load_bad(f->conf, where, 3);
+	assert_non_null(strstr(error, "given twice"));
 }
 
 static void test_too_many_goals(void **state)
