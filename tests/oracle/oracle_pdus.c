@@ -104,13 +104,18 @@ static void json_int(struct json *j, const char *key, int64_t v)
 }
 
 /* as mantissa and exponent: every digit stays */
-static void json_number(struct json *j, const char *key, struct number n)
+static void json_text(struct json *j, struct number n)
 {
-	json_key(j, key);
 	if (n.absent == ABSENT_NO)
 		fprintf(j->file, "\"%" PRId64 "e%" PRId32 "\"", n.value.mantissa, n.value.exponent);
 	else
 		fprintf(j->file, "\"%s\"", absent_name(n.absent));
+}
+
+static void json_number(struct json *j, const char *key, struct number n)
+{
+	json_key(j, key);
+	json_text(j, n);
 }
 
 static void json_time(struct json *j, const char *key, const struct gatt_date_time *t)
@@ -341,6 +346,34 @@ static int make_plx_spot(struct rng *rng, struct writer *w, struct json *j)
 	return gatt_plx_spot_encode(&x, w);
 }
 
+static void json_pair(struct json *j, const char *key, const struct gatt_plx_pair *pair)
+{
+	json_key(j, key);
+	fputs("[", j->file);
+	json_text(j, pair->spo2);
+	fputs(",", j->file);
+	json_text(j, pair->pulse);
+	fputs("]", j->file);
+}
+
+static int make_plx_continuous(struct rng *rng, struct writer *w, struct json *j)
+{
+	struct gatt_plx_continuous x = rng_plx_continuous(rng);
+
+	json_pair(j, "normal", &x.normal);
+	if (x.has_fast)
+		json_pair(j, "fast", &x.fast);
+	if (x.has_slow)
+		json_pair(j, "slow", &x.slow);
+	if (x.has_measurement_status)
+		json_int(j, "measurement_status", x.measurement_status);
+	if (x.has_device_status)
+		json_int(j, "device_status", x.device_status);
+	if (x.has_amplitude)
+		json_number(j, "amplitude", x.amplitude);
+	return gatt_plx_continuous_encode(&x, w);
+}
+
 static int make_rsc(struct rng *rng, struct writer *w, struct json *j)
 {
 	struct gatt_rsc x = rng_rsc(rng);
@@ -369,6 +402,7 @@ static const struct profile {
 	{ "glucose", 0x1808, 0x2a18, false, make_glucose },
 	{ "glucose_context", 0x1808, 0x2a34, false, make_glucose_context },
 	{ "plx_spot", 0x1822, 0x2a5e, true, make_plx_spot },
+	{ "plx_continuous", 0x1822, 0x2a5f, false, make_plx_continuous },
 	{ "rsc", 0x1814, 0x2a53, false, make_rsc },
 };
 

@@ -37,6 +37,11 @@ def raw(text, resolution):
     return int(value)
 
 
+def several(values):
+    """a field that occurs once is no list"""
+    return values if len(values) > 1 else values[0]
+
+
 def times(e, want):
     if "time" in e:
         want.update(zip(TIME, e["time"]))
@@ -125,7 +130,7 @@ def heart_rate(e):
     if "energy" in e:
         want["energy_expended"] = raw(e["energy"], "1")
     if e["intervals"]:
-        want["rr_interval"] = e["intervals"]
+        want["rr_interval"] = several(e["intervals"])
     return want
 
 
@@ -214,6 +219,23 @@ PLX_DEVICE = ["extended_display_update_ongoing", "equipment_malfunction_detected
               "sensor_disconnected"]
 
 
+def plx_status(e, want):
+    """the fields that both measurements share; tshark has one set of names for them"""
+    spot = "btatt.plxs.spot_check_measurement."
+    if "measurement_status" in e:
+        status = e["measurement_status"]
+        want[spot + "measurement_status"] = status
+        want[spot + "measurement_status.reserved"] = (status & 0x1F) != 0
+        want.update(bits(status >> 5, spot + "measurement_status", PLX_STATUS))
+    if "device_status" in e:
+        status = e["device_status"]
+        want[spot + "device_and_sensor_status"] = status
+        want[spot + "device_and_sensor_status.reserved"] = status >> 16
+        want.update(bits(status, spot + "device_and_sensor_status", PLX_DEVICE))
+    if "amplitude" in e:
+        want[spot + "pulse_amplitude_index"] = sfloat(e["amplitude"])
+
+
 def plx_spot(e):
     has = {"timestamp": "time" in e, "measurement_status": "measurement_status" in e,
            "device_and_sensor_status": "device_status" in e,
@@ -222,18 +244,23 @@ def plx_spot(e):
     want = {"flags." + name: bit for name, bit in has.items()}
     want["flags"] = sum(bit << number for number, bit in enumerate(has.values()))
     want.update({"flags.reserved": 0, "spo2": sfloat(e["spo2"]), "pulse_rate": sfloat(e["pulse"])})
-    if "measurement_status" in e:
-        status = e["measurement_status"]
-        want["measurement_status"] = status
-        want["measurement_status.reserved"] = (status & 0x1F) != 0
-        want.update(bits(status >> 5, "measurement_status", PLX_STATUS))
-    if "device_status" in e:
-        status = e["device_status"]
-        want["device_and_sensor_status"] = status
-        want["device_and_sensor_status.reserved"] = status >> 16
-        want.update(bits(status, "device_and_sensor_status", PLX_DEVICE))
-    if "amplitude" in e:
-        want["pulse_amplitude_index"] = sfloat(e["amplitude"])
+    plx_status(e, want)
+    return want
+
+
+def plx_continuous(e):
+    has = {"spo2pr_fast": "fast" in e, "spo2pr_slow": "slow" in e,
+           "measurement_status": "measurement_status" in e,
+           "device_and_sensor_status": "device_status" in e,
+           "pulse_amplitude_index": "amplitude" in e}
+    want = {"flags." + name: bit for name, bit in has.items()}
+    want["flags"] = sum(bit << number for number, bit in enumerate(has.values()))
+    want["flags.reserved"] = 0
+    pairs = [e[key] for key in ("normal", "fast", "slow") if key in e]
+    for number, name in enumerate(("spo2", "pulse_rate")):
+        want["btatt.plxs.spot_check_measurement." + name] = several(
+            [sfloat(pair[number]) for pair in pairs])
+    plx_status(e, want)
     return want
 
 
@@ -252,12 +279,15 @@ def rsc(e):
 
 
 PROFILES = {f.__name__: f for f in (weight, body_composition, blood_pressure, heart_rate,
-                                    temperature, glucose, glucose_context, plx_spot, rsc)}
+                                    temperature, glucose, glucose_context, plx_spot,
+                                    plx_continuous, rsc)}
 # tshark's name of the profile, where it is not PROFILE_measurement
 PREFIX = {"glucose_context": "glucose_measurement_context",
-          "plx_spot": "plxs.spot_check_measurement"}
-# fields outside the profile's own prefix that a value of the profile may show
-EXTRA = {"temperature": ["btatt.temperature_type"]}
+          "plx_spot": "plxs.spot_check_measurement",
+          "plx_continuous": "plxs.continuous_measurement"}
+# where else tshark files fields of the profile
+ELSEWHERE = {"temperature": "btatt.temperature_type",
+             "plx_continuous": "btatt.plxs.spot_check_measurement."}
 
 
 def prefix_of(profile):
@@ -316,13 +346,13 @@ def tool(command):
 
 def known_fields(profile):
     """all leaf fields that tshark has for the profile"""
-    prefix = prefix_of(profile)
+    prefixes = (prefix_of(profile), ELSEWHERE.get(profile, prefix_of(profile)))
     names = []
     for line in tool(["tshark", "-G", "fields"]).splitlines():
         part = line.split("\t")
-        if part[0] == "F" and part[2].startswith(prefix) and part[3] != "FT_NONE":
+        if part[0] == "F" and part[2].startswith(prefixes) and part[3] != "FT_NONE":
             names.append(part[2])
-    return names + EXTRA.get(profile, []) + TIME
+    return names + TIME
 
 
 def canonical(text):
@@ -346,13 +376,9 @@ def decode(capture, fields):
         got = {}
         for field, text in zip(fields, line.split("\t")):
             values = [canonical(t) for t in text.split(",")] if text else []
-            if field.endswith("rr_interval") and not field.endswith("flags.rr_interval"):
-                got[field] = values
-            elif len(values) > 1:
-                raise ValueError(f"{field} occurs more than once")
-            elif values:
-                got[field] = values[0]
-        yield {field: value for field, value in got.items() if value != []}
+            if values:
+                got[field] = several(values)
+        yield got
 
 
 def octets_of(capture, fields):
