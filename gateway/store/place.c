@@ -275,6 +275,8 @@ static int open_ours(struct place *p, int64_t max_bytes, enum verdict *ret)
 	}
 	(void)sqlite3_close(p->db);
 	p->db = NULL;
+	if (size_of(p, LOG) == 0) /* made by opening */
+		(void)unlinkat(p->dir_fd, LOG, 0);
 	if (r == -EUCLEAN)
 		*ret = newer ? VERDICT_NEWER : VERDICT_DAMAGED;
 	return r;

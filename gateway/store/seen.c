@@ -171,14 +171,17 @@ int seen_forget(struct seen *s, uint64_t sequence)
 	return r;
 }
 
-/* A row that is damaged, or says nothing, is not seen: better twice than never. */
-static int load_row(struct seen *s)
+/* A damaged row that was not sent yet is not "seen": it may come again. One that was sent must not,
+ * as far as its key can still be read (a wrong key equals no other). */
+static int load_row(struct seen *s, uint64_t acked)
 {
 	struct seen_entry e;
 	struct row row;
 
 	database_row(s->rows, &row);
-	if (!row_is_sound(&row) || seen_entry_of_row(&row, &e) < 0 || *slot_of(s, &e) != 0)
+	if (!row_is_sound(&row) && (uint64_t)row.id > acked)
+		return 0;
+	if (seen_entry_of_row(&row, &e) < 0 || *slot_of(s, &e) != 0)
 		return 0;
 	if (s->n == SEEN_BATCH)
 		return -EUCLEAN; /* the mark is older than it can be */
@@ -186,12 +189,26 @@ static int load_row(struct seen *s)
 	return 0;
 }
 
+static int load_rows(struct seen *s, uint64_t acked)
+{
+	int r = 0, rc = SQLITE_DONE;
+
+	(void)sqlite3_bind_int64(s->rows, 1, (int64_t)s->upto);
+	while (r == 0 && (rc = sqlite3_step(s->rows)) == SQLITE_ROW)
+		r = load_row(s, acked);
+	if (r == 0)
+		r = database_errno(s->db, rc);
+	(void)sqlite3_reset(s->rows);
+	return r;
+}
+
 int seen_load(struct seen *s)
 {
-	struct mark mark;
+	struct mark mark, lane;
 	int r = mark_read(s->db, MARK_SEEN, &mark);
-	int rc = SQLITE_DONE;
 
+	if (r == 0)
+		r = mark_read(s->db, MARK_LANE + LANE_READINGS, &lane);
 	if (r == 0)
 		r = database_integer(s->db,
 				     "SELECT coalesce(max(stamp), -9223372036854775807) FROM seen",
@@ -200,13 +217,7 @@ int seen_load(struct seen *s)
 		return r;
 	clear(s);
 	s->upto = mark.a;
-	(void)sqlite3_bind_int64(s->rows, 1, (int64_t)s->upto);
-	while (r == 0 && (rc = sqlite3_step(s->rows)) == SQLITE_ROW)
-		r = load_row(s);
-	if (r == 0)
-		r = database_errno(s->db, rc);
-	(void)sqlite3_reset(s->rows);
-	return r;
+	return load_rows(s, lane.a);
 }
 
 void seen_close(struct seen *s)
