@@ -36,7 +36,8 @@ enum verdict {
 	VERDICT_NEWER,
 };
 
-static int fail(char **ret_error, int error, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int fail(char **ret_error, int error,
+						      const char *format, ...)
 {
 	char *text = NULL;
 	va_list args;
