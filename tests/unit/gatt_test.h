@@ -82,56 +82,87 @@ static inline void assert_same_time(const struct gatt_date_time *a, const struct
 	assert_int_equal(a->second, b->second);
 }
 
+/* One shape for every codec, so that the checks below can be functions. */
+typedef int decode_any(const uint8_t *data, size_t len, void *ret);
+typedef int encode_any(const void *x, struct writer *w);
+
+#define DECODER(decode)                                                     \
+	static int any_##decode(const uint8_t *data, size_t len, void *ret) \
+	{                                                                   \
+		return decode(data, len, ret);                              \
+	}
+#define ENCODER(encode)                                          \
+	static int any_##encode(const void *x, struct writer *w) \
+	{                                                        \
+		return encode(x, w);                             \
+	}
+/* an encoder that takes its value itself, not a pointer to it */
+#define ENCODER_OF(encode, type)                                 \
+	static int any_##encode(const void *x, struct writer *w) \
+	{                                                        \
+		return encode(*(const type *)x, w);              \
+	}
+
+static inline void check_decodes(decode_any *decode, const char *hex, void *ret, size_t size,
+				 int want)
+{
+	struct value v = value_of_hex(hex);
+
+	memset(ret, 0xa5, size);
+	assert_int_equal(decode(v.data, v.len, ret), want);
+	for (size_t i = 0; want < 0 && i < size; i++)
+		assert_int_equal(((uint8_t *)ret)[i], 0xa5);
+	value_free(&v);
+}
 /* decodes the hex; the result must be r and, on failure, ret untouched */
-#define assert_decodes(decode, hex, ret, r)                                      \
-	do {                                                                     \
-		struct value value_ = value_of_hex(hex);                         \
-		__typeof__(*(ret)) poison_;                                      \
-		memset(&poison_, 0xa5, sizeof(poison_));                         \
-		memcpy((ret), &poison_, sizeof(poison_));                        \
-		assert_int_equal((decode)(value_.data, value_.len, (ret)), (r)); \
-		if ((r) < 0)                                                     \
-			assert_memory_equal((ret), &poison_, sizeof(poison_));   \
-		value_free(&value_);                                             \
-	} while (0)
+#define assert_decodes(decode, hex, ret, r) \
+	check_decodes(any_##decode, (hex), (ret), sizeof(*(ret)), (r))
 
-/* every prefix from `shortest` on, and one byte more, is refused for its length */
-#define assert_length_exact(decode, bytes, size, ret, shortest)             \
-	do {                                                                \
-		uint8_t longer_[600] = { 0 };                               \
-		assert_true((size) < sizeof(longer_));                      \
-		memcpy(longer_, (bytes), (size));                           \
-		for (size_t n_ = (shortest); n_ <= (size) + 1; n_++) {      \
-			struct value value_ = value_copy(longer_, n_);      \
-			int r_ = (decode)(value_.data, value_.len, (ret));  \
-			assert_int_equal(r_, n_ == (size) ? 0 : -EMSGSIZE); \
-			value_free(&value_);                                \
-		}                                                           \
-	} while (0)
+static inline void check_lengths(decode_any *decode, const uint8_t *data, size_t len, void *ret)
+{
+	uint8_t longer[600] = { 0 };
 
-/* encode into a buffer of exactly the size needed, and refuse one byte less without a trace */
-#define assert_encodes(encode, x, buffer, ret_len)                           \
-	do {                                                                 \
-		struct writer writer_ = writer_of((buffer), sizeof(buffer)); \
-		assert_int_equal((encode)((x), &writer_), 0);                \
-		(ret_len) = writer_.len;                                     \
-		writer_ = writer_of((buffer), (ret_len)-1);                  \
-		assert_int_equal((encode)((x), &writer_), -ENOSPC);          \
-		assert_int_equal(writer_.len, 0);                            \
-		writer_ = writer_of((buffer), (ret_len));                    \
-		assert_int_equal((encode)((x), &writer_), 0);                \
-		assert_int_equal(writer_.len, (ret_len));                    \
-	} while (0)
+	assert_true(len < sizeof(longer));
+	memcpy(longer, data, len);
+	for (size_t n = 0; n <= len + 1; n++) {
+		struct value v = value_copy(longer, n);
 
+		assert_int_equal(decode(v.data, v.len, ret), n == len ? 0 : -EMSGSIZE);
+		value_free(&v);
+	}
+}
+/* every prefix, and one byte more, is refused for its length */
+#define assert_length_exact(decode, data, len, ret) \
+	check_lengths(any_##decode, (data), (len), (ret))
+
+static inline size_t check_encodes(encode_any *encode, const void *x, uint8_t *buffer, size_t size)
+{
+	struct writer w = writer_of(buffer, size), small, exact;
+
+	assert_int_equal(encode(x, &w), 0);
+	small = writer_of(buffer, w.len - 1);
+	assert_int_equal(encode(x, &small), -ENOSPC);
+	assert_int_equal(small.len, 0);
+	exact = writer_of(buffer, w.len);
+	assert_int_equal(encode(x, &exact), 0);
+	assert_int_equal(exact.len, w.len);
+	return w.len;
+}
+/* encodes into a buffer of just the size needed, and refuses one byte less without a trace */
+#define assert_encodes(encode, x, buffer, ret_len) \
+	((ret_len) = check_encodes(any_##encode, (x), (buffer), sizeof(buffer)))
+
+static inline void check_refuses(encode_any *encode, const void *x)
+{
+	uint8_t buffer[600];
+	struct writer w = writer_of(buffer, sizeof(buffer));
+
+	assert_int_equal(encode(x, &w), -ERANGE);
+	assert_int_equal(w.len, 0);
+	assert_true(writer_ok(&w));
+}
 /* the value cannot be said: -ERANGE, and nothing is written */
-#define assert_refuses(encode, x)                                            \
-	do {                                                                 \
-		uint8_t buffer_[600];                                        \
-		struct writer writer_ = writer_of(buffer_, sizeof(buffer_)); \
-		assert_int_equal((encode)((x), &writer_), -ERANGE);          \
-		assert_int_equal(writer_.len, 0);                            \
-		assert_true(writer_ok(&writer_));                            \
-	} while (0)
+#define assert_refuses(encode, x) check_refuses(any_##encode, (x))
 
 static const struct {
 	uint16_t raw;
@@ -145,14 +176,20 @@ static const struct {
 };
 #define SFLOAT_SPECIALS (sizeof(sfloat_specials) / sizeof(sfloat_specials[0]))
 
-/* data with each SFLOAT special at the offset decodes and leaves no number in `number` */
-#define assert_sfloat_specials(decode, bytes, size, offset, ret, number)             \
-	for (size_t i_ = 0; i_ < SFLOAT_SPECIALS; i_++) {                            \
-		struct value value_ = value_copy((bytes), (size));                   \
-		value_.data[(offset)] = (uint8_t)sfloat_specials[i_].raw;            \
-		value_.data[(offset) + 1] = (uint8_t)(sfloat_specials[i_].raw >> 8); \
-		assert_int_equal((decode)(value_.data, value_.len, (ret)), 0);       \
-		assert_int_equal((number).absent, sfloat_specials[i_].absent);       \
-		assert_int_equal((number).value.mantissa, 0);                        \
-		value_free(&value_);                                                 \
+/* data with each SFLOAT special at the offset decodes and leaves no number behind */
+static inline void check_specials(decode_any *decode, const char *hex, size_t offset, void *ret,
+				  const struct number *number)
+{
+	struct value v = value_of_hex(hex);
+
+	for (size_t i = 0; i < SFLOAT_SPECIALS; i++) {
+		v.data[offset] = (uint8_t)sfloat_specials[i].raw;
+		v.data[offset + 1] = (uint8_t)(sfloat_specials[i].raw >> 8);
+		assert_int_equal(decode(v.data, v.len, ret), 0);
+		assert_int_equal(number->absent, sfloat_specials[i].absent);
+		assert_int_equal(number->value.mantissa, 0);
 	}
+	value_free(&v);
+}
+#define assert_sfloat_specials(decode, hex, offset, ret, number) \
+	check_specials(any_##decode, (hex), (offset), (ret), &(number))

@@ -3,6 +3,13 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_activity_decode)
+DECODER(gatt_steps_decode)
+DECODER(gatt_sleep_decode)
+ENCODER(gatt_activity_encode)
+ENCODER(gatt_steps_encode)
+ENCODER(gatt_sleep_encode)
+
 /* bits that fit a field, by its width in the header's tables */
 static uint32_t mask(char width)
 {
@@ -63,7 +70,7 @@ static void test_activity(void **state)
 		assert_int_equal(x.flags, back.flags);
 		assert_memory_equal(x.raw, back.raw, sizeof(x.raw));
 		if (i % 64 == 0)
-			assert_length_exact(gatt_activity_decode, buffer, len, &back, 0);
+			assert_length_exact(gatt_activity_decode, buffer, len, &back);
 	}
 }
 
@@ -85,7 +92,7 @@ static void test_steps(void **state)
 		assert_int_equal(x.flags, back.flags);
 		assert_memory_equal(x.raw, back.raw, sizeof(x.raw));
 		if (i % 64 == 0)
-			assert_length_exact(gatt_steps_decode, buffer, len, &back, 0);
+			assert_length_exact(gatt_steps_decode, buffer, len, &back);
 	}
 }
 
@@ -107,7 +114,7 @@ static void test_sleep(void **state)
 		assert_int_equal(x.flags, back.flags);
 		assert_memory_equal(x.raw, back.raw, sizeof(x.raw));
 		if (i % 64 == 0)
-			assert_length_exact(gatt_sleep_decode, buffer, len, &back, 0);
+			assert_length_exact(gatt_sleep_decode, buffer, len, &back);
 	}
 }
 

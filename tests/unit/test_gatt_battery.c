@@ -3,6 +3,9 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_battery_decode)
+ENCODER(gatt_battery_encode)
+
 static void test_all(void **state)
 {
 	struct gatt_battery x;
@@ -18,7 +21,7 @@ static void test_all(void **state)
 		assert_int_equal(gatt_battery_decode(buffer, len, &x), 0);
 		assert_number(x.level, i, 0);
 	}
-	assert_length_exact(gatt_battery_decode, buffer, len, &x, 0);
+	assert_length_exact(gatt_battery_decode, buffer, len, &x);
 	assert_decodes(gatt_battery_decode, "65", &x, -ERANGE);
 	assert_decodes(gatt_battery_decode, "ff", &x, -ERANGE);
 	assert_decodes(gatt_battery_decode, "", &x, -EMSGSIZE);

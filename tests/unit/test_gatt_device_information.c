@@ -3,6 +3,12 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_system_id_decode)
+DECODER(gatt_pnp_id_decode)
+ENCODER(gatt_text_encode)
+ENCODER(gatt_system_id_encode)
+ENCODER(gatt_pnp_id_encode)
+
 struct text_vector {
 	const char *in;
 	size_t len;
@@ -146,7 +152,7 @@ static void test_system_id(void **state)
 	assert_int_equal(x.manufacturer, 0xfffe9abcde);
 	assert_encodes(gatt_system_id_encode, &x, buffer, len);
 	assert_memory_equal(buffer, "\xde\xbc\x9a\xfe\xff\x56\x34\x12", 8);
-	assert_length_exact(gatt_system_id_decode, buffer, len, &x, 0);
+	assert_length_exact(gatt_system_id_decode, buffer, len, &x);
 	x.oui = 1 << 24;
 	assert_refuses(gatt_system_id_encode, &x);
 	x = (struct gatt_system_id){ .manufacturer = UINT64_C(1) << 40 };
@@ -178,7 +184,7 @@ static void test_pnp_id(void **state)
 		assert_int_equal(x.product, back.product);
 		assert_int_equal(x.version, back.version);
 	}
-	assert_length_exact(gatt_pnp_id_decode, buffer, len, &back, 0);
+	assert_length_exact(gatt_pnp_id_decode, buffer, len, &back);
 	assert_decodes(gatt_pnp_id_decode, "00 3412 7856 1001", &x, -ERANGE);
 	assert_decodes(gatt_pnp_id_decode, "03 3412 7856 1001", &x, -ERANGE);
 	x.source = (enum gatt_pnp_source)3;

@@ -3,6 +3,13 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_glucose_decode)
+DECODER(gatt_glucose_context_decode)
+DECODER(gatt_glucose_feature_decode)
+ENCODER(gatt_glucose_encode)
+ENCODER(gatt_glucose_context_encode)
+ENCODER_OF(gatt_glucose_feature_encode, uint16_t)
+
 static void assert_same(const struct gatt_glucose *a, const struct gatt_glucose *b)
 {
 	assert_int_equal(a->sequence, b->sequence);
@@ -102,19 +109,16 @@ static void test_context_vectors(void **state)
 
 static void test_specials(void **state)
 {
-	static const uint8_t data[] = { 0x02, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x38, 0xc0, 0x11 };
-	static const uint8_t context[] = { 0x51, 1, 0, 1, 0x32, 0xd0, 1, 0x0a, 0xd0, 0x44, 0xf0 };
+	static const char data[] = "02 0100 00000000000000 38c0 11";
+	static const char context[] = "51 0100 01 32d0 01 0ad0 44f0";
 	struct gatt_glucose x;
 	struct gatt_glucose_context y;
 
 	(void)state;
-	assert_sfloat_specials(gatt_glucose_decode, data, sizeof(data), 10, &x, x.concentration);
-	assert_sfloat_specials(gatt_glucose_context_decode, context, sizeof(context), 4, &y,
-			       y.carbohydrate_mass);
-	assert_sfloat_specials(gatt_glucose_context_decode, context, sizeof(context), 7, &y,
-			       y.medication_amount);
-	assert_sfloat_specials(gatt_glucose_context_decode, context, sizeof(context), 9, &y,
-			       y.hba1c);
+	assert_sfloat_specials(gatt_glucose_decode, data, 10, &x, x.concentration);
+	assert_sfloat_specials(gatt_glucose_context_decode, context, 4, &y, y.carbohydrate_mass);
+	assert_sfloat_specials(gatt_glucose_context_decode, context, 7, &y, y.medication_amount);
+	assert_sfloat_specials(gatt_glucose_context_decode, context, 9, &y, y.hba1c);
 }
 
 static void test_refused(void **state)
@@ -172,12 +176,12 @@ static void test_round_trip(void **state)
 		assert_int_equal(gatt_glucose_decode(buffer, len, &x_back), 0);
 		assert_same(&x, &x_back);
 		if (i % 64 == 0)
-			assert_length_exact(gatt_glucose_decode, buffer, len, &x_back, 0);
+			assert_length_exact(gatt_glucose_decode, buffer, len, &x_back);
 		assert_encodes(gatt_glucose_context_encode, &y, buffer, len);
 		assert_int_equal(gatt_glucose_context_decode(buffer, len, &y_back), 0);
 		assert_same_context(&y, &y_back);
 		if (i % 64 == 0)
-			assert_length_exact(gatt_glucose_context_decode, buffer, len, &y_back, 0);
+			assert_length_exact(gatt_glucose_context_decode, buffer, len, &y_back);
 	}
 }
 
@@ -188,11 +192,11 @@ static void test_feature_and_names(void **state)
 	size_t len;
 
 	(void)state;
-	assert_encodes(gatt_glucose_feature_encode, GATT_GLUCOSE_FEATURE_MULTIPLE_BONDS, buffer,
-		       len);
+	assert_encodes(gatt_glucose_feature_encode,
+		       (&(uint16_t){ GATT_GLUCOSE_FEATURE_MULTIPLE_BONDS }), buffer, len);
 	assert_int_equal(gatt_glucose_feature_decode(buffer, len, &feature), 0);
 	assert_int_equal(feature, 0x0400);
-	assert_length_exact(gatt_glucose_feature_decode, buffer, len, &feature, 0);
+	assert_length_exact(gatt_glucose_feature_decode, buffer, len, &feature);
 	assert_string_equal(gatt_glucose_location_name(1), "finger");
 	assert_null(gatt_glucose_location_name(0));
 	assert_null(gatt_glucose_location_name(5));

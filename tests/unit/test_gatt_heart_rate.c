@@ -3,6 +3,13 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_heart_rate_decode)
+DECODER(gatt_body_sensor_location_decode)
+DECODER(gatt_heart_rate_control_decode)
+ENCODER(gatt_heart_rate_encode)
+ENCODER_OF(gatt_body_sensor_location_encode, enum gatt_body_sensor_location)
+ENCODER_OF(gatt_heart_rate_control_encode, uint8_t)
+
 static void assert_same(const struct gatt_heart_rate *a, const struct gatt_heart_rate *b)
 {
 	assert_int_equal(a->wide, b->wide);
@@ -121,8 +128,10 @@ static void test_location_and_control(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i <= GATT_BODY_SENSOR_FOOT; i++) {
-		assert_encodes(gatt_body_sensor_location_encode, (enum gatt_body_sensor_location)i,
-			       buffer, len);
+		assert_encodes(
+			gatt_body_sensor_location_encode,
+			(&(enum gatt_body_sensor_location){ (enum gatt_body_sensor_location)i }),
+			buffer, len);
 		assert_int_equal(gatt_body_sensor_location_decode(buffer, len, &location), 0);
 		assert_int_equal(location, i);
 		assert_non_null(gatt_body_sensor_location_name(i));
@@ -131,14 +140,16 @@ static void test_location_and_control(void **state)
 	assert_decodes(gatt_body_sensor_location_decode, "07", &location, -ERANGE);
 	assert_decodes(gatt_body_sensor_location_decode, "", &location, -EMSGSIZE);
 	assert_decodes(gatt_body_sensor_location_decode, "01 00", &location, -EMSGSIZE);
-	assert_refuses(gatt_body_sensor_location_encode, (enum gatt_body_sensor_location)7);
+	assert_refuses(gatt_body_sensor_location_encode,
+		       (&(enum gatt_body_sensor_location){ (enum gatt_body_sensor_location)7 }));
 	assert_null(gatt_body_sensor_location_name(7));
 
-	assert_encodes(gatt_heart_rate_control_encode, GATT_HEART_RATE_RESET_ENERGY, buffer, len);
+	assert_encodes(gatt_heart_rate_control_encode, (&(uint8_t){ GATT_HEART_RATE_RESET_ENERGY }),
+		       buffer, len);
 	assert_int_equal(gatt_heart_rate_control_decode(buffer, len, &command), 0);
 	assert_decodes(gatt_heart_rate_control_decode, "02", &command, -ERANGE);
 	assert_decodes(gatt_heart_rate_control_decode, "", &command, -EMSGSIZE);
-	assert_refuses(gatt_heart_rate_control_encode, 0);
+	assert_refuses(gatt_heart_rate_control_encode, (&(uint8_t){ 0 }));
 }
 
 int main(void)

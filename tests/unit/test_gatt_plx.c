@@ -3,6 +3,13 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_plx_spot_decode)
+DECODER(gatt_plx_continuous_decode)
+DECODER(gatt_plx_features_decode)
+ENCODER(gatt_plx_spot_encode)
+ENCODER(gatt_plx_continuous_encode)
+ENCODER(gatt_plx_features_encode)
+
 static void assert_same_pair(const struct gatt_plx_pair *a, const struct gatt_plx_pair *b)
 {
 	assert_same_number(a->spo2, b->spo2);
@@ -77,19 +84,16 @@ static void test_continuous(void **state)
 
 static void test_specials(void **state)
 {
-	static const uint8_t spot[] = { 0x08, 0x61, 0, 0x48, 0, 0x14, 0 };
-	static const uint8_t continuous[] = { 0x00, 0x61, 0, 0x48, 0 };
+	static const char spot[] = "08 6100 4800 1400", continuous[] = "00 6100 4800";
 	struct gatt_plx_spot x;
 	struct gatt_plx_continuous y;
 
 	(void)state;
-	assert_sfloat_specials(gatt_plx_spot_decode, spot, sizeof(spot), 1, &x, x.pair.spo2);
-	assert_sfloat_specials(gatt_plx_spot_decode, spot, sizeof(spot), 3, &x, x.pair.pulse);
-	assert_sfloat_specials(gatt_plx_spot_decode, spot, sizeof(spot), 5, &x, x.amplitude);
-	assert_sfloat_specials(gatt_plx_continuous_decode, continuous, sizeof(continuous), 1, &y,
-			       y.normal.spo2);
-	assert_sfloat_specials(gatt_plx_continuous_decode, continuous, sizeof(continuous), 3, &y,
-			       y.normal.pulse);
+	assert_sfloat_specials(gatt_plx_spot_decode, spot, 1, &x, x.pair.spo2);
+	assert_sfloat_specials(gatt_plx_spot_decode, spot, 3, &x, x.pair.pulse);
+	assert_sfloat_specials(gatt_plx_spot_decode, spot, 5, &x, x.amplitude);
+	assert_sfloat_specials(gatt_plx_continuous_decode, continuous, 1, &y, y.normal.spo2);
+	assert_sfloat_specials(gatt_plx_continuous_decode, continuous, 3, &y, y.normal.pulse);
 }
 
 static void test_refused(void **state)
@@ -129,12 +133,12 @@ static void test_round_trip(void **state)
 		assert_int_equal(gatt_plx_spot_decode(buffer, len, &x_back), 0);
 		assert_same_spot(&x, &x_back);
 		if (i % 64 == 0)
-			assert_length_exact(gatt_plx_spot_decode, buffer, len, &x_back, 0);
+			assert_length_exact(gatt_plx_spot_decode, buffer, len, &x_back);
 		assert_encodes(gatt_plx_continuous_encode, &y, buffer, len);
 		assert_int_equal(gatt_plx_continuous_decode(buffer, len, &y_back), 0);
 		assert_same_continuous(&y, &y_back);
 		if (i % 64 == 0)
-			assert_length_exact(gatt_plx_continuous_decode, buffer, len, &y_back, 0);
+			assert_length_exact(gatt_plx_continuous_decode, buffer, len, &y_back);
 	}
 }
 
@@ -153,7 +157,7 @@ static void test_features(void **state)
 	assert_int_equal(x.device_status, 0xffff);
 	assert_encodes(gatt_plx_features_encode, &x, buffer, len);
 	assert_memory_equal(buffer, "\x0f\x00\xe0\xff\xff\xff\x00", 7);
-	assert_length_exact(gatt_plx_features_decode, buffer, len, &x, 0);
+	assert_length_exact(gatt_plx_features_decode, buffer, len, &x);
 	assert_decodes(gatt_plx_features_decode, "0200 010000", &x, 0);
 	assert_int_equal(x.device_status, 1);
 	assert_int_equal(x.measurement_status, 0);

@@ -3,6 +3,9 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_racp_decode)
+ENCODER(gatt_racp_encode)
+
 static void random_bounds(struct rng *rng, struct gatt_racp *x)
 {
 	bool min = x->condition == GATT_RACP_GREATER_OR_EQUAL || x->condition == GATT_RACP_RANGE;
@@ -168,7 +171,7 @@ static void test_round_trip(void **state)
 		assert_int_equal(gatt_racp_decode(buffer, len, &back), 0);
 		assert_same(&x, &back);
 		if (i % 16 == 0)
-			assert_length_exact(gatt_racp_decode, buffer, len, &back, 0);
+			assert_length_exact(gatt_racp_decode, buffer, len, &back);
 	}
 }
 

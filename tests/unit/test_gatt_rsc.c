@@ -3,6 +3,11 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_rsc_decode)
+DECODER(gatt_rsc_feature_decode)
+ENCODER(gatt_rsc_encode)
+ENCODER_OF(gatt_rsc_feature_encode, uint16_t)
+
 static void assert_same(const struct gatt_rsc *a, const struct gatt_rsc *b)
 {
 	assert_same_number(a->speed, b->speed);
@@ -50,7 +55,7 @@ static void test_round_trip(void **state)
 		assert_int_equal(gatt_rsc_decode(buffer, len, &back), 0);
 		assert_same(&x, &back);
 		if (i % 64 == 0)
-			assert_length_exact(gatt_rsc_decode, buffer, len, &back, 0);
+			assert_length_exact(gatt_rsc_decode, buffer, len, &back);
 	}
 }
 
@@ -82,11 +87,11 @@ static void test_feature(void **state)
 	size_t len;
 
 	(void)state;
-	assert_encodes(gatt_rsc_feature_encode, GATT_RSC_HAS_STRIDE | GATT_RSC_HAS_RUNNING, buffer,
-		       len);
+	assert_encodes(gatt_rsc_feature_encode,
+		       (&(uint16_t){ GATT_RSC_HAS_STRIDE | GATT_RSC_HAS_RUNNING }), buffer, len);
 	assert_int_equal(gatt_rsc_feature_decode(buffer, len, &feature), 0);
 	assert_int_equal(feature, 5);
-	assert_length_exact(gatt_rsc_feature_decode, buffer, len, &feature, 0);
+	assert_length_exact(gatt_rsc_feature_decode, buffer, len, &feature);
 }
 
 int main(void)

@@ -3,6 +3,13 @@
 
 #include "tests/unit/gatt_test.h"
 
+DECODER(gatt_temperature_decode)
+DECODER(gatt_temperature_type_decode)
+DECODER(gatt_measurement_interval_decode)
+ENCODER(gatt_temperature_encode)
+ENCODER_OF(gatt_temperature_type_encode, enum gatt_temperature_type)
+ENCODER_OF(gatt_measurement_interval_encode, uint16_t)
+
 static void assert_same(const struct gatt_temperature *a, const struct gatt_temperature *b)
 {
 	assert_int_equal(a->fahrenheit, b->fahrenheit);
@@ -94,7 +101,7 @@ static void test_round_trip(void **state)
 		assert_int_equal(gatt_temperature_decode(buffer, len, &back), 0);
 		assert_same(&x, &back);
 		if (i % 64 == 0)
-			assert_length_exact(gatt_temperature_decode, buffer, len, &back, 0);
+			assert_length_exact(gatt_temperature_decode, buffer, len, &back);
 	}
 }
 
@@ -107,8 +114,9 @@ static void test_type_and_interval(void **state)
 
 	(void)state;
 	for (unsigned int i = GATT_TEMPERATURE_ARMPIT; i <= GATT_TEMPERATURE_TYMPANUM; i++) {
-		assert_encodes(gatt_temperature_type_encode, (enum gatt_temperature_type)i, buffer,
-			       len);
+		assert_encodes(gatt_temperature_type_encode,
+			       (&(enum gatt_temperature_type){ (enum gatt_temperature_type)i }),
+			       buffer, len);
 		assert_int_equal(gatt_temperature_type_decode(buffer, len, &type), 0);
 		assert_int_equal(type, i);
 		assert_non_null(gatt_temperature_type_name(i));
@@ -116,14 +124,15 @@ static void test_type_and_interval(void **state)
 	assert_decodes(gatt_temperature_type_decode, "00", &type, -ERANGE);
 	assert_decodes(gatt_temperature_type_decode, "0a", &type, -ERANGE);
 	assert_decodes(gatt_temperature_type_decode, "", &type, -EMSGSIZE);
-	assert_refuses(gatt_temperature_type_encode, (enum gatt_temperature_type)10);
+	assert_refuses(gatt_temperature_type_encode,
+		       (&(enum gatt_temperature_type){ (enum gatt_temperature_type)10 }));
 	assert_null(gatt_temperature_type_name(0));
 
 	assert_decodes(gatt_measurement_interval_decode, "2c01", &seconds, 0);
 	assert_int_equal(seconds, 300);
-	assert_encodes(gatt_measurement_interval_encode, 300, buffer, len);
+	assert_encodes(gatt_measurement_interval_encode, (&(uint16_t){ 300 }), buffer, len);
 	assert_memory_equal(buffer, "\x2c\x01", 2);
-	assert_length_exact(gatt_measurement_interval_decode, buffer, len, &seconds, 0);
+	assert_length_exact(gatt_measurement_interval_decode, buffer, len, &seconds);
 }
 
 int main(void)
