@@ -195,7 +195,7 @@ int database_open(const char *path, bool is_new, sqlite3 **ret)
 
 int database_version(sqlite3 *db)
 {
-	int64_t version;
+	int64_t version = 0;
 	int r = database_integer(db, "PRAGMA user_version", &version);
 
 	if (r < 0)
@@ -222,7 +222,7 @@ static int migrate_to(sqlite3 *db, int version)
 
 int database_migrate(sqlite3 *db)
 {
-	int64_t version;
+	int64_t version = 0;
 	int r = database_integer(db, "PRAGMA user_version", &version);
 
 	while (r == 0 && version < N_MIGRATIONS)

@@ -19,8 +19,8 @@
 int database_errno(sqlite3 *db, int rc);
 
 /* Opens with every setting in place; nothing is changed in a database that exists, and closing
- * leaves its log alone until database_accept(). `create` makes the file. */
-int database_open(const char *path, bool create, sqlite3 **ret);
+ * leaves its log alone until database_accept(). `is_new` makes the file. */
+int database_open(const char *path, bool is_new, sqlite3 **ret);
 /* -EUCLEAN: its schema is newer than this program */
 int database_version(sqlite3 *db);
 /* Steps the schema up to ours. */

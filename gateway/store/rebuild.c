@@ -115,7 +115,7 @@ static int settle_seen(struct rebuild *b, struct rebuild_report *report)
 {
 	struct mark *mark = &b->marks[LANE_READINGS];
 	char sql[128];
-	int64_t last, missing;
+	int64_t last = 0, missing = 0;
 	int r = database_integer(b->db, "SELECT max(sequence) FROM seen", &last);
 
 	if (r < 0)
@@ -138,7 +138,7 @@ static int settle_seen(struct rebuild *b, struct rebuild_report *report)
 
 static int count(sqlite3 *db, const char *sql, uint64_t *ret)
 {
-	int64_t n;
+	int64_t n = 0;
 	int r = database_integer(db, sql, &n);
 
 	if (r == 0)

@@ -20,7 +20,7 @@ enum row_table {
 	ROW_RESULT = 5,
 };
 
-#define ROW_PAYLOAD_MAX (64 * 1024)
+#define ROW_PAYLOAD_MAX 65536
 
 struct row {
 	int64_t id;

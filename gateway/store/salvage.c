@@ -29,7 +29,6 @@ struct scan {
 	salvage_fetch fetch;
 	void *fetch_user;
 	const struct salvage_sink *sink;
-	uint8_t *record; /* RECORD_MAX */
 };
 
 /* 1.6: big-endian base 128, at most nine bytes, the ninth counts whole */
@@ -139,7 +138,7 @@ static size_t local_size(size_t n)
 }
 
 /* Gathers a record that runs over into other pages. false = the chain is broken. */
-static bool follow(const struct scan *s, size_t have, size_t n, uint32_t next)
+static bool follow(const struct scan *s, uint8_t *record, size_t have, size_t n, uint32_t next)
 {
 	uint8_t page[PAGE];
 
@@ -150,32 +149,36 @@ static bool follow(const struct scan *s, size_t have, size_t n, uint32_t next)
 		if (next == 0 || i > CHAIN_MAX || s->fetch(s->fetch_user, next, page) < 0)
 			return false;
 		next = cursor_be32(&c);
-		(void)memcpy(s->record + have, page + 4, part);
+		(void)memcpy(record + have, page + 4, part);
 		have += part;
 	}
 	return true;
 }
 
+static int long_cell(const struct scan *s, struct cursor c, int64_t id, size_t n)
+{
+	uint8_t record[RECORD_MAX];
+	size_t have = local_size(n);
+	const uint8_t *local = cursor_bytes(&c, have);
+	uint32_t next = cursor_be32(&c);
+
+	if (!cursor_ok(&c))
+		return 0;
+	(void)memcpy(record, local, have);
+	return follow(s, record, have, n, next) ? take_row(s, id, cursor_of(record, n)) : 0;
+}
+
 static int table_cell(const struct scan *s, struct cursor c)
 {
 	uint64_t n = varint(&c);
-	uint64_t id = varint(&c);
-	const uint8_t *local;
-	size_t have;
+	int64_t id = (int64_t)varint(&c);
 
 	if (!cursor_ok(&c) || n > RECORD_MAX)
 		return 0;
-	have = local_size((size_t)n);
-	local = cursor_bytes(&c, have);
-	if (!local)
-		return 0;
-	if (have == n)
-		return take_row(s, (int64_t)id, cursor_of(local, have));
-	(void)memcpy(s->record, local, have);
-	uint32_t next = cursor_be32(&c);
-	if (!cursor_ok(&c) || !follow(s, have, (size_t)n, next))
-		return 0;
-	return take_row(s, (int64_t)id, cursor_of(s->record, (size_t)n));
+	if (local_size((size_t)n) < n)
+		return long_cell(s, c, id, (size_t)n);
+	struct cursor record = cursor_sub(&c, (size_t)n);
+	return cursor_ok(&c) ? take_row(s, id, record) : 0;
 }
 
 static int index_cell(const struct scan *s, struct cursor c, bool inner)
@@ -222,11 +225,8 @@ static int walk(const struct scan *s, size_t header)
 int salvage_page(const uint8_t *page, uint32_t number, salvage_fetch fetch, void *fetch_user,
 		 const struct salvage_sink *sink)
 {
-	_cleanup_free_ uint8_t *record = malloc(RECORD_MAX);
-	struct scan s = { page, fetch, fetch_user, sink, record };
+	struct scan s = { page, fetch, fetch_user, sink };
 
-	if (!record)
-		return -ENOMEM;
 	return walk(&s, number == 1 ? FILE_HEADER : 0);
 }
 
@@ -340,7 +340,6 @@ static int scan_pages(struct files *f, const struct salvage_sink *sink)
 int salvage_files(int dir_fd, const char *name, const struct salvage_sink *sink)
 {
 	_cleanup_close_ int db = -1, log = -1;
-	_cleanup_free_ uint32_t *frame_pages = NULL;
 	char log_name[64];
 	struct files f;
 	int r;
@@ -353,6 +352,8 @@ int salvage_files(int dir_fd, const char *name, const struct salvage_sink *sink)
 		return r;
 	f = (struct files){ .db = db, .log = log, .db_pages = units(db, 0, PAGE) };
 	r = index_log(&f);
-	frame_pages = f.frame_pages;
-	return r < 0 ? r : scan_pages(&f, sink);
+	if (r == 0)
+		r = scan_pages(&f, sink);
+	free(f.frame_pages);
+	return r;
 }

@@ -158,7 +158,7 @@ uint64_t seen_upto(const struct seen *s)
 
 int seen_forget(struct seen *s, uint64_t sequence)
 {
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statement = NULL;
 	int r = seen_flush(s); /* memory has no way to take one out */
 
 	if (r == 0)
@@ -204,7 +204,7 @@ static int load_rows(struct seen *s, uint64_t acked)
 
 int seen_load(struct seen *s)
 {
-	struct mark mark, lane;
+	struct mark mark = { 0, 0 }, lane = { 0, 0 };
 	int r = mark_read(s->db, MARK_SEEN, &mark);
 
 	if (r == 0)

@@ -15,8 +15,9 @@
 #include "protocols/bytes/writer.h"
 #include "protocols/messages/codes.h"
 
-#define LOG_HARD_MAX (4 * DATABASE_LOG_MAX) /* checkpoints fail: stop before the disk is full */
-#define LOG_IDLE     (256 * 1024) /* below this an idle checkpoint is not worth its wear */
+#define LOG_HARD_MAX \
+	(INT64_C(4) * DATABASE_LOG_MAX) /* checkpoints fail: stop before the disk is full */
+#define LOG_IDLE     (256 * 1024)       /* below this an idle checkpoint is not worth its wear */
 #define DELETE_BATCH 256
 #define NOTES_MAX    256
 
@@ -528,7 +529,7 @@ static int delete_expired(struct store *s, int64_t now_ms)
 	int more = 0;
 
 	for (int lane = 0; lane < LANE_END; lane++) {
-		uint64_t upto;
+		uint64_t upto = 0;
 		int r = expired(s, (enum lane)lane, before_s, &upto);
 
 		if (r == 0 && upto > 0) {
@@ -586,8 +587,8 @@ static void raise_to(uint64_t *v, uint64_t least)
 static int load_lane(struct store *s, enum lane lane, const char *newest)
 {
 	struct lane_state *l = &s->lanes[lane];
-	struct mark mark;
-	int64_t last;
+	struct mark mark = { 0, 0 };
+	int64_t last = 0;
 	int r = mark_read(s->place.db, MARK_LANE + (int)lane, &mark);
 
 	if (r == 0)
@@ -604,7 +605,7 @@ static int load_lane(struct store *s, enum lane lane, const char *newest)
 
 static int load(struct store *s)
 {
-	int64_t parked;
+	int64_t parked = 0;
 	int r = 0;
 
 	for (int i = 0; r == 0 && i < S_END; i++)

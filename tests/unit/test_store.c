@@ -284,7 +284,7 @@ static void maintain(struct fixture *f, int64_t now_ms)
 static void test_old_rows_go_when_they_were_sent(void **state)
 {
 	struct fixture *f = *state;
-	int64_t late = START_MS + 3000 * 60000 + 31 * DAY_MS;
+	int64_t late = START_MS + INT64_C(3000) * 60000 + 31 * DAY_MS;
 
 	fill(f, 0, 3000);
 	maintain(f, late);
@@ -293,7 +293,7 @@ static void test_old_rows_go_when_they_were_sent(void **state)
 	assert_int_equal(store_acknowledge(f->store, LANE_READINGS, 2500), 0);
 	maintain(f, START_MS + 29 * DAY_MS);
 	assert_int_equal(walk_lane(f, 0), 2999);
-	maintain(f, START_MS + (999 * 60 + 30) * 1000 + 30 * DAY_MS); /* the first 1000 */
+	maintain(f, START_MS + INT64_C(999 * 60 + 30) * 1000 + 30 * DAY_MS); /* the first 1000 */
 	assert_int_equal(walk_lane(f, 0), 2000);
 	maintain(f, late);
 	assert_int_equal(walk_lane(f, 0), 500);
@@ -489,14 +489,14 @@ static void test_full_by_quota(void **state)
 	struct fixture *f = *state;
 	uint32_t n;
 
-	f->options.max_bytes = 200 * 1024;
+	f->options.max_bytes = INT64_C(200) * 1024;
 	open_store(f);
 	n = add_until_full(f, 100000);
 	assert_true(n > 500 && n < 3000);
 	assert_false(store_in_transaction(f->store));
 	assert_int_equal(walk_lane(f, 0), n);
 	assert_int_equal(counts_of(f).last[LANE_READINGS], n);
-	assert_true(counts_of(f).bytes > 100 * 1024);
+	assert_true(counts_of(f).bytes > INT64_C(100) * 1024);
 	reopen_store(f);
 	assert_int_equal(walk_lane(f, 0), n);
 	/* delivery makes room, also when full */
