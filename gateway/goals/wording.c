@@ -25,14 +25,14 @@ static const struct phrases phrases[METRIC_END] = {
 					 NULL },
 	[METRIC_EXERCISE_DURATION] = { "exercise", "You exercised for %s minutes", NULL, NULL,
 				       NULL },
-	/* a night's number keeps people awake; averages over a week are for the page to show */
-	[METRIC_SLEEP_DURATION] = { "sleep", NULL, "Sleep saved.", NULL, NULL },
 	[METRIC_BLOOD_PRESSURE] = { "blood pressure", NULL, NULL,
 				    "You took your blood pressure once",
 				    "You took your blood pressure %s times" },
 };
 
 static const struct phrases weight = { .goal = "weigh-in", .done = "Weigh-in saved." };
+/* a night's number keeps people awake; averages over a week are for the page to show */
+static const struct phrases sleep_saved = { .goal = "sleep", .done = "Sleep saved." };
 static const struct phrases other = {
 	.goal = "measuring",
 	.once = "You took one reading",
@@ -47,6 +47,8 @@ static const struct phrases *phrases_of(const struct goal *goal)
 
 	if (info && info->group == GROUP_WEIGHT)
 		return &weight; /* blind, whatever the metric of the group */
+	if (info && info->group == GROUP_SLEEP)
+		return &sleep_saved;
 	return p->goal ? p : &other;
 }
 

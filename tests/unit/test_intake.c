@@ -5,11 +5,13 @@
 
 static const Wellgate__V1__Component *part_of(const Wellgate__V1__Reading *r, enum metric metric)
 {
-	for (size_t i = 0; i < r->n_components; i++) {
-		if ((unsigned int)r->components[i]->metric == (unsigned int)metric)
-			return r->components[i];
-	}
-	return NULL;
+	size_t i = 0;
+
+	while (i < r->n_components &&
+	       (unsigned int)r->components[i]->metric != (unsigned int)metric)
+		i++;
+	assert_true(i < r->n_components);
+	return r->components[i];
 }
 
 static void assert_decimal(const Wellgate__V1__Decimal *d, int64_t mantissa, int32_t exponent)
@@ -93,7 +95,7 @@ static void test_units(void **state)
 	c = r->components[0];
 	assert_string_equal(c->unit, "kg");
 	assert_int_equal(decimal_compare((struct decimal){ c->value->mantissa, c->value->exponent },
-					 (struct decimal){ 816466, -4 }),
+					 (struct decimal){ 816466266, -7 }),
 			 0);
 	assert_decimal(c->original_value, 1800, -1);
 	assert_string_equal(c->original_unit, "[lb_av]");
