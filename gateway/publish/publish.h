@@ -25,20 +25,30 @@ struct publish_state {
 	bool connected;
 	uint64_t session; /* of the connection, random */
 	unsigned int in_flight, window;
-	uint64_t connects, batches, acked, refused, no_subscriber, errors;
-	char why[128]; /* why not connected, for people; "" */
+	uint64_t connects, batches; /* connections made; messages with rows sent */
+	uint64_t acked;             /* of these: confirmed */
+	uint64_t refused;           /* rows parked */
+	uint64_t no_subscriber;     /* confirmed, but nobody listens (where the broker says so) */
+	uint64_t errors;            /* of store and broker: each led to a retry */
+	char why[128];              /* why not connected, for people; "" */
 };
 
-/* `store` is borrowed and used from the loop thread only. Without config->broker it does nothing. */
+/* `config` and `store` are borrowed until publish_free; the store is used from the loop's thread
+ * only. Without config->broker it does nothing. -EINVAL: site or hub is no level of a topic. */
 int publish_new(sd_event *event, const struct config *config, struct store *store,
 		struct publish **ret);
-/* Says offline (retained), waits at most `timeout_us` for outstanding PUBACKs, ends the thread. */
+/* Says offline (retained), waits at most `timeout_us` for outstanding PUBACKs, ends the thread.
+ * Should Paho hang (DNS) for 3 s more, the thread and its memory are left to the end of the process.
+ * Acknowledgements are in the store then, but not committed. NULL is fine. */
 void publish_free(struct publish *p, int64_t timeout_us);
 
 void publish_kick(struct publish *p); /* rows were committed */
 /* Called by the loop when the status changed; packed HubStatus is built inside. */
 void publish_set_status(struct publish *p, const Wellgate__V1__HubStatus *status);
 void publish_state(const struct publish *p, struct publish_state *ret);
-bool publish_drained(const struct publish *p); /* nothing waits and nothing is in flight */
-/* called after every acknowledgement was recorded; may be NULL */
+/* nothing waits and nothing is in flight; also true without a broker */
+bool publish_drained(const struct publish *p);
+/* Called after acknowledgements were recorded and when the connection came or went; may be NULL.
+ * Acknowledgements become durable with the next store_commit(), which a long drain does itself
+ * every 512 rows. */
 void publish_on_progress(struct publish *p, void (*fn)(void *user), void *user);

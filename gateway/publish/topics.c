@@ -1,0 +1,71 @@
+#include "gateway/publish/topics.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROOT         "wellgate/v1"
+#define DIGEST_BYTES 8
+
+static const char *const message_types[CONTENT_END] = {
+	[CONTENT_BATCH] = "wellgate.v1.ReadingBatch",
+	[CONTENT_RESULT] = "wellgate.v1.GoalResult",
+	[CONTENT_STATUS] = "wellgate.v1.HubStatus",
+	[CONTENT_SCHEMA] = "google.protobuf.FileDescriptorSet",
+};
+
+bool topic_level_is_good(const char *text)
+{
+	size_t len = strnlen(text, TOPIC_LEVEL_MAX + 1);
+
+	if (len == 0 || len > TOPIC_LEVEL_MAX || text[0] == '$')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] <= ' ' || text[i] > '~' || strchr("/+#", text[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Everything fits: levels are bounded, the rest is ours. */
+__attribute__((format(printf, 2, 3))) static void put(char buf[TOPIC_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(buf, TOPIC_MAX, format, args);
+	va_end(args);
+}
+
+static void init_test(struct topics *t, const char *site, const char *hub, bool test)
+{
+	const char *between = test ? "/test" : "";
+
+	for (int g = 0; g <= GROUP_VITALS; g++)
+		put(t->reading[test][g], ROOT "/%s/%s%s/reading/%s", site, hub, between,
+		    metric_group_name((enum metric_group)g));
+	put(t->goal[test], ROOT "/%s/%s%s/goal", site, hub, between);
+}
+
+int topics_init(struct topics *t, const char *site, const char *hub, const void *descriptor,
+		size_t len)
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+
+	if (!topic_level_is_good(site) || !topic_level_is_good(hub))
+		return -EINVAL;
+	(void)crypto_hash_sha256(hash, descriptor, len);
+	(void)sodium_bin2hex(t->digest, sizeof(t->digest), hash, DIGEST_BYTES);
+	init_test(t, site, hub, false);
+	init_test(t, site, hub, true);
+	put(t->status, ROOT "/%s/%s/status", site, hub);
+	put(t->schema, ROOT "/schema/%s", t->digest);
+	(void)snprintf(t->client, sizeof(t->client), "wellgate-%s-%s", site, hub);
+	for (int i = 0; i < CONTENT_END; i++)
+		(void)snprintf(t->content_type[i], sizeof(t->content_type[i]),
+			       "application/protobuf; messageType=\"%s\"; schema=%s",
+			       message_types[i], t->digest);
+	return 0;
+}
