@@ -124,6 +124,7 @@ __attribute__((format(printf, 5, 6))) static int fail_at(struct loader *l, int r
 							 int line, const char *format, ...)
 {
 	_cleanup_free_ char *what = NULL;
+	char where[16] = ""; /* line 0: the file as a whole */
 	va_list args;
 
 	if (l->result < 0)
@@ -133,7 +134,9 @@ __attribute__((format(printf, 5, 6))) static int fail_at(struct loader *l, int r
 	if (vasprintf(&what, format, args) < 0)
 		what = NULL;
 	va_end(args);
-	if (what && asprintf(&l->error, "%s:%d: %s", file, line, what) < 0)
+	if (line > 0)
+		(void)snprintf(where, sizeof(where), ":%d", line);
+	if (what && asprintf(&l->error, "%s%s: %s", file, where, what) < 0)
 		l->error = NULL;
 	return r;
 }
@@ -202,30 +205,29 @@ static bool bytes_parse(const char *text, int64_t max, int64_t *ret)
 	return true;
 }
 
+/* after the scheme: NAME[:PORT] or [IPV6][:PORT] */
+static bool address_valid(const char *text)
+{
+	const bool ipv6 = text[0] == '[';
+	const size_t len = strcspn(text, ipv6 ? "]" : ":");
+	const char *rest = text + len;
+	char name[128];
+	int64_t port;
+
+	if (len == 0 || len >= sizeof(name) || (ipv6 && *rest++ != ']'))
+		return false;
+	memcpy(name, text, len);
+	name[len] = '\0';
+	if (!text_only(ipv6 ? name + 1 : name, ipv6 ? ":." : ".-_"))
+		return false;
+	return *rest == '\0' || (*rest == ':' && number_parse(rest + 1, 65535, &port) && port > 0);
+}
+
 static bool broker_valid(const char *url)
 {
-	static const char *const schemes[] = { "mqtt://", "mqtts://" };
-	const char *host = NULL, *port;
-	int64_t number;
-	char name[128];
-	size_t len;
-
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-			host = url + strlen(schemes[i]);
-	}
-	if (!host)
-		return false;
-	port = host[0] == '[' ? strchr(host, ']') : host;
-	port = port ? strchr(port, ':') : NULL;
-	len = port ? (size_t)(port - host) : strlen(host);
-	if (len == 0 || len >= sizeof(name))
-		return false;
-	memcpy(name, host, len);
-	name[len] = '\0';
-	if (!text_only(name, host[0] == '[' ? "[]:." : ".-_"))
-		return false;
-	return !port || (number_parse(port + 1, 65535, &number) && number > 0);
+	if (strncmp(url, "mqtt://", 7) == 0)
+		return address_valid(url + 7);
+	return strncmp(url, "mqtts://", 8) == 0 && address_valid(url + 8);
 }
 
 static bool text_valid(const struct option *o, const char *value)

@@ -46,6 +46,7 @@ struct config {
 };
 
 /* Loads file (NULL: defaults only) and drop-ins. On failure *ret_error is one malloc'd line:
- * "FILE:LINE: what is wrong and what is allowed"; -EINVAL, or the errno of reading. */
+ * "FILE:LINE: what is wrong and what is allowed" ("FILE: ..." where no line is to blame); -EINVAL,
+ * or the errno of reading. */
 int config_load(const char *file, struct config **ret, char **ret_error);
 void config_free(struct config *c);
