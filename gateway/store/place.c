@@ -1,5 +1,6 @@
 #include "gateway/store/place.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +64,11 @@ static int open_dir(const char *dir, struct place *p)
 		return -errno;
 	if (flock(p->dir_fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return asprintf(&p->path, "%s/" DB, dir) < 0 ? -ENOMEM : 0;
+	if (asprintf(&p->path, "%s/" DB, dir) < 0) {
+		p->path = NULL;
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 static int64_t size_of(const struct place *p, const char *name)
@@ -140,8 +145,10 @@ static void remove_build(const struct place *p)
 static char *sibling(const struct place *p, const char *name)
 {
 	char *path;
-	size_t dir = strlen(p->path) - strlen(DB);
+	size_t dir;
 
+	assert(p->path);
+	dir = strlen(p->path) - strlen(DB);
 	return asprintf(&path, "%.*s%s", (int)dir, p->path, name) < 0 ? NULL : path;
 }
 

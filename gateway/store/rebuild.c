@@ -226,7 +226,7 @@ static int close_durably(sqlite3 *db, int r)
 int rebuild_empty(const char *path)
 {
 	struct store_identity identity;
-	sqlite3 *db;
+	sqlite3 *db = NULL;
 	int r = identity_random(&identity);
 
 	if (r == 0)

@@ -17,7 +17,7 @@
 
 #define LOG_HARD_MAX \
 	(INT64_C(4) * DATABASE_LOG_MAX) /* checkpoints fail: stop before the disk is full */
-#define LOG_IDLE     (256 * 1024)       /* below this an idle checkpoint is not worth its wear */
+#define LOG_IDLE     INT64_C(262144)    /* below this an idle checkpoint is not worth its wear */
 #define DELETE_BATCH 256
 #define NOTES_MAX    256
 
@@ -438,7 +438,7 @@ static int pass_damaged(struct store *s, enum lane lane, uint64_t sequence)
 
 int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row *ret)
 {
-	struct row row;
+	struct row row = { 0 };
 	int r;
 
 	if (s->failed)

@@ -293,7 +293,7 @@ static void test_old_rows_go_when_they_were_sent(void **state)
 	assert_int_equal(store_acknowledge(f->store, LANE_READINGS, 2500), 0);
 	maintain(f, START_MS + 29 * DAY_MS);
 	assert_int_equal(walk_lane(f, 0), 2999);
-	maintain(f, START_MS + INT64_C(999 * 60 + 30) * 1000 + 30 * DAY_MS); /* the first 1000 */
+	maintain(f, START_MS + INT64_C(59970000) + 30 * DAY_MS); /* the first 1000 */
 	assert_int_equal(walk_lane(f, 0), 2000);
 	maintain(f, late);
 	assert_int_equal(walk_lane(f, 0), 500);
