@@ -340,6 +340,14 @@ bool replay_start(const struct replay *r, int64_t *ret_utc_ms)
 	return true;
 }
 
+void replay_where(const struct replay *r, char *buf, size_t size)
+{
+	if (r->is_cap)
+		(void)snprintf(buf, size, "%s:%u", r->path, r->reader.line);
+	else
+		(void)snprintf(buf, size, "%s: record %u", r->path, r->packets.record);
+}
+
 uint64_t replay_unknown_handles(const struct replay *r)
 {
 	return r->hci ? r->hci->counts.unknown_handles : 0;

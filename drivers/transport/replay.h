@@ -28,6 +28,8 @@ void replay_free(struct replay *r);
 int replay_next(struct replay *r, struct cap_event *ret, char **ret_error);
 /* wall clock at 0, if the file knows it */
 bool replay_start(const struct replay *r, int64_t *ret_utc_ms);
+/* "FILE:LINE" or "FILE: record N" of the event handed out last */
+void replay_where(const struct replay *r, char *buf, size_t size);
 /* values so far whose handle nothing gave a UUID: --handle would help */
 uint64_t replay_unknown_handles(const struct replay *r);
 /* "0x0012=2a35"; -EINVAL */
