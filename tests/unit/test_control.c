@@ -39,6 +39,7 @@ struct stand {
 	struct control control;
 	struct server *server;
 	struct arena arena;
+	int64_t max_bytes;
 	int fd; /* as wellgate-devices */
 	uint64_t sequence;
 };
@@ -55,7 +56,7 @@ static void start(struct stand *s)
 	const struct intake_options intake = { .time_zone = s->config->time_zone,
 					       .subject = s->config->subject,
 					       .test = s->config->test };
-	const struct store_options store = { .dir = s->dir };
+	const struct store_options store = { .dir = s->dir, .max_bytes = s->max_bytes };
 
 	assert_int_equal(sd_event_new(&s->event), 0);
 	assert_int_equal(store_open(&store, &s->store, NULL), 0);
@@ -563,6 +564,85 @@ static void test_doctor(void **state)
 	}
 }
 
+/* The next of ToDevices: 1 full, 0 not full, -1 the connection was ended. Raises *committed. */
+static int until_full_changes(struct stand *s, uint64_t *committed)
+{
+	for (;;) {
+		uint8_t packet[512];
+		const size_t len = hear(s, s->fd, packet, sizeof(packet));
+		Wellgate__V1__ToDevices *m;
+		int full = -1;
+
+		if (len == 0)
+			return -1;
+		m = wellgate__v1__to_devices__unpack(NULL, len, packet);
+		assert_non_null(m);
+		if (m->what_case == WELLGATE__V1__TO_DEVICES__WHAT_FULL)
+			full = m->full;
+		else if (m->what_case == WELLGATE__V1__TO_DEVICES__WHAT_COMMITTED)
+			*committed = m->committed;
+		wellgate__v1__to_devices__free_unpacked(m, NULL);
+		if (full >= 0)
+			return full;
+	}
+}
+
+/* Sends until the gateway says that it is full; what it said was committed is what it holds. */
+static uint64_t fill(struct stand *s)
+{
+	uint64_t committed = 0;
+	unsigned int n = 0;
+
+	connect_devices(s);
+	for (;;) {
+		uint8_t packet[512];
+		const ssize_t len = recv(s->fd, packet, sizeof(packet), 0);
+		Wellgate__V1__ToDevices *m;
+		bool full;
+
+		assert_true(n < 100000);
+		assert_true(sd_event_run(s->event, 0) >= 0);
+		if (len <= 0) {
+			send_measurement(s, 1, n++);
+			continue;
+		}
+		m = wellgate__v1__to_devices__unpack(NULL, (size_t)len, packet);
+		assert_non_null(m);
+		full = m->what_case == WELLGATE__V1__TO_DEVICES__WHAT_FULL && m->full;
+		if (m->what_case == WELLGATE__V1__TO_DEVICES__WHAT_COMMITTED)
+			committed = m->committed;
+		wellgate__v1__to_devices__free_unpacked(m, NULL);
+		if (full)
+			return committed;
+	}
+}
+
+/* A full store: nothing is called committed that is not, the connection is ended for a new try, and
+ * with room again everything that was not committed goes in. */
+static void test_full(void **state)
+{
+	struct stand *s = *state;
+	uint64_t committed, more = 0;
+
+	stop(s);
+	s->max_bytes = (int64_t)256 * 1024;
+	start(s);
+	committed = fill(s);
+	assert_true(committed > 0);
+	assert_true(ask(s, "status")->status->store_full);
+	assert_int_equal(ask(s, "status")->status->readings, committed);
+	assert_int_equal(until_full_changes(s, &more), 0);
+	assert_int_equal(until_full_changes(s, &more), -1);
+	assert_int_equal(more, 0);
+	stop(s);
+	s->max_bytes = 0;
+	start(s);
+	connect_devices(s);
+	send_series(s, 0, (unsigned int)committed + 100);
+	assert_int_equal(ask(s, "status")->status->readings, committed + 100);
+	assert_false(ask(s, "status")->status->store_full);
+}
+
 static void test_goal_results(void **state)
 {
 	struct stand *s = *state;
@@ -596,6 +676,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_control_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_doctor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_goal_results, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
