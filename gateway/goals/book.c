@@ -26,7 +26,7 @@ enum {
 #define MINUTE_MS INT64_C(60000)
 #define LATE_MS   (INT64_C(86400000) * GOAL_LATE_DAYS)
 
-/* Flags that speak against nothing a goal asks for: it counts what was done, and judges no value. */
+/* Flags that speak against nothing a goal asks for: it counts what was done, judging no value. */
 #define FLAGS_HARMLESS                                                                         \
 	(FLAG_BIT(FLAG_MOVEMENT) | FLAG_BIT(FLAG_CUFF_FIT) | FLAG_BIT(FLAG_IRREGULAR_PULSE) |  \
 	 FLAG_BIT(FLAG_BODY_POSITION) | FLAG_BIT(FLAG_PULSE_ABOVE_RANGE) |                     \

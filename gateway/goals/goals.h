@@ -60,14 +60,14 @@ struct goal {
 	char id[33];      /* [a-z0-9-] */
 	char title[129];  /* UTF-8, the person's own words */
 	char subject[65]; /* "" = whoever the box serves */
+	bool paused;
 	uint32_t version;
 	enum metric metric;
 	enum goal_rule rule;
 	enum goal_period period;
-	struct decimal target;   /* SUM: canonical unit of metric; MEASURE: times */
 	unsigned int week_start; /* 1 Monday .. 7 */
+	struct decimal target;   /* SUM: canonical unit of metric; MEASURE: times */
 	char time_zone[64];
-	bool paused;
 };
 
 /*
@@ -131,9 +131,9 @@ void goal_book_free(struct goal_book *b);
 void goal_book_set_test(struct goal_book *b, bool test);
 
 /* Sets reading->goals: the goals it counts towards (from the arena), before it is stored. Held,
- * flagged and unattributed readings, and readings without a trustworthy time, count towards none. */
+ * flagged and unattributed readings, and those without a trustworthy time, count towards none. */
 int goal_book_tag(const struct goal_book *b, Wellgate__V1__Reading *reading, struct arena *arena);
-/* A tagged reading was stored as new (or, at start, was found in the store: settle after loading).
+/* A tagged reading was stored as new, or at start was found in the store (settle after loading).
  * -ENOBUFS: more points in one period than the book keeps (98,304); the rest are left out. */
 int goal_book_add(struct goal_book *b, const Wellgate__V1__Reading *reading);
 /* The transaction failed: forget what was added, and which results were handed out, since the last

@@ -27,7 +27,8 @@ enum {
 
 /* "M3.5.0/2", "J60", "59" of a POSIX TZ string */
 struct change {
-	char kind; /* 'M' month, week, weekday; 'J' day 1..365 without 29 February; '0' day 0..365 */
+	/* 'M' month, week, weekday; 'J' day 1..365, 29 February never counted; '0' day 0..365 */
+	char kind;
 	unsigned int month, week, day;
 	int32_t time; /* seconds of local time, -167 h .. 167 h */
 };
@@ -561,7 +562,7 @@ void zone_data_version(char ret[16])
 {
 	static const char lead[] = "# version ";
 	uint8_t data[sizeof(lead) + 15];
-	size_t len, n = 0, start = sizeof(lead) - 1;
+	size_t len = 0, n = 0, start = sizeof(lead) - 1;
 
 	ret[0] = '\0';
 	if (read_whole(ZONE_FOLDER "tzdata.zi", data, sizeof(data), &len) < 0 || len < start ||

@@ -1,7 +1,7 @@
 /*
- * Whose reading is it? In this version the box serves one person, or nobody is named and the reading
- * stays unassigned. The rules of a registry (loans, user slots, sessions: domain.md 4.2) belong here,
- * and need the time of measurement: so attribution comes after the clock.
+ * Whose reading is it? In this version the box serves one person, or nobody is named and the
+ * reading stays unassigned. The rules of a registry (loans, user slots, sessions: domain.md 4.2)
+ * belong here, and need the time of measurement: so attribution comes after the clock.
  */
 #include <errno.h>
 

@@ -61,7 +61,8 @@ static void read_boot_id(void)
 	for (size_t i = 0; i < sizeof(text) && digits < 2 * sizeof(boot_id); i++) {
 		if (text[i] == '-')
 			continue;
-		boot_id[digits / 2] = (uint8_t)(boot_id[digits / 2] << 4 | hex_digit(text[i]));
+		boot_id[digits / 2] =
+			(uint8_t)((unsigned int)boot_id[digits / 2] << 4 | hex_digit(text[i]));
 		digits++;
 	}
 }
@@ -209,7 +210,7 @@ static void from_date(const struct intake *in, struct draft *d, struct answer *r
 	if (t->kind == KIND(LOCAL)) {
 		int64_t utc_s;
 
-		/* naive >= 0 for every year we accept in the end; before, the sign of % is harmless */
+		/* naive is above zero for every year that passes doubt() */
 		fold = zone_to_utc(in->zone, naive / 1000, &utc_s);
 		as_stamped = utc_s * 1000 + naive % 1000;
 	}

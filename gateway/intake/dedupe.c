@@ -4,10 +4,10 @@
  * the values in canonical units), so a device's whole memory read again makes no new reading. The
  * person is left out: attribution may change later.
  *
- * Without stamp and record number only the receipt tells two equal measurements apart: the time
- * the devices process saw the frame, which is the same when it sends the message again. Devices that
- * repeat one measurement (a scale that goes on showing it) would then make many of one; so
- * for these kinds a repetition of the same frame takes the time of the first:
+ * Without stamp and record number only the receipt tells two equal measurements apart: the time the
+ * devices process saw the frame, which is the same when it sends the message again. Devices that
+ * repeat one measurement (a scale that goes on showing it) would then make many of one; so for
+ * these kinds a repetition of the same frame takes the time of the first:
  *
  *   weight group      for 120 s    the same bytes again are the scale's display, not a second visit
  *   blood pressure    for 30 s     a cuff cannot measure twice in that time

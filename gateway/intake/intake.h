@@ -34,8 +34,8 @@ struct intake_device {
 };
 
 struct intake_options {
-	const char *
-		time_zone; /* IANA; device clocks without a zone are read in it; NULL: the machine's */
+	/* IANA: device clocks without a zone are read in it; NULL: the machine's */
+	const char *time_zone;
 	const char *subject; /* or NULL */
 	bool test;
 };
@@ -49,9 +49,9 @@ void intake_free(struct intake *in); /* NULL is fine */
 int intake_digest(const uint8_t key[32], const char *text, uint8_t ret[16]);
 
 /* -EBADMSG: the message breaks the contract of Measurement (unknown metric, unit that does not fit
- * it, too many parts...): refused, never stored. -ENOMSG: well formed, but not a final
- * measurement of a person (unstable, an error, a test of the device, no number at all). -ENOMEM: the
- * arena is full. */
+ * it, too many parts...): refused, never stored. -ENOMSG: well formed, but not a final measurement
+ * of a person (unstable, an error, a test of the device, no number at all). -ENOMEM: the arena is
+ * full. */
 int intake_normalise(struct intake *in, const Wellgate__V1__Measurement *m,
 		     const struct intake_device *device, const struct receipt *receipt,
 		     struct arena *arena, Wellgate__V1__Reading **ret);

@@ -7,6 +7,7 @@
 #define CLOCK(name) WELLGATE__V1__CLOCK_QUALITY__CLOCK_##name
 #define HOUR        INT64_C(3600000)
 #define MINUTE      INT64_C(60000)
+#define DAY         (24 * HOUR)
 
 enum {
 	SYNCED = 1,   /* the hub's clock */
@@ -49,7 +50,7 @@ static const struct row rows[] = {
 	  0,
 	  SYNCED,
 	  CLOCK(DEVICE_UNVERIFIED),
-	  -30 * 24 * HOUR,
+	  -30 * DAY,
 	  0,
 	  FLAG_BIT(FLAG_LATE) },
 	{ "UTC stamp in summer",
@@ -58,7 +59,7 @@ static const struct row rows[] = {
 	  0,
 	  SYNCED,
 	  CLOCK(DEVICE_UNVERIFIED),
-	  -30 * 24 * HOUR,
+	  -30 * DAY,
 	  0,
 	  FLAG_BIT(FLAG_LATE) },
 	{ "offset measured: 12 h wrong",
@@ -118,7 +119,7 @@ static const struct row rows[] = {
 	{ "counter with anchor",
 	  KIND(TICKS),
 	  { 0 },
-	  29923920 - 100,
+	  29923820,
 	  SYNCED | OFFSET,
 	  CLOCK(DEVICE_CORRECTED),
 	  -99 * MINUTE,
@@ -284,7 +285,7 @@ static const struct row rows[] = {
 	  0,
 	  SYNCED,
 	  CLOCK(DEVICE_UNVERIFIED),
-	  -29 * 24 * HOUR - 11 * HOUR - 30 * MINUTE,
+	  -29 * DAY - 11 * HOUR - 30 * MINUTE,
 	  0,
 	  UNCERTAIN | FLAG_BIT(FLAG_LATE) },
 	{ "an hour that never was: as if still winter, and uncertain",
@@ -293,7 +294,7 @@ static const struct row rows[] = {
 	  0,
 	  SYNCED,
 	  CLOCK(DEVICE_UNVERIFIED),
-	  -239 * 24 * HOUR - 10 * HOUR - 30 * MINUTE,
+	  -239 * DAY - 10 * HOUR - 30 * MINUTE,
 	  0,
 	  UNCERTAIN | FLAG_BIT(FLAG_LATE) },
 	{ "the hour that came by twice, with an offset: one line",
@@ -302,7 +303,7 @@ static const struct row rows[] = {
 	  0,
 	  SYNCED | OFFSET,
 	  CLOCK(DEVICE_CORRECTED),
-	  -29 * 24 * HOUR - 10 * HOUR - 30 * MINUTE,
+	  -29 * DAY - 10 * HOUR - 30 * MINUTE,
 	  HOUR,
 	  FLAG_BIT(FLAG_TIME_CORRECTED) | FLAG_BIT(FLAG_LATE) },
 	{ "a kind from a later version",
@@ -436,10 +437,10 @@ static void test_seen(void **state)
 	bench_open(&b, "UTC", NULL, false);
 	/* the same boot: the steady clock counts, whatever the wall clock said then */
 	make_weight(&made);
-	make_seen(&made, 1, make_receipt.boottime_us - 90 * 1000000, 12345);
+	make_seen(&made, 1, make_receipt.boottime_us - 90000000, 12345);
 	r = bench_run(&b, &made);
 	assert_int_equal(r->received_at_ms, MAKE_NOW_MS - 90000);
-	assert_int_equal(r->received_boottime_us, make_receipt.boottime_us - 90 * 1000000);
+	assert_int_equal(r->received_boottime_us, make_receipt.boottime_us - 90000000);
 	assert_int_equal(r->clock, CLOCK(HUB_SYNCED));
 	/* another boot: the wall clock of then, which nobody vouches for */
 	make_seen(&made, 9, 77, MAKE_NOW_MS - HOUR);
@@ -469,10 +470,10 @@ static void test_simulated(void **state)
 	bench_open(&b, "UTC", NULL, false);
 	b.receipt.synced = false; /* of no matter: the capture stands for its own time */
 	make_weight(&made);
-	make_simulated(&made, MAKE_NOW_MS - 100 * 24 * HOUR);
+	make_simulated(&made, MAKE_NOW_MS - 100 * DAY);
 	r = bench_run(&b, &made);
-	assert_int_equal(r->measured_at_ms, MAKE_NOW_MS - 100 * 24 * HOUR);
-	assert_int_equal(r->received_at_ms, MAKE_NOW_MS - 100 * 24 * HOUR);
+	assert_int_equal(r->measured_at_ms, MAKE_NOW_MS - 100 * DAY);
+	assert_int_equal(r->received_at_ms, MAKE_NOW_MS - 100 * DAY);
 	assert_int_equal(r->clock, CLOCK(HUB_SYNCED));
 	assert_true(reading_has_flag(r, FLAG_TEST));
 	assert_false(reading_has_flag(r, FLAG_LATE));
@@ -484,7 +485,7 @@ static void test_simulated(void **state)
 
 static void test_durations(void **state)
 {
-	static const int64_t bad[] = { -1, INT64_MIN, INT64_MAX, 31 * 24 * HOUR + 1 };
+	static const int64_t bad[] = { -1, INT64_MIN, INT64_MAX, 31 * DAY + 1 };
 	Wellgate__V1__Reading *r;
 	struct made made;
 	struct bench b;

@@ -171,16 +171,16 @@ static void test_repetitions(void **state)
 		enum metric metric;
 		enum unit unit;
 		int security;
-		int64_t later; /* seconds */
 		bool is_same;
+		int64_t later; /* seconds */
 	} rows[] = {
-		{ METRIC_BODY_WEIGHT, UNIT_KG, LINK_CLEAR, 119, true },
-		{ METRIC_BODY_WEIGHT, UNIT_KG, LINK_CLEAR, 120, false },
-		{ METRIC_PULSE, UNIT_PER_MIN, LINK_CLEAR, 29, true },
-		{ METRIC_PULSE, UNIT_PER_MIN, LINK_CLEAR, 30, false },
-		{ METRIC_TEMPERATURE, UNIT_CELSIUS, LINK_BROADCAST, 29, true },
-		{ METRIC_TEMPERATURE, UNIT_CELSIUS, LINK_BROADCAST, 30, false },
-		{ METRIC_TEMPERATURE, UNIT_CELSIUS, LINK_CLEAR, 1, false },
+		{ METRIC_BODY_WEIGHT, UNIT_KG, LINK_CLEAR, true, 119 },
+		{ METRIC_BODY_WEIGHT, UNIT_KG, LINK_CLEAR, false, 120 },
+		{ METRIC_PULSE, UNIT_PER_MIN, LINK_CLEAR, true, 29 },
+		{ METRIC_PULSE, UNIT_PER_MIN, LINK_CLEAR, false, 30 },
+		{ METRIC_TEMPERATURE, UNIT_CELSIUS, LINK_BROADCAST, true, 29 },
+		{ METRIC_TEMPERATURE, UNIT_CELSIUS, LINK_BROADCAST, false, 30 },
+		{ METRIC_TEMPERATURE, UNIT_CELSIUS, LINK_CLEAR, false, 1 },
 	};
 
 	(void)state;

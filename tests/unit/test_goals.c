@@ -20,6 +20,7 @@
 #define MINUTE    INT64_C(60000)
 #define HOUR      (60 * MINUTE)
 #define DAY       (24 * HOUR)
+#define N(a)      (sizeof(a) / sizeof((a)[0]))
 #define STATE(x)  WELLGATE__V1__GOAL_RESULT__STATE__STATE_##x
 #define RESULT(x) WELLGATE__V1__GOAL_RESULT__OUTCOME__OUTCOME_##x
 
@@ -103,29 +104,65 @@ static void test_check_fields(void **state)
 	}
 	memset(goal.id, 'a', sizeof(goal.id)); /* no end */
 	check(&goal, -EINVAL);
-#define BAD(change)                                  \
-	do {                                         \
-		goal = steps_goal(GOAL_WEEK, 30000); \
-		change;                              \
-		check(&goal, -EINVAL);               \
-	} while (0)
-	BAD(goal.title[0] = (char)0xff);
-	BAD(memset(goal.subject, 'a', sizeof(goal.subject)));
-	BAD(goal.target.mantissa = 0);
-	BAD(goal.target.mantissa = -1);
-	BAD(goal.target.mantissa = 150000 * 7 + 1);
-	BAD(goal.period = (enum goal_period)3);
-	BAD(goal.rule = (enum goal_rule)2);
-	BAD(goal.week_start = 0);
-	BAD(goal.week_start = 8);
-	BAD(memcpy(goal.time_zone, "Mars/Base", 10));
-	BAD(goal.time_zone[0] = '\0');
-	BAD((goal = measure_goal(METRIC_BODY_WEIGHT, GOAL_DAY, 13)));
-	BAD(goal = measure_goal(METRIC_BODY_WEIGHT, GOAL_DAY, 1); goal.target.exponent = -1);
-#undef BAD
 	goal = measure_goal(METRIC_BODY_WEIGHT, GOAL_WEEK, 10);
 	goal.target.exponent = -1; /* 1.0 times is once */
 	check(&goal, 0);
+}
+
+/* what is wrong with an otherwise good goal */
+static void bad_text(struct goal *goal, int i)
+{
+	if (i == 0)
+		goal->title[0] = (char)0xff;
+	else if (i == 1)
+		memset(goal->subject, 'a', sizeof(goal->subject));
+	else if (i == 2)
+		memcpy(goal->time_zone, "Mars/Base", 10);
+	else
+		goal->time_zone[0] = '\0';
+}
+
+static void bad_target(struct goal *goal, int i)
+{
+	static const struct decimal targets[] = {
+		{ 0, 0 }, { -1, 0 }, { 150000 * 7 + 1, 0 }, { 1, 38 }
+	};
+	static const struct decimal times[] = { { 13, 0 }, { 15, -1 }, { 1, -1 }, { 0, 0 } };
+
+	if (i < 4) {
+		goal->target = targets[i];
+		return;
+	}
+	*goal = measure_goal(METRIC_BODY_WEIGHT, GOAL_DAY, 1);
+	goal->target = times[i - 4];
+}
+
+static void bad_rule(struct goal *goal, int i)
+{
+	if (i == 0)
+		goal->period = (enum goal_period)3;
+	else if (i == 1)
+		goal->rule = (enum goal_rule)2;
+	else
+		goal->week_start = i == 2 ? 0 : 8;
+}
+
+static void test_check_refuses(void **state)
+{
+	static const struct {
+		void (*spoil)(struct goal *, int);
+		int n;
+	} rows[] = { { bad_text, 4 }, { bad_target, 8 }, { bad_rule, 4 } };
+
+	(void)state;
+	for (size_t i = 0; i < N(rows); i++) {
+		for (int k = 0; k < rows[i].n; k++) {
+			struct goal goal = steps_goal(GOAL_WEEK, 30000);
+
+			rows[i].spoil(&goal, k);
+			check(&goal, -EINVAL);
+		}
+	}
 }
 
 /* ---- goal_evaluate */
@@ -162,7 +199,6 @@ static void assert_value(const struct goal_progress *p, int64_t mantissa, int32_
 		.at_ms = (at_), .device = (device_), .mantissa = (value_), \
 		.duration_ms = (uint32_t)(duration_)                       \
 	}
-#define N(a) (sizeof(a) / sizeof((a)[0]))
 
 static void test_sums(void **state)
 {
@@ -612,7 +648,7 @@ static void test_restore_of_others(void **state)
 	desk_close(&d);
 }
 
-static void test_who_counts(void **state)
+static void test_flags_that_count(void **state)
 {
 	static const unsigned int harmless[] = { FLAG_IRREGULAR_PULSE, FLAG_SOFT_RANGE, FLAG_LATE,
 						 FLAG_UNIT_CONVERTED, FLAG_MOVEMENT };
@@ -620,6 +656,34 @@ static void test_who_counts(void **state)
 						FLAG_TIME_UNCERTAIN, FLAG_QUESTIONABLE,
 						FLAG_TEST,           FLAG_DEVICE_FAULT,
 						FLAG_ONGOING,        60 };
+	struct goal goal = measure_goal(METRIC_BLOOD_PRESSURE, GOAL_WEEK, 2);
+	struct made m;
+	struct desk d;
+
+	(void)state;
+	desk_open(&d, &goal, 1);
+	make(&m, METRIC_BLOOD_PRESSURE, MONDAY, 0, 120);
+	m.component.metric =
+		(Wellgate__V1__Metric)METRIC_SYSTOLIC; /* a panel: any number will do */
+	assert_int_equal(tag(&d, &m), 1);
+	assert_string_equal(m.r.goals[0], "measure");
+	m.r.n_flags = 1;
+	for (size_t i = 0; i < N(harmless); i++) {
+		m.flag = (Wellgate__V1__Flag)harmless[i];
+		assert_int_equal(tag(&d, &m), 1);
+	}
+	for (size_t i = 0; i < N(harmful); i++) {
+		m.flag = (Wellgate__V1__Flag)harmful[i];
+		assert_int_equal(tag(&d, &m), 0);
+	}
+	goal_book_set_test(d.book, true);
+	m.flag = (Wellgate__V1__Flag)FLAG_TEST;
+	assert_int_equal(tag(&d, &m), 1);
+	desk_close(&d);
+}
+
+static void test_clocks_that_count(void **state)
+{
 	static const struct {
 		Wellgate__V1__ClockQuality clock;
 		int64_t age;
@@ -640,32 +704,27 @@ static void test_who_counts(void **state)
 	struct desk d;
 
 	(void)state;
-	memcpy(goal.subject, "subject-1", 10);
 	desk_open(&d, &goal, 1);
 	make(&m, METRIC_BLOOD_PRESSURE, MONDAY, 0, 120);
-	m.component.metric =
-		(Wellgate__V1__Metric)METRIC_SYSTOLIC; /* a panel: any number will do */
-	assert_int_equal(tag(&d, &m), 1);
-	assert_string_equal(m.r.goals[0], "measure");
-	m.r.n_flags = 1;
-	for (size_t i = 0; i < N(harmless); i++) {
-		m.flag = (Wellgate__V1__Flag)harmless[i];
-		assert_int_equal(tag(&d, &m), 1);
-	}
-	for (size_t i = 0; i < N(harmful); i++) {
-		m.flag = (Wellgate__V1__Flag)harmful[i];
-		assert_int_equal(tag(&d, &m), 0);
-	}
-	goal_book_set_test(d.book, true);
-	m.flag = (Wellgate__V1__Flag)FLAG_TEST;
-	assert_int_equal(tag(&d, &m), 1);
-	m.r.n_flags = 0;
 	for (size_t i = 0; i < N(clocks); i++) {
 		m.r.clock = clocks[i].clock;
 		m.r.received_at_ms = m.r.measured_at_ms + clocks[i].age;
 		assert_int_equal(tag(&d, &m), clocks[i].counts);
 	}
+	desk_close(&d);
+}
+
+static void test_who_counts(void **state)
+{
+	struct goal goal = measure_goal(METRIC_BLOOD_PRESSURE, GOAL_WEEK, 2);
+	struct made m;
+	struct desk d;
+
+	(void)state;
+	memcpy(goal.subject, "subject-1", 10);
+	desk_open(&d, &goal, 1);
 	make(&m, METRIC_BLOOD_PRESSURE, MONDAY, 0, 120);
+	assert_int_equal(tag(&d, &m), 1);
 #define NOT(change)                                              \
 	do {                                                     \
 		make(&m, METRIC_BLOOD_PRESSURE, MONDAY, 0, 120); \
@@ -852,7 +911,7 @@ static void test_memory_is_bounded(void **state)
 	assert_int_equal(next(&d, MONDAY + 2 * DAY)->progress->mantissa, 98304);
 	desk_close(&d);
 
-	/* measuring is by the minute: a stream of heart rates for a week is 10,080 points at most */
+	/* measuring is by the minute: a week of heart rates is 10,080 points at most */
 	{
 		const struct goal measure = measure_goal(METRIC_HEART_RATE, GOAL_WEEK, 7);
 
@@ -907,6 +966,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_check_rules),
 		cmocka_unit_test(test_check_fields),
+		cmocka_unit_test(test_check_refuses),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_total_after_a_split),
 		cmocka_unit_test(test_boundaries),
@@ -919,6 +979,8 @@ int main(void)
 		cmocka_unit_test(test_two_results_at_once),
 		cmocka_unit_test(test_restore),
 		cmocka_unit_test(test_restore_of_others),
+		cmocka_unit_test(test_flags_that_count),
+		cmocka_unit_test(test_clocks_that_count),
 		cmocka_unit_test(test_who_counts),
 		cmocka_unit_test(test_bad_books),
 		cmocka_unit_test(test_book_agrees),

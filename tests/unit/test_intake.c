@@ -178,6 +178,44 @@ static void test_absent(void **state)
 	bench_close(&b);
 }
 
+static bool spoil_part(struct made *made, int i)
+{
+	static const uint32_t units[] = { UNIT_MMHG, UNIT_END, 9999,
+					  0 }; /* the first: a pressure */
+
+	if (i < 4)
+		made->parts[0].unit = units[i];
+	else if (i == 4)
+		made->parts[0].has_unit = false;
+	else if (i == 5)
+		made->parts[0].metric = (Wellgate__V1__Metric)9999;
+	else if (i == 6)
+		made->parts[0].has_metric = false;
+	else if (i == 7 || i == 8)
+		made->values[0].exponent = i == 7 ? 41 : INT32_MIN;
+	return i < 9;
+}
+
+/* a good weight, spoiled in way i; false: there is no such way */
+static bool spoil(struct made *made, int i)
+{
+	static const unsigned int flags[] = { 0, 64, UINT32_MAX };
+
+	make_weight(made);
+	if (spoil_part(made, i))
+		return true;
+	i -= 9;
+	if (i < 3)
+		make_flag(made, flags[i]);
+	else if (i == 3)
+		made->m.has_metric = false;
+	else if (i == 4)
+		made->m.metric = (Wellgate__V1__Metric)9999;
+	else if (i == 5)
+		made->m.n_parts = 0;
+	return i < 6;
+}
+
 static void test_refused(void **state)
 {
 	Wellgate__V1__Reading *untouched = NULL;
@@ -186,27 +224,8 @@ static void test_refused(void **state)
 
 	(void)state;
 	bench_open(&b, "UTC", NULL, false);
-#define REFUSED(change)                                                       \
-	do {                                                                  \
-		make_weight(&made);                                           \
-		change;                                                       \
-		assert_int_equal(bench_try(&b, &made, &untouched), -EBADMSG); \
-	} while (0)
-	REFUSED(made.m.has_metric = false);
-	REFUSED(made.m.metric = (Wellgate__V1__Metric)9999);
-	REFUSED(made.parts[0].metric = (Wellgate__V1__Metric)9999);
-	REFUSED(made.parts[0].has_metric = false);
-	REFUSED(made.parts[0].unit = UNIT_MMHG); /* a weight in mm of mercury */
-	REFUSED(made.parts[0].unit = 9999);
-	REFUSED(made.parts[0].unit = 0);
-	REFUSED(made.parts[0].has_unit = false);
-	REFUSED(made.values[0].exponent = 41);
-	REFUSED(made.values[0].exponent = INT32_MIN);
-	REFUSED(made.m.n_parts = 0);
-	REFUSED(make_flag(&made, 0));
-	REFUSED(make_flag(&made, 64));
-	REFUSED(make_flag(&made, UINT32_MAX));
-#undef REFUSED
+	for (int i = 0; spoil(&made, i); i++)
+		assert_int_equal(bench_try(&b, &made, &untouched), -EBADMSG);
 	make_new(&made, METRIC_BODY_WEIGHT);
 	for (int i = 0; i < MEASUREMENT_PARTS_MAX + 1; i++)
 		(void)make_part(&made, METRIC_BODY_WEIGHT, 740, -1, UNIT_KG);
