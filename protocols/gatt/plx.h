@@ -6,7 +6,8 @@
  *          [device and sensor status u24] | [pulse amplitude index SFLOAT]
  *   flags: b0 time stamp; b1 measurement status; b2 device and sensor status; b3 pulse amplitude
  *          index; b4 the device's clock is not set; b5-7 reserved
- * 0x2A5F:  flags u8 | SpO2, pulse | [fast SpO2, pulse] | [slow SpO2, pulse] | [u16] | [u24] | [SFLOAT]
+ * 0x2A5F:  flags u8 | SpO2, pulse | [fast pair] | [slow pair] | [measurement status u16] |
+ *          [device and sensor status u24] | [pulse amplitude index SFLOAT]
  *   flags: b0 fast; b1 slow; b2 measurement status; b3 device and sensor status; b4 pulse
  *          amplitude index; b5-7 reserved
  * 0x2A60:  features u16 | [measurement status support u16] | [device status support u24]
