@@ -316,11 +316,12 @@ static struct page *page_insert(struct chapter *c, int64_t first_day, const stru
 {
 	void *pages = c->pages;
 	bool room = grow(&pages, &c->size, c->n, sizeof(*c->pages));
-	size_t i = page_index(c, first_day);
+	size_t i;
 
 	c->pages = pages;
 	if (!room)
 		return NULL;
+	i = page_index(c, first_day);
 	memmove(&c->pages[i + 1], &c->pages[i], (c->n - i) * sizeof(*c->pages));
 	c->pages[i] = (struct page){ .first_day = first_day, .span = *span };
 	c->n++;

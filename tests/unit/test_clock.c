@@ -65,7 +65,7 @@ static const struct row rows[] = {
 	{ "offset measured: 12 h wrong",
 	  KIND(LOCAL),
 	  { 2026, 11, 22, 23, 50, 0 },
-	  12 * 60,
+	  720,
 	  SYNCED | OFFSET,
 	  CLOCK(DEVICE_CORRECTED),
 	  -10 * MINUTE,
