@@ -1,30 +1,31 @@
 #include "protocols/bytes/crc.h"
 
-#define ISO_HDLC_POLYNOMIAL UINT32_C(0xedb88320) /* 04c11db7, reflected */
-#define CCITT_POLYNOMIAL    0x1021
-#define CCITT_REFLECTED     0x8408
+#include "protocols/bytes/crc_table.h"
 
-/* Half-byte tables: small enough to write down in code, and not the bottleneck anywhere. */
-static uint32_t reflected_nibble(uint32_t value, uint32_t polynomial)
+#define CCITT_POLYNOMIAL 0x1021
+#define CCITT_REFLECTED  0x8408
+
+static uint32_t word(const uint8_t *b)
 {
-	for (int bit = 0; bit < 4; bit++)
-		value = (value >> 1) ^ (value & 1 ? polynomial : 0);
-	return value;
+	return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
+/* eight bytes at a time: table k is the effect of a byte that k more bytes follow */
 uint32_t crc_32_iso_hdlc_add(uint32_t crc, const void *data, size_t len)
 {
-	const uint8_t *bytes = data;
-	uint32_t table[16];
+	const uint8_t *b = data;
 
-	for (uint32_t i = 0; i < 16; i++)
-		table[i] = reflected_nibble(i, ISO_HDLC_POLYNOMIAL);
 	crc = ~crc;
-	for (size_t i = 0; i < len; i++) {
-		crc ^= bytes[i];
-		crc = (crc >> 4) ^ table[crc & 15];
-		crc = (crc >> 4) ^ table[crc & 15];
+	for (; len >= 8; len -= 8, b += 8) {
+		const uint32_t low = word(b) ^ crc, high = word(b + 4);
+
+		crc = crc_table[7][low & 0xff] ^ crc_table[6][low >> 8 & 0xff] ^
+		      crc_table[5][low >> 16 & 0xff] ^ crc_table[4][low >> 24] ^
+		      crc_table[3][high & 0xff] ^ crc_table[2][high >> 8 & 0xff] ^
+		      crc_table[1][high >> 16 & 0xff] ^ crc_table[0][high >> 24];
 	}
+	for (; len > 0; len--, b++)
+		crc = crc >> 8 ^ crc_table[0][(crc ^ *b) & 0xff];
 	return ~crc;
 }
 
