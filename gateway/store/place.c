@@ -1,6 +1,5 @@
 #include "gateway/store/place.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -145,11 +144,12 @@ static void remove_build(const struct place *p)
 static char *sibling(const struct place *p, const char *name)
 {
 	char *path;
-	size_t dir;
+	int dir;
 
-	assert(p->path);
-	dir = strlen(p->path) - strlen(DB);
-	return asprintf(&path, "%.*s%s", (int)dir, p->path, name) < 0 ? NULL : path;
+	if (!p->path)
+		return NULL;
+	dir = (int)(strlen(p->path) - strlen(DB));
+	return asprintf(&path, "%.*s%s", dir, p->path, name) < 0 ? NULL : path;
 }
 
 static int make_new(const struct place *p)
