@@ -111,6 +111,9 @@ int64_t drv_now(const struct drv_ctx *ctx); /* microseconds, monotonic; replayed
 /* Hands one measurement on; copied. What a spoiled frame emitted is dropped with it. -ENOBUFS if
  * one callback emits more than DRV_EMITS_MAX. */
 int drv_emit(struct drv_ctx *ctx, const struct measurement *m);
+/* For a measurement that a later frame completes: marks it with the frame at hand, so that its digest
+ * is not that of the frame which happens to release it. */
+void drv_stamp(const struct drv_ctx *ctx, struct measurement *m);
 /* The highest record number of this device that is known to be durable, if the caller knows one. */
 bool drv_last_record(const struct drv_ctx *ctx, uint32_t *ret);
 /* Requests, carried out in order after the callback: -ENOBUFS if the queue is full, -EMSGSIZE. */

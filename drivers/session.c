@@ -1,1 +1,558 @@
 #include "drivers/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocols/gatt/device_information.h"
+
+#define REQUESTS_MAX 8
+
+struct queued {
+	enum session_request_kind kind;
+	uint16_t channel;
+	unsigned int msec;
+	size_t len;
+	uint8_t data[DRV_WRITE_MAX];
+};
+
+/* What a driver sees of it is struct drv_ctx, which is never defined. */
+struct session {
+	const struct driver *driver;
+	uint32_t quirks;
+	struct session_sink sink;
+	uint64_t *next_seq;
+	enum link_security security;
+	int64_t now;
+	bool failed, done, close_asked;
+
+	/* of the callback that is running */
+	uint8_t digest[MEASUREMENT_DIGEST];
+	size_t n_emits;
+	struct measurement emits[DRV_EMITS_MAX];
+	size_t n_requests;
+	struct queued requests[REQUESTS_MAX];
+
+	bool pending; /* a reading up to last_seq is not durable yet */
+	uint64_t last_seq;
+	bool held; /* an indication waits until held_seq is durable */
+	uint16_t held_channel;
+	uint64_t held_seq;
+	bool spoiled_indication; /* from then on nothing is confirmed */
+
+	bool has_wall, has_clock_offset, has_last_record;
+	int64_t wall_at_zero_ms, clock_offset_ms;
+	uint32_t last_record;
+	struct session_facts facts;
+	struct session_counts counts;
+	_Alignas(max_align_t) unsigned char state[];
+};
+
+static struct drv_ctx *ctx_of(struct session *s)
+{
+	return (struct drv_ctx *)(void *)s;
+}
+
+static struct session *session_of(struct drv_ctx *ctx)
+{
+	return (struct session *)(void *)ctx;
+}
+
+static const struct session *session_of_const(const struct drv_ctx *ctx)
+{
+	return (const struct session *)(const void *)ctx;
+}
+
+/* ---- the fingerprint of a frame ---- */
+
+struct fnv {
+	uint64_t high, low;
+};
+
+/*
+ * FNV-1a, 128 bits: tells frames apart and is small. It is no signature: whoever wants two frames
+ * with one fingerprint can make them. The prime is 2^88 + 0x13b.
+ */
+static struct fnv fnv_step(struct fnv h, uint8_t byte)
+{
+	const uint64_t factor = 0x13b;
+	uint64_t low_part, high_part;
+	struct fnv r;
+
+	h.low ^= byte;
+	low_part = (h.low & UINT32_MAX) * factor;
+	high_part = (h.low >> 32) * factor + (low_part >> 32);
+	r.low = (high_part << 32) | (low_part & UINT32_MAX);
+	r.high = h.high * factor + (high_part >> 32) + (h.low << 24);
+	return r;
+}
+
+static void fingerprint(uint16_t channel, const uint8_t *data, size_t len,
+			uint8_t ret[MEASUREMENT_DIGEST])
+{
+	struct fnv h = { UINT64_C(0x6c62272e07bb0142), UINT64_C(0x62b821756295c58d) };
+
+	h = fnv_step(h, (uint8_t)channel);
+	h = fnv_step(h, (uint8_t)(channel >> 8));
+	for (size_t i = 0; i < len; i++)
+		h = fnv_step(h, data[i]);
+	for (size_t i = 0; i < MEASUREMENT_DIGEST / 2; i++) {
+		ret[i] = (uint8_t)(h.high >> (56 - 8 * i));
+		ret[i + 8] = (uint8_t)(h.low >> (56 - 8 * i));
+	}
+}
+
+/* ---- what drivers call ---- */
+
+void *drv_state(struct drv_ctx *ctx)
+{
+	struct session *s = session_of(ctx);
+
+	return s->driver->state_size ? s->state : NULL;
+}
+
+uint32_t drv_quirks(const struct drv_ctx *ctx)
+{
+	return session_of_const(ctx)->quirks;
+}
+
+int64_t drv_now(const struct drv_ctx *ctx)
+{
+	return session_of_const(ctx)->now;
+}
+
+void drv_stamp(const struct drv_ctx *ctx, struct measurement *m)
+{
+	memcpy(m->digest, session_of_const(ctx)->digest, sizeof(m->digest));
+}
+
+int drv_emit(struct drv_ctx *ctx, const struct measurement *m)
+{
+	static const uint8_t unstamped[MEASUREMENT_DIGEST];
+	struct session *s = session_of(ctx);
+	struct measurement *copy;
+
+	if (s->n_emits == DRV_EMITS_MAX)
+		return -ENOBUFS;
+	copy = &s->emits[s->n_emits++];
+	*copy = *m;
+	if (memcmp(copy->digest, unstamped, sizeof(unstamped)) == 0)
+		drv_stamp(ctx, copy);
+	return 0;
+}
+
+bool drv_last_record(const struct drv_ctx *ctx, uint32_t *ret)
+{
+	const struct session *s = session_of_const(ctx);
+
+	if (s->has_last_record)
+		*ret = s->last_record;
+	return s->has_last_record;
+}
+
+static struct queued *enqueue(struct session *s, enum session_request_kind kind, uint16_t channel)
+{
+	struct queued *q;
+
+	if (s->n_requests == REQUESTS_MAX)
+		return NULL;
+	q = &s->requests[s->n_requests++];
+	q->kind = kind;
+	q->channel = channel;
+	q->len = 0;
+	q->msec = 0;
+	return q;
+}
+
+int drv_write(struct drv_ctx *ctx, uint16_t channel, const void *data, size_t len)
+{
+	struct queued *q;
+
+	if (len > DRV_WRITE_MAX)
+		return -EMSGSIZE;
+	q = enqueue(session_of(ctx), SESSION_WRITE, channel);
+	if (!q)
+		return -ENOBUFS;
+	q->len = len;
+	if (len > 0)
+		memcpy(q->data, data, len);
+	return 0;
+}
+
+int drv_read(struct drv_ctx *ctx, uint16_t channel)
+{
+	return enqueue(session_of(ctx), SESSION_READ, channel) ? 0 : -ENOBUFS;
+}
+
+int drv_set_timeout(struct drv_ctx *ctx, unsigned int msec)
+{
+	struct queued *q = enqueue(session_of(ctx), SESSION_TIMER, 0);
+
+	if (!q)
+		return -ENOBUFS;
+	q->msec = msec;
+	return 0;
+}
+
+/* cuts UTF-8 text so that it fits, between two characters */
+static size_t cut(const char *text, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max > 0 && ((uint8_t)text[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}
+
+int drv_fact(struct drv_ctx *ctx, enum drv_fact fact, const void *text, size_t len)
+{
+	char clean[GATT_TEXT_MAX + 1];
+	char *to;
+	size_t n;
+	int r;
+
+	assert(fact < DRV_FACT_END);
+	r = gatt_text(text, len, clean, sizeof(clean));
+	if (r < 0)
+		return r;
+	to = session_of(ctx)->facts.text[fact];
+	n = cut(clean, (size_t)r, sizeof(session_of(ctx)->facts.text[fact]) - 1);
+	memcpy(to, clean, n);
+	to[n] = '\0';
+	return 0;
+}
+
+int drv_battery(struct drv_ctx *ctx, unsigned int percent)
+{
+	struct session *s = session_of(ctx);
+
+	if (percent > 100)
+		return -ERANGE;
+	s->facts.has_battery = true;
+	s->facts.battery = (uint8_t)percent;
+	return 0;
+}
+
+/* days from 1970-01-01 to a date of the Gregorian calendar; years count from March */
+static int64_t day_number(unsigned int year, unsigned int month, unsigned int day)
+{
+	const int64_t y = (int64_t)year - (month <= 2);
+	const int64_t m = month > 2 ? (int64_t)month - 3 : (int64_t)month + 9;
+
+	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + (int64_t)day - 1 - 719468;
+}
+
+static bool whole_date(const struct device_time *t)
+{
+	return t->year >= 1 && t->month >= 1 && t->month <= 12 && t->day >= 1 && t->day <= 31 &&
+	       t->hour < 24 && t->minute < 60 && t->second < 60 && t->fraction_us < 1000000;
+}
+
+static int clock_ms(const struct device_time *t, int64_t *ret)
+{
+	uint64_t us;
+	int64_t minutes;
+
+	switch (t->kind) {
+	case DEVICE_TIME_TICKS:
+		if (__builtin_mul_overflow(t->ticks, t->tick_us, &us))
+			return -ERANGE;
+		*ret = (int64_t)(us / 1000);
+		return 0;
+	case DEVICE_TIME_LOCAL:
+	case DEVICE_TIME_UTC:
+		if (!whole_date(t))
+			return -ERANGE;
+		minutes = (day_number(t->year, t->month, t->day) * 24 + t->hour) * 60 + t->minute;
+		*ret = minutes * 60000 + t->second * INT64_C(1000) + t->fraction_us / 1000;
+		return 0;
+	case DEVICE_TIME_NONE:
+		break;
+	}
+	return -ERANGE;
+}
+
+int drv_clock(struct drv_ctx *ctx, const struct device_time *now)
+{
+	struct session *s = session_of(ctx);
+	int64_t device_ms;
+	int r = clock_ms(now, &device_ms);
+
+	if (r < 0)
+		return r;
+	if (!s->has_wall)
+		return 0;
+	s->has_clock_offset = true;
+	s->clock_offset_ms = s->wall_at_zero_ms + s->now / 1000 - device_ms;
+	return 0;
+}
+
+void drv_done(struct drv_ctx *ctx)
+{
+	session_of(ctx)->done = true;
+}
+
+/* ---- after each callback ---- */
+
+static int fault_of(int r, enum session_fault *ret)
+{
+	switch (r) {
+	case -EMSGSIZE:
+		*ret = FAULT_LENGTH;
+		return 0;
+	case -EBADMSG:
+		*ret = FAULT_CHECKSUM;
+		return 0;
+	case -ERANGE:
+		*ret = FAULT_RANGE;
+		return 0;
+	case -ENOMSG:
+		*ret = FAULT_NOT_MINE;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static void reject(struct session *s, uint16_t channel, int r)
+{
+	enum session_fault fault;
+
+	s->n_emits = 0;
+	if (fault_of(r, &fault) < 0) {
+		s->failed = true;
+		return;
+	}
+	s->counts.faults[fault]++;
+	s->sink.fault(s->sink.user, channel, fault, r);
+}
+
+/* Hands on what the callback emitted. True if there was a reading among it. */
+static bool deliver(struct session *s)
+{
+	bool readings = false;
+
+	for (size_t i = 0; i < s->n_emits; i++) {
+		struct measurement *m = &s->emits[i];
+		const uint64_t seq = (*s->next_seq)++;
+
+		m->security = s->security;
+		m->has_clock_offset = s->has_clock_offset;
+		m->clock_offset_ms = s->clock_offset_ms;
+		s->counts.measurements++;
+		if (measurement_is_final(m)) {
+			s->last_seq = seq;
+			s->pending = true;
+			readings = true;
+		}
+		s->sink.measurement(s->sink.user, m, seq);
+	}
+	s->n_emits = 0;
+	return readings;
+}
+
+static void carry_out(struct session *s)
+{
+	for (size_t i = 0; i < s->n_requests && !s->failed; i++) {
+		const struct queued *q = &s->requests[i];
+		const struct session_request request = {
+			.kind = q->kind,
+			.channel = q->channel,
+			.data = q->data,
+			.len = q->len,
+			.msec = q->msec,
+		};
+
+		s->sink.request(s->sink.user, &request);
+	}
+	s->n_requests = 0;
+	if ((s->failed || (s->done && !s->pending)) && !s->close_asked) {
+		const struct session_request request = { .kind = SESSION_CLOSE };
+
+		s->close_asked = true;
+		s->sink.request(s->sink.user, &request);
+	}
+}
+
+/* For callbacks that answer no indication. */
+static int settle(struct session *s, int r)
+{
+	if (r < 0)
+		reject(s, 0, r);
+	(void)deliver(s);
+	carry_out(s);
+	return r;
+}
+
+static void confirm(struct session *s, uint16_t channel)
+{
+	if (!s->spoiled_indication)
+		s->sink.confirm(s->sink.user, channel);
+}
+
+static void answer(struct session *s, uint16_t channel, int r, bool readings)
+{
+	if (r < 0) {
+		s->spoiled_indication = true;
+	} else if (readings) {
+		s->held = true;
+		s->held_channel = channel;
+		s->held_seq = s->last_seq;
+	} else {
+		confirm(s, channel);
+	}
+}
+
+/* ---- what transports call ---- */
+
+const char *session_fault_name(enum session_fault fault)
+{
+	switch (fault) {
+	case FAULT_LENGTH:
+		return "length";
+	case FAULT_CHECKSUM:
+		return "checksum";
+	case FAULT_RANGE:
+		return "range";
+	case FAULT_NOT_MINE:
+		return "not_mine";
+	case FAULT_END:
+		break;
+	}
+	return "unknown";
+}
+
+int session_new(const struct driver *driver, uint32_t quirks, const struct session_sink *sink,
+		uint64_t *next_seq, struct session **ret)
+{
+	struct session *s;
+
+	assert(driver->state_size <= DRV_STATE_MAX);
+	s = calloc(1, sizeof(*s) + driver->state_size);
+	if (!s)
+		return -ENOMEM;
+	s->driver = driver;
+	s->quirks = quirks;
+	s->sink = *sink;
+	s->next_seq = next_seq;
+	*ret = s;
+	return 0;
+}
+
+void session_free(struct session *s)
+{
+	free(s);
+}
+
+int session_open(struct session *s, enum link_security security, int64_t now)
+{
+	s->security = security;
+	s->now = now;
+	return settle(s, s->driver->open ? s->driver->open(ctx_of(s)) : 0);
+}
+
+int session_frame(struct session *s, const struct drv_frame *frame, bool indication, int64_t now)
+{
+	bool readings;
+	int r;
+
+	if (s->failed)
+		return -ENOTCONN;
+	if (indication && s->held)
+		return -EBUSY;
+	s->now = now;
+	s->counts.frames++;
+	fingerprint(frame->channel, frame->data, frame->len, s->digest);
+	r = s->driver->frame ? s->driver->frame(ctx_of(s), frame) : -ENOMSG;
+	if (r < 0)
+		reject(s, frame->channel, r);
+	readings = deliver(s);
+	if (indication)
+		answer(s, frame->channel, r, readings);
+	carry_out(s);
+	return r;
+}
+
+int session_advert(struct session *s, const struct drv_advert *advert, int64_t now)
+{
+	if (s->failed)
+		return -ENOTCONN;
+	s->now = now;
+	s->counts.frames++;
+	fingerprint(advert->service ? advert->service : advert->company, advert->data, advert->len,
+		    s->digest);
+	return settle(s, s->driver->advert ? s->driver->advert(ctx_of(s), advert) : -ENOMSG);
+}
+
+int session_timeout(struct session *s, int64_t now)
+{
+	if (s->failed)
+		return -ENOTCONN;
+	s->now = now;
+	return settle(s, s->driver->timeout ? s->driver->timeout(ctx_of(s)) : 0);
+}
+
+int session_committed(struct session *s, uint64_t seq, int64_t now)
+{
+	int r = 0;
+
+	s->now = now;
+	if (s->pending && seq >= s->last_seq) {
+		s->pending = false;
+		if (s->driver->committed && !s->failed)
+			r = s->driver->committed(ctx_of(s));
+	}
+	if (s->held && seq >= s->held_seq) {
+		s->held = false;
+		confirm(s, s->held_channel);
+	}
+	return settle(s, r);
+}
+
+void session_close(struct session *s, int64_t now)
+{
+	s->now = now;
+	if (s->driver->close)
+		s->driver->close(ctx_of(s));
+	s->n_emits = 0; /* nobody is left to confirm to: the device will offer it again */
+	s->n_requests = 0;
+	s->held = false;
+}
+
+bool session_idle(const struct session *s)
+{
+	return !s->pending;
+}
+
+bool session_is_done(const struct session *s)
+{
+	return s->failed || s->done;
+}
+
+const struct driver *session_driver(const struct session *s)
+{
+	return s->driver;
+}
+
+const struct session_facts *session_facts(const struct session *s)
+{
+	return &s->facts;
+}
+
+const struct session_counts *session_counts(const struct session *s)
+{
+	return &s->counts;
+}
+
+void session_set_wall(struct session *s, int64_t utc_ms_at_zero)
+{
+	s->has_wall = true;
+	s->wall_at_zero_ms = utc_ms_at_zero;
+}
+
+void session_set_last_record(struct session *s, uint32_t record)
+{
+	s->has_last_record = true;
+	s->last_record = record;
+}
