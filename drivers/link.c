@@ -123,13 +123,26 @@ static void remove_entry(struct link *l, size_t index)
 		l->sent--;
 }
 
+static void sweep_kind(struct link *l, bool measurements)
+{
+	size_t i = 0;
+
+	while (i < l->n) {
+		const bool is_one = l->entries[i].kind == ENTRY_MEASUREMENT;
+
+		if (is_one == measurements && is_settled(l, i))
+			remove_entry(l, i);
+		else
+			i++;
+	}
+}
+
 static void sweep(struct link *l)
 {
-	/* from the end, so that a link's last message leaves before its first */
-	for (size_t i = l->n; i > 0; i--) {
-		if (is_settled(l, i - 1))
-			remove_entry(l, i - 1);
-	}
+	sweep_kind(l, true);
+	/* a link goes when none of its measurements is left; its beginning before its end, which
+	 * is what tells that it is over */
+	sweep_kind(l, false);
 }
 
 /* ---- connecting ---- */

@@ -1,0 +1,475 @@
+/* links: link */
+/* The socket to the gateway, against a gateway made of a listening socket in the same loop. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "drivers/link.h"
+#include "drivers/registry.h"
+#include "wellgate.pb-c.h"
+
+#define TURN_LIMIT_US UINT64_C(30000000)
+#define HEARD_MAX     2048
+
+struct stand {
+	char directory[64], path[80];
+	sd_event *event;
+	struct link *link;
+	uint64_t next_seq;
+	struct session *session;
+	/* the gateway */
+	int listener, peer;
+	size_t n_heard;
+	struct heard {
+		int what;
+		uint64_t seq;
+		uint32_t link;
+		Wellgate__V1__Measurement *m; /* owned by message */
+		Wellgate__V1__FromDevices *message;
+	} heard[HEARD_MAX];
+	/* what the client was told */
+	uint64_t committed, refused;
+	unsigned int wakes;
+};
+
+static void on_committed(void *user, uint64_t seq)
+{
+	((struct stand *)user)->committed = seq;
+}
+
+static void on_refused(void *user, uint64_t seq)
+{
+	((struct stand *)user)->refused = seq;
+}
+
+static void on_wake(void *user)
+{
+	((struct stand *)user)->wakes++;
+}
+
+static void gateway_listen(struct stand *s)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	memcpy(address.sun_path, s->path, strlen(s->path) + 1);
+	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(s->listener >= 0);
+	assert_int_equal(bind(s->listener, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(s->listener, 1), 0);
+}
+
+static void gateway_gone(struct stand *s)
+{
+	(void)close(s->peer);
+	(void)close(s->listener);
+	s->peer = s->listener = -1;
+	(void)unlink(s->path);
+}
+
+static void turn(struct stand *s)
+{
+	assert_true(sd_event_run(s->event, 10000) >= 0);
+}
+
+static void gateway_accept(struct stand *s)
+{
+	for (uint64_t waited = 0; waited < TURN_LIMIT_US; waited += 10000) {
+		s->peer = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (s->peer >= 0)
+			return;
+		turn(s);
+	}
+	fail_msg("nobody connected");
+}
+
+static void forget_heard(struct stand *s)
+{
+	for (size_t i = 0; i < s->n_heard; i++)
+		wellgate__v1__from_devices__free_unpacked(s->heard[i].message, NULL);
+	s->n_heard = 0;
+}
+
+/* until the gateway has heard n messages since forget_heard() */
+static void gateway_hear(struct stand *s, size_t n)
+{
+	uint8_t buffer[LINK_PACKET];
+
+	for (uint64_t waited = 0; s->n_heard < n && waited < TURN_LIMIT_US; waited += 10000) {
+		ssize_t len;
+
+		turn(s);
+		while ((len = recv(s->peer, buffer, sizeof(buffer), 0)) > 0) {
+			struct heard *h = &s->heard[s->n_heard++];
+
+			assert_true(s->n_heard < HEARD_MAX);
+			h->message = wellgate__v1__from_devices__unpack(NULL, (size_t)len, buffer);
+			assert_non_null(h->message);
+			h->what = (int)h->message->what_case;
+			h->seq = h->message->sequence;
+			h->m = NULL;
+			if (h->message->what_case == WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT) {
+				h->m = h->message->measurement;
+				h->link = h->m->link;
+			}
+			if (h->message->what_case == WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP)
+				h->link = h->message->link_up->link;
+		}
+	}
+	assert_int_equal(s->n_heard, n);
+}
+
+static void gateway_say(struct stand *s, const Wellgate__V1__ToDevices *message)
+{
+	uint8_t buffer[256];
+	const size_t len = wellgate__v1__to_devices__pack(message, buffer);
+
+	assert_int_equal(send(s->peer, buffer, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+static void gateway_commits(struct stand *s, uint64_t seq)
+{
+	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
+
+	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_COMMITTED;
+	message.committed = seq;
+	gateway_say(s, &message);
+}
+
+static void gateway_full(struct stand *s, bool full)
+{
+	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
+
+	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_FULL;
+	message.full = full;
+	gateway_say(s, &message);
+}
+
+static int setup(void **state)
+{
+	static const struct session_sink nobody = { 0 };
+	struct stand *s = calloc(1, sizeof(*s));
+	const struct link_handlers handlers = {
+		.committed = on_committed,
+		.refused = on_refused,
+		.wake = on_wake,
+		.user = s,
+	};
+
+	assert_non_null(s);
+	(void)snprintf(s->directory, sizeof(s->directory), "/tmp/wellgate-link-XXXXXX");
+	assert_non_null(mkdtemp(s->directory));
+	(void)snprintf(s->path, sizeof(s->path), "%s/devices.sock", s->directory);
+	s->listener = s->peer = -1;
+	s->next_seq = 1;
+	assert_true(sd_event_new(&s->event) >= 0);
+	assert_int_equal(session_new(drivers[0], 0, &nobody, &s->next_seq, &s->session), 0);
+	assert_int_equal(link_new(s->event, s->path, &handlers, &s->link), 0);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct stand *s = *state;
+
+	forget_heard(s);
+	link_free(s->link);
+	session_free(s->session);
+	(void)sd_event_unref(s->event);
+	gateway_gone(s);
+	(void)rmdir(s->directory);
+	free(s);
+	return 0;
+}
+
+static void measure(struct stand *s, uint32_t link, uint64_t seq)
+{
+	const struct link_stamp stamp = { .simulated = true, .simulated_at_ms = (int64_t)seq };
+	struct measurement m = { .metric = METRIC_BODY_WEIGHT };
+
+	measurement_add(&m, METRIC_BODY_WEIGHT, UNIT_KG, number_of(79960, -3));
+	measurement_add(&m, METRIC_BMI, UNIT_KG_M2, number_absent(ABSENT_NRES));
+	m.flags = FLAG_BIT(FLAG_TEST) | FLAG_BIT(FLAG_CUFF_FIT);
+	m.has_user_slot = true;
+	m.user_slot = 2;
+	m.time = (struct device_time){ .kind = DEVICE_TIME_LOCAL, .year = 2026, .month = 5 };
+	assert_int_equal(link_measurement(s->link, link, &m, seq, &stamp), 0);
+}
+
+static void expect(const struct stand *s, size_t i, int what, uint64_t seq)
+{
+	assert_int_equal(s->heard[i].what, what);
+	assert_int_equal(s->heard[i].seq, seq);
+}
+
+#define UP   WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP
+#define DOWN WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN
+#define M    WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT
+#define DONE WELLGATE__V1__FROM_DEVICES__WHAT_DONE
+
+static void a_measurement_arrives_as_it_is(void **state)
+{
+	struct stand *s = *state;
+	const Wellgate__V1__Measurement *m;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	assert_int_equal(link_up(s->link, 7, s->session, true), 0);
+	measure(s, 7, 1);
+	gateway_hear(s, 2);
+	expect(s, 0, UP, 0);
+	assert_string_equal(s->heard[0].message->link_up->driver, drivers[0]->name);
+	assert_true(s->heard[0].message->link_up->test);
+	expect(s, 1, M, 1);
+	m = s->heard[1].m;
+	assert_int_equal(m->link, 7);
+	assert_int_equal(m->n_parts, 2);
+	assert_int_equal(m->parts[0]->value->mantissa, 79960);
+	assert_int_equal(m->parts[0]->value->exponent, -3);
+	assert_int_equal(m->parts[0]->unit, UNIT_KG);
+	assert_null(m->parts[1]->value);
+	assert_int_equal(m->parts[1]->absent, WELLGATE__V1__ABSENT__ABSENT_NRES);
+	assert_int_equal(m->n_flags, 2);
+	assert_int_equal(m->flags[0], WELLGATE__V1__FLAG__FLAG_CUFF_FIT);
+	assert_int_equal(m->user_slot, 2);
+	assert_int_equal(m->device_time->year, 2026);
+	assert_false(m->device_time->has_day);
+	assert_true(m->test);
+	assert_int_equal(m->simulated_at_ms, 1);
+	assert_false(m->has_seen_utc_ms);
+}
+
+static void without_a_gateway_it_waits_for_one(void **state)
+{
+	struct stand *s = *state;
+
+	measure(s, 1, 1);
+	for (int i = 0; i < 20; i++)
+		turn(s);
+	assert_false(link_connected(s->link));
+	gateway_listen(s);
+	gateway_accept(s);
+	gateway_hear(s, 1);
+	expect(s, 0, M, 1);
+}
+
+static void commits_are_handed_on_once_and_rise(void **state)
+{
+	struct stand *s = *state;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	assert_int_equal(link_up(s->link, 1, s->session, true), 0);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		measure(s, 1, seq);
+	gateway_hear(s, 4);
+	assert_int_equal(s->committed, 0); /* sent is not committed */
+	gateway_commits(s, 2);
+	while (s->committed == 0)
+		turn(s);
+	assert_int_equal(s->committed, 2);
+	assert_false(link_idle(s->link));
+	gateway_commits(s, 1); /* old news */
+	gateway_commits(s, 3);
+	while (s->committed == 2)
+		turn(s);
+	assert_int_equal(s->committed, 3);
+	assert_true(link_idle(s->link));
+}
+
+static void what_was_not_committed_is_sent_again(void **state)
+{
+	struct stand *s = *state;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	assert_int_equal(link_up(s->link, 1, s->session, true), 0);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		measure(s, 1, seq);
+	assert_int_equal(link_down(s->link, 1, s->session), 0);
+	assert_int_equal(link_up(s->link, 2, s->session, true), 0);
+	measure(s, 2, 4);
+	gateway_hear(s, 7);
+	gateway_commits(s, 2);
+	while (s->committed == 0)
+		turn(s);
+	gateway_gone(s);
+	while (link_connected(s->link))
+		turn(s);
+	measure(s, 2, 5);
+	forget_heard(s);
+	gateway_listen(s);
+	gateway_accept(s);
+	gateway_hear(s, 6);
+	expect(s, 0, UP, 0);
+	assert_int_equal(s->heard[0].link, 1);
+	expect(s, 1, M, 3);
+	expect(s, 2, DOWN, 0);
+	expect(s, 3, UP, 0);
+	assert_int_equal(s->heard[3].link, 2);
+	expect(s, 4, M, 4);
+	expect(s, 5, M, 5);
+	/* and with all of link 1 committed, nothing of it any more */
+	gateway_commits(s, 4);
+	while (s->committed == 2)
+		turn(s);
+	gateway_gone(s);
+	while (link_connected(s->link))
+		turn(s);
+	forget_heard(s);
+	gateway_listen(s);
+	gateway_accept(s);
+	gateway_hear(s, 2);
+	expect(s, 0, UP, 0);
+	assert_int_equal(s->heard[0].link, 2);
+	expect(s, 1, M, 5);
+}
+
+static void a_gateway_that_commits_the_unsent_is_left(void **state)
+{
+	struct stand *s = *state;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	measure(s, 1, 1);
+	gateway_hear(s, 1);
+	gateway_commits(s, 2);
+	while (link_connected(s->link))
+		turn(s);
+	assert_int_equal(s->committed, 0);
+}
+
+static void garbage_ends_the_connection(void **state)
+{
+	struct stand *s = *state;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	measure(s, 1, 1);
+	gateway_hear(s, 1);
+	assert_int_equal(send(s->peer, "\xff\xff\xff", 3, MSG_NOSIGNAL), 3);
+	while (link_connected(s->link))
+		turn(s);
+	forget_heard(s);
+	(void)close(s->peer);
+	gateway_accept(s);
+	gateway_hear(s, 1);
+	expect(s, 0, M, 1);
+}
+
+static void full_and_a_long_queue_are_no_room(void **state)
+{
+	struct stand *s = *state;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	assert_true(link_has_room(s->link));
+	gateway_full(s, true);
+	while (link_has_room(s->link))
+		turn(s);
+	gateway_full(s, false);
+	while (!link_has_room(s->link))
+		turn(s);
+	for (uint64_t seq = 1; seq <= LINK_QUEUE; seq++) {
+		assert_true(link_has_room(s->link));
+		measure(s, 1, seq);
+	}
+	assert_false(link_has_room(s->link));
+	measure(s, 1, LINK_QUEUE + 1); /* what was heard already is still taken, never dropped */
+	gateway_hear(s, LINK_QUEUE + 1);
+	gateway_commits(s, 2);
+	while (s->committed == 0)
+		turn(s);
+	assert_true(link_has_room(s->link));
+	assert_true(s->wakes > 0);
+}
+
+static void a_refused_one_is_told_and_not_sent_again(void **state)
+{
+	struct stand *s = *state;
+	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
+	Wellgate__V1__Refused refused = WELLGATE__V1__REFUSED__INIT;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	measure(s, 1, 1);
+	measure(s, 1, 2);
+	gateway_hear(s, 2);
+	refused.has_sequence = true;
+	refused.sequence = 1;
+	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_REFUSED;
+	message.refused = &refused;
+	gateway_say(s, &message);
+	while (s->refused == 0)
+		turn(s);
+	assert_int_equal(s->refused, 1);
+	assert_int_equal(s->committed, 0);
+	(void)close(s->peer);
+	while (link_connected(s->link))
+		turn(s);
+	forget_heard(s);
+	gateway_accept(s);
+	gateway_hear(s, 1);
+	expect(s, 0, M, 2);
+}
+
+static void the_end_of_a_replay_is_said(void **state)
+{
+	struct stand *s = *state;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	assert_int_equal(link_done(s->link, 42), 0);
+	gateway_hear(s, 1);
+	expect(s, 0, DONE, 0);
+	assert_int_equal(s->heard[0].message->done->measurements, 42);
+	assert_true(link_idle(s->link));
+}
+
+static void a_live_stamp_names_this_boot(void **state)
+{
+	struct stand *s = *state;
+	struct measurement m = { .metric = METRIC_STEPS };
+	struct link_stamp stamp, later;
+
+	assert_int_equal(link_stamp_now(&stamp), 0);
+	assert_int_equal(link_stamp_now(&later), 0);
+	assert_memory_equal(stamp.boot_id, later.boot_id, LINK_BOOT_ID);
+	assert_true(later.boottime_us >= stamp.boottime_us);
+	measurement_add(&m, METRIC_STEPS, UNIT_STEPS, number_of(100, 0));
+	gateway_listen(s);
+	gateway_accept(s);
+	assert_int_equal(link_measurement(s->link, 1, &m, 1, &stamp), 0);
+	gateway_hear(s, 1);
+	assert_false(s->heard[0].m->has_simulated_at_ms);
+	assert_int_equal(s->heard[0].m->seen_utc_ms, stamp.utc_ms);
+	assert_int_equal(s->heard[0].m->seen_boot_id.len, LINK_BOOT_ID);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(a_measurement_arrives_as_it_is),
+		TEST(without_a_gateway_it_waits_for_one),
+		TEST(commits_are_handed_on_once_and_rise),
+		TEST(what_was_not_committed_is_sent_again),
+		TEST(a_gateway_that_commits_the_unsent_is_left),
+		TEST(garbage_ends_the_connection),
+		TEST(full_and_a_long_queue_are_no_room),
+		TEST(a_refused_one_is_told_and_not_sent_again),
+		TEST(the_end_of_a_replay_is_said),
+		TEST(a_live_stamp_names_this_boot),
+#undef TEST
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
