@@ -1,0 +1,490 @@
+#include "gateway/cli/tail_print.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/cleanup.h"
+#include "gateway/cli/format.h"
+#include "gateway/cli/print.h"
+#include "protocols/bytes/decimal.h"
+#include "protocols/messages/codes.h"
+
+#define PAYLOAD_MAX (1024 * 1024)
+#define ARENA_SIZE  (16 * 1024 * 1024) /* a batch of 1 MiB, with many small messages, unpacked */
+#define LEVEL_MAX   64
+#define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
+#define OFFSET_MAX  (24 * 60)
+
+#define DIM    "\033[2m"
+#define BOLD   "\033[1m"
+#define YELLOW "\033[33m"
+#define PLAIN  "\033[0m"
+
+enum kind {
+	KIND_READING,
+	KIND_GOAL,
+	KIND_CORRECTION,
+	KIND_STATUS,
+};
+
+struct where {
+	char site[LEVEL_MAX + 1], hub[LEVEL_MAX + 1];
+	bool test;
+	enum kind kind;
+};
+
+int tail_printer_init(struct tail_printer *p, FILE *out, enum tail_format format, uint64_t count)
+{
+	*p = (struct tail_printer){ .out = out, .format = format, .left = count };
+	p->colour = format == TAIL_TEXT && isatty(fileno(out)) && !getenv("NO_COLOR");
+	if (format == TAIL_CSV)
+		(void)fputs("measured_at,received_at,site,hub,sequence,metric,component,value,unit,"
+			    "absent,clock,subject,flags,goals,test\n",
+			    out);
+	return arena_init(&p->arena, ARENA_SIZE);
+}
+
+void tail_printer_finish(struct tail_printer *p)
+{
+	arena_finish(&p->arena);
+}
+
+/* ---- topic ---- */
+
+static bool take_level(const char **topic, char *ret)
+{
+	size_t len = strcspn(*topic, "/");
+
+	if (len == 0 || len > LEVEL_MAX || (*topic)[len] != '/')
+		return false;
+	(void)memcpy(ret, *topic, len);
+	ret[len] = '\0';
+	*topic += len + 1;
+	return true;
+}
+
+static bool take_prefix(const char **topic, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (strncmp(*topic, prefix, len) != 0)
+		return false;
+	*topic += len;
+	return true;
+}
+
+static int parse_topic(const char *topic, struct where *ret)
+{
+	static const char *const ends[] = {
+		[KIND_GOAL] = "goal", [KIND_CORRECTION] = "correction", [KIND_STATUS] = "status"
+	};
+
+	if (!take_prefix(&topic, "wellgate/v1/") || !take_level(&topic, ret->site) ||
+	    !take_level(&topic, ret->hub))
+		return -EBADMSG;
+	ret->test = take_prefix(&topic, "test/");
+	if (take_prefix(&topic, "reading/")) {
+		ret->kind = KIND_READING;
+		return 0;
+	}
+	for (int kind = KIND_GOAL; kind <= KIND_STATUS; kind++) {
+		if (strcmp(topic, ends[kind]) == 0) {
+			ret->kind = (enum kind)kind;
+			return 0;
+		}
+	}
+	return -EBADMSG;
+}
+
+/* ---- text ---- */
+
+/* C0, DEL and, in UTF-8, C1 (c2 80 to c2 9f) are orders to a terminal, not text. */
+static void put_text(const struct tail_printer *p, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)(text ? text : "");
+
+	for (; *s; s++) {
+		bool c1 = *s == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f;
+
+		(void)fputc(*s < 0x20 || *s == 0x7f || c1 ? '?' : *s, p->out);
+		if (c1)
+			s++;
+	}
+}
+
+static void put_colour(const struct tail_printer *p, const char *colour)
+{
+	if (p->colour)
+		(void)fputs(colour, p->out);
+}
+
+static bool good_time(bool has, int64_t ms)
+{
+	return has && ms >= 0 && ms <= TIME_MAX_MS;
+}
+
+static void put_line_start(const struct tail_printer *p, const struct where *w, const char *when)
+{
+	put_colour(p, DIM);
+	(void)fprintf(p->out, "%s  ", when);
+	put_text(p, w->site);
+	(void)fputc('/', p->out);
+	put_text(p, w->hub);
+	put_colour(p, PLAIN);
+	(void)fputs(w->test ? "  TEST  " : "  ", p->out);
+}
+
+static void put_enum(const struct tail_printer *p, const ProtobufCEnumDescriptor *descriptor,
+		     int value, const char *prefix)
+{
+	char name[FORMAT_ENUM_MAX];
+
+	format_enum(name, descriptor, value, prefix);
+	for (char *s = name; *s; s++)
+		(void)fputc(*s == '_' ? ' ' : *s, p->out);
+}
+
+static void put_amount(const struct tail_printer *p, const Wellgate__V1__Decimal *d,
+		       const char *ucum)
+{
+	char value[DECIMAL_TEXT_MAX], unit[FORMAT_UNIT_MAX];
+
+	format_decimal(value, sizeof(value), d);
+	format_unit(unit, ucum ? ucum : "");
+	put_colour(p, BOLD);
+	(void)fputs(value, p->out);
+	put_colour(p, PLAIN);
+	if (unit[0])
+		(void)fputc(' ', p->out);
+	put_text(p, unit);
+}
+
+static void put_component(const struct tail_printer *p, const Wellgate__V1__Component *part)
+{
+	const struct metric_info *info = metric_info((unsigned int)part->metric);
+
+	(void)fprintf(p->out, "%s ", info ? info->label : "unknown metric");
+	if (part->value) {
+		put_amount(p, part->value, part->unit);
+		return;
+	}
+	(void)fputs("no value", p->out);
+	if (part->has_absent) {
+		(void)fputs(" (", p->out);
+		put_enum(p, &wellgate__v1__absent__descriptor, (int)part->absent, "ABSENT_");
+		(void)fputc(')', p->out);
+	}
+}
+
+static void text_reading(const struct tail_printer *p, const struct where *w,
+			 const Wellgate__V1__Reading *r)
+{
+	const struct metric_info *info = metric_info((unsigned int)r->metric);
+	char when[FORMAT_TIME_MAX] = "time unknown    ";
+	int offset = r->has_utc_offset_min && abs(r->utc_offset_min) <= OFFSET_MAX
+			     ? r->utc_offset_min
+			     : 0;
+
+	if (good_time(r->has_measured_at_ms, r->measured_at_ms))
+		format_local(when, r->measured_at_ms, offset);
+	put_line_start(p, w, when);
+	if (r->n_components != 1 || r->components[0]->metric != r->metric)
+		(void)fprintf(p->out, "%s: ", info ? info->label : "unknown metric");
+	for (size_t i = 0; i < r->n_components; i++) {
+		(void)fputs(i > 0 ? ", " : "", p->out);
+		put_component(p, r->components[i]);
+	}
+	put_colour(p, YELLOW);
+	for (size_t i = 0; i < r->n_flags; i++) {
+		(void)fputs(i == 0 ? "  [" : ", ", p->out);
+		put_enum(p, &wellgate__v1__flag__descriptor, (int)r->flags[i], "FLAG_");
+	}
+	(void)fputs(r->n_flags > 0 ? "]" : "", p->out);
+	put_colour(p, PLAIN);
+	(void)fputc('\n', p->out);
+}
+
+static void text_goal(const struct tail_printer *p, const struct where *w,
+		      const Wellgate__V1__GoalResult *r)
+{
+	char when[FORMAT_TIME_MAX] = "time unknown    ";
+
+	if (good_time(r->has_evaluated_at_ms, r->evaluated_at_ms))
+		format_local(when, r->evaluated_at_ms, 0);
+	put_line_start(p, w, when);
+	(void)fputs("goal ", p->out);
+	put_text(p, r->goal_id);
+	(void)fputs(": ", p->out);
+	if (r->progress && r->target) {
+		put_amount(p, r->progress, NULL);
+		(void)fputs(" of ", p->out);
+		put_amount(p, r->target, r->unit);
+		(void)fputs(", ", p->out);
+	}
+	put_enum(p, &wellgate__v1__goal_result__outcome__descriptor, (int)r->outcome, "OUTCOME_");
+	if (r->words && r->words[0]) {
+		(void)fputs(". ", p->out);
+		put_text(p, r->words);
+	}
+	(void)fputc('\n', p->out);
+}
+
+static void text_correction(const struct tail_printer *p, const struct where *w,
+			    const Wellgate__V1__Correction *c)
+{
+	put_line_start(p, w, "correction      ");
+	put_enum(p, &wellgate__v1__correction__kind__descriptor, (int)c->kind, "KIND_");
+	if (c->has_first_sequence && c->has_last_sequence)
+		(void)fprintf(p->out, " of readings %" PRIu64 " to %" PRIu64, c->first_sequence,
+			      c->last_sequence);
+	if (c->reason) {
+		(void)fputs(": ", p->out);
+		put_text(p, c->reason);
+	}
+	(void)fputc('\n', p->out);
+}
+
+static void text_status(const struct tail_printer *p, const struct where *w,
+			const Wellgate__V1__HubStatus *s)
+{
+	struct where here = *w;
+
+	here.test = w->test || s->test;
+	put_line_start(p, &here, "status          ");
+	put_enum(p, &wellgate__v1__hub_status__state__descriptor, (int)s->state, "STATE_");
+	if (s->has_readings)
+		(void)fprintf(p->out, ", %" PRIu64 " readings, %" PRIu64 " waiting", s->readings,
+			      s->waiting);
+	if (s->store_full)
+		(void)fputs(", its store is full", p->out);
+	(void)fputc('\n', p->out);
+}
+
+/* ---- CSV: one row per component ---- */
+
+static void csv_text(const struct tail_printer *p, const char *text)
+{
+	(void)fputs(",\"", p->out);
+	/* what a spreadsheet would run as a formula gets an apostrophe in front */
+	if (text && *text && strchr("=+-@", *text))
+		(void)fputc('\'', p->out);
+	for (const char *s = text ? text : ""; *s; s++) {
+		if (*s == '"')
+			(void)fputc('"', p->out);
+		(void)fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, p->out);
+	}
+	(void)fputc('"', p->out);
+}
+
+static void csv_time(const struct tail_printer *p, bool has, int64_t ms)
+{
+	char text[FORMAT_TIME_MAX] = "";
+
+	if (good_time(has, ms))
+		format_utc(text, ms);
+	(void)fputs(text, p->out);
+}
+
+static void csv_component(const struct tail_printer *p, const struct where *w,
+			  const Wellgate__V1__Reading *r, const Wellgate__V1__Component *part)
+{
+	const struct metric_info *whole = metric_info((unsigned int)r->metric);
+	const struct metric_info *info = metric_info((unsigned int)part->metric);
+	char value[DECIMAL_TEXT_MAX], name[FORMAT_ENUM_MAX] = "";
+
+	csv_time(p, r->has_measured_at_ms, r->measured_at_ms);
+	(void)fputc(',', p->out);
+	csv_time(p, r->has_received_at_ms, r->received_at_ms);
+	csv_text(p, w->site);
+	csv_text(p, w->hub);
+	format_decimal(value, sizeof(value), part->value);
+	(void)fprintf(p->out, ",%" PRIu64 ",%s,%s,%s", r->sequence, whole ? whole->name : "",
+		      info ? info->name : "", value);
+	csv_text(p, part->unit);
+	if (part->has_absent)
+		format_enum(name, &wellgate__v1__absent__descriptor, (int)part->absent, "ABSENT_");
+	(void)fprintf(p->out, ",%s", name);
+	format_enum(name, &wellgate__v1__clock_quality__descriptor, (int)r->clock, "CLOCK_");
+	(void)fprintf(p->out, ",%s", r->has_clock ? name : "");
+	csv_text(p, r->subject);
+	for (size_t i = 0; i < r->n_flags; i++) {
+		format_enum(name, &wellgate__v1__flag__descriptor, (int)r->flags[i], "FLAG_");
+		(void)fprintf(p->out, "%c%s", i == 0 ? ',' : ' ', name);
+	}
+	(void)fputs(r->n_flags == 0 ? ",,\"" : ",\"", p->out);
+	for (size_t i = 0; i < r->n_goals; i++) {
+		(void)fputs(i > 0 ? " " : "", p->out);
+		for (const char *s = r->goals[i]; *s; s++)
+			(void)fputc((unsigned char)*s <= ' ' || *s == '"' ? '?' : *s, p->out);
+	}
+	(void)fprintf(p->out, "\",%s\n", w->test ? "true" : "false");
+}
+
+static void csv_reading(const struct tail_printer *p, const struct where *w,
+			const Wellgate__V1__Reading *r)
+{
+	for (size_t i = 0; i < r->n_components; i++)
+		csv_component(p, w, r, r->components[i]);
+}
+
+/* ---- JSON ---- */
+
+static int put_json(const struct tail_printer *p, char *line)
+{
+	if (!line)
+		return -ENOMEM;
+	(void)fprintf(p->out, "%s\n", line);
+	free(line);
+	return 0;
+}
+
+static json_t *json_enum(const ProtobufCEnumDescriptor *descriptor, int value, const char *prefix)
+{
+	char name[FORMAT_ENUM_MAX];
+
+	format_enum(name, descriptor, value, prefix);
+	return json_string(name);
+}
+
+static int put_object(const struct tail_printer *p, json_t *object)
+{
+	char *line = json_dumps(object, JSON_COMPACT);
+
+	json_decref(object);
+	return put_json(p, line);
+}
+
+static int json_correction(const struct tail_printer *p, const struct where *w,
+			   const Wellgate__V1__Correction *c)
+{
+	json_t *o = json_object();
+
+	(void)json_object_set_new(
+		o, "correction",
+		json_enum(&wellgate__v1__correction__kind__descriptor, (int)c->kind, "KIND_"));
+	(void)json_object_set_new(o, "hub", json_string(w->hub));
+	if (c->has_first_sequence)
+		(void)json_object_set_new(o, "first_sequence",
+					  json_integer((json_int_t)c->first_sequence));
+	if (c->has_last_sequence)
+		(void)json_object_set_new(o, "last_sequence",
+					  json_integer((json_int_t)c->last_sequence));
+	if (c->reason)
+		(void)json_object_set_new(o, "reason", json_string(c->reason));
+	return put_object(p, o);
+}
+
+static int json_status(const struct tail_printer *p, const struct where *w,
+		       const Wellgate__V1__HubStatus *s)
+{
+	json_t *o = json_object();
+
+	(void)json_object_set_new(
+		o, "status",
+		json_enum(&wellgate__v1__hub_status__state__descriptor, (int)s->state, "STATE_"));
+	(void)json_object_set_new(o, "site", json_string(w->site));
+	(void)json_object_set_new(o, "hub", json_string(w->hub));
+	(void)json_object_set_new(o, "test", json_boolean(w->test || s->test));
+	if (s->has_readings)
+		(void)json_object_set_new(o, "readings", json_integer((json_int_t)s->readings));
+	if (s->has_waiting)
+		(void)json_object_set_new(o, "waiting", json_integer((json_int_t)s->waiting));
+	return put_object(p, o);
+}
+
+/* ---- messages ---- */
+
+static int print_batch(struct tail_printer *p, const struct where *w, const uint8_t *data,
+		       size_t len)
+{
+	Wellgate__V1__ReadingBatch *b =
+		wellgate__v1__reading_batch__unpack(arena_protobuf(&p->arena), len, data);
+	int r = 0;
+
+	if (!b)
+		return -EBADMSG;
+	for (size_t i = 0; i < b->n_readings && r == 0 && p->left > 0; i++) {
+		if (p->format == TAIL_JSON)
+			r = put_json(p, print_reading(b->readings[i], w->hub));
+		else if (p->format == TAIL_CSV)
+			csv_reading(p, w, b->readings[i]);
+		else
+			text_reading(p, w, b->readings[i]);
+		p->left -= p->left != UINT64_MAX;
+	}
+	return r;
+}
+
+static int print_goal(struct tail_printer *p, const struct where *w, const uint8_t *data,
+		      size_t len)
+{
+	Wellgate__V1__GoalResult *result =
+		wellgate__v1__goal_result__unpack(arena_protobuf(&p->arena), len, data);
+
+	if (!result)
+		return -EBADMSG;
+	if (p->format == TAIL_CSV)
+		return 0;
+	p->left -= p->left != UINT64_MAX;
+	if (p->format == TAIL_JSON)
+		return put_json(p, print_goal_result(result));
+	text_goal(p, w, result);
+	return 0;
+}
+
+static int print_correction(struct tail_printer *p, const struct where *w, const uint8_t *data,
+			    size_t len)
+{
+	Wellgate__V1__Correction *c =
+		wellgate__v1__correction__unpack(arena_protobuf(&p->arena), len, data);
+
+	if (!c)
+		return -EBADMSG;
+	if (p->format == TAIL_JSON)
+		return json_correction(p, w, c);
+	if (p->format == TAIL_TEXT)
+		text_correction(p, w, c);
+	return 0;
+}
+
+static int print_status(struct tail_printer *p, const struct where *w, const uint8_t *data,
+			size_t len)
+{
+	Wellgate__V1__HubStatus *s =
+		wellgate__v1__hub_status__unpack(arena_protobuf(&p->arena), len, data);
+
+	if (!s)
+		return -EBADMSG;
+	if (p->format == TAIL_JSON)
+		return json_status(p, w, s);
+	if (p->format == TAIL_TEXT)
+		text_status(p, w, s);
+	return 0;
+}
+
+int tail_print(struct tail_printer *p, const char *topic, const uint8_t *payload, size_t len)
+{
+	struct where w;
+	int r = parse_topic(topic, &w);
+
+	if (r < 0)
+		return r;
+	if (len > PAYLOAD_MAX)
+		return -EBADMSG;
+	arena_reset(&p->arena);
+	switch (w.kind) {
+	case KIND_READING:
+		return print_batch(p, &w, payload, len);
+	case KIND_GOAL:
+		return print_goal(p, &w, payload, len);
+	case KIND_CORRECTION:
+		return print_correction(p, &w, payload, len);
+	case KIND_STATUS:
+	default:
+		return len == 0 ? 0 : print_status(p, &w, payload, len); /* empty: taken back */
+	}
+}
