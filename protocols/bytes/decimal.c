@@ -58,11 +58,11 @@ static wide power_of_ten(int32_t n)
 /* n / d, half to even; d > 0 */
 static wide divide_half_even(wide n, wide d)
 {
-	wide quotient = n / d, rest = n % d;
-	const wide twice = (rest < 0 ? -rest : rest);
-	const wide other = d - twice;
+	wide quotient = n / d;
+	const wide down = n % d < 0 ? -(n % d) : n % d; /* how far n is from the quotient... */
+	const wide up = d - down;                       /* ...and from the next one */
 
-	if (twice > other || (twice == other && quotient % 2 != 0))
+	if (down > up || (down == up && quotient % 2 != 0))
 		quotient += n < 0 ? -1 : 1;
 	return quotient;
 }
@@ -138,6 +138,7 @@ static bool is_digit(char c)
 int decimal_parse(const char *text, struct decimal *ret)
 {
 	const bool negative = *text == '-';
+	const uint64_t limit = (uint64_t)INT64_MAX + (negative ? 1 : 0);
 	uint64_t mantissa = 0;
 	int32_t exponent = 0;
 	bool point = false;
@@ -147,18 +148,20 @@ int decimal_parse(const char *text, struct decimal *ret)
 	if (!is_digit(*text))
 		return -EINVAL;
 	for (; *text; text++) {
+		const uint64_t digit = (uint64_t)(*text - '0');
+
 		if (*text == '.' && !point && is_digit(text[1])) {
 			point = true;
 			continue;
 		}
 		if (!is_digit(*text))
 			return -EINVAL;
-		if (mantissa > (INT64_MAX - 9) / 10 || exponent == -DECIMAL_EXPONENT_MAX)
+		if (mantissa > (limit - digit) / 10 || exponent == -DECIMAL_EXPONENT_MAX)
 			return -ERANGE;
-		mantissa = mantissa * 10 + (uint64_t)(*text - '0');
+		mantissa = mantissa * 10 + digit;
 		exponent -= point ? 1 : 0;
 	}
-	ret->mantissa = negative ? -(int64_t)mantissa : (int64_t)mantissa;
+	ret->mantissa = (int64_t)(negative ? 0 - mantissa : mantissa);
 	ret->exponent = exponent;
 	return 0;
 }
@@ -221,8 +224,7 @@ int decimal_add(struct decimal a, struct decimal b, struct decimal *ret)
 	return r < 0 ? r : narrow((wide)a.mantissa + b.mantissa, exponent, ret);
 }
 
-/* Takes factors of 2 and 5 out of the denominator by lengthening the numerator: -ERANGE where
- * that does not fit. */
+/* numerator * 10^exponent / denominator, lengthened until the division ends or the digits do */
 static int divide(wide numerator, int32_t exponent, wide denominator, int32_t max_digits,
 		  struct decimal *ret)
 {
@@ -231,6 +233,14 @@ static int divide(wide numerator, int32_t exponent, wide denominator, int32_t ma
 			return -ERANGE;
 		numerator *= 10;
 		exponent--;
+	}
+	if (numerator % denominator != 0 && -exponent > max_digits) {
+		const int32_t extra = -exponent - max_digits;
+
+		if (extra > WIDE_DIGITS || denominator > ((wide)1 << 126) / power_of_ten(extra))
+			return -ERANGE;
+		denominator *= power_of_ten(extra);
+		exponent = -max_digits;
 	}
 	return narrow(divide_half_even(numerator, denominator), exponent, ret);
 }

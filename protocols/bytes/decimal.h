@@ -53,7 +53,8 @@ int decimal_rescale(struct decimal d, int32_t exponent, struct decimal *ret);
 /* -1, 0, 1 by value (740e-1 equals 74e0). Never overflows. */
 int decimal_compare(struct decimal a, struct decimal b);
 int decimal_add(struct decimal a, struct decimal b, struct decimal *ret);
-/* (d + add) * num / den. Exact where the quotient ends within max_digits fractional digits,
- * otherwise rounded half to even there, once. -ERANGE on overflow, -EDOM if den is zero. */
+/* (d + add) * num / den. A division without rest keeps every digit, so den = 1 is always exact;
+ * one that ends within max_digits (0..DECIMAL_EXPONENT_MAX) fractional digits is exact too; any
+ * other is rounded half to even there, once. -ERANGE on overflow, -EDOM if den is zero. */
 int decimal_scale(struct decimal d, int64_t add, struct decimal num, struct decimal den,
 		  int32_t max_digits, struct decimal *ret);

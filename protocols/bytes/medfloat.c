@@ -18,6 +18,9 @@ static const enum absent specials[] = { ABSENT_POSITIVE_INFINITY, ABSENT_NAN, AB
 					ABSENT_RESERVED, ABSENT_NEGATIVE_INFINITY };
 #define N_SPECIALS (sizeof(specials) / sizeof(specials[0]))
 
+/* no format has an exponent further from zero, and no 64-bit mantissa more digits to move there */
+#define EXPONENT_MAX (128 + 19)
+
 static int64_t sign_extend(uint32_t value, int bits)
 {
 	const int64_t half = INT64_C(1) << (bits - 1);
@@ -61,7 +64,7 @@ static bool stands(struct decimal d, const struct format *f)
 
 static bool shorten(struct decimal *d)
 {
-	if (d->mantissa == 0 || d->mantissa % 10 != 0)
+	if (d->mantissa % 10 != 0 || d->exponent > EXPONENT_MAX)
 		return false;
 	d->mantissa /= 10;
 	d->exponent++;
@@ -71,7 +74,7 @@ static bool shorten(struct decimal *d)
 static bool lengthen(struct decimal *d)
 {
 	if (d->mantissa > INT64_MAX / 10 || d->mantissa < INT64_MIN / 10 ||
-	    d->exponent < -DECIMAL_EXPONENT_MAX)
+	    d->exponent < -EXPONENT_MAX)
 		return false;
 	d->mantissa *= 10;
 	d->exponent--;
@@ -83,6 +86,8 @@ static int fit(struct decimal d, const struct format *f, struct decimal *ret)
 {
 	struct decimal shorter = d, longer = d;
 
+	if (d.exponent > EXPONENT_MAX || d.exponent < -EXPONENT_MAX)
+		return -ERANGE;
 	while (!stands(shorter, f)) {
 		if (!shorten(&shorter))
 			break;
