@@ -62,7 +62,9 @@ uint16_t cursor_le16(struct cursor *c)
 {
 	const uint8_t *b = cursor_bytes(c, 2);
 
-	return b ? (uint16_t)(b[0] | b[1] << 8) : 0;
+	if (!b)
+		return 0;
+	return (uint16_t)(b[0] | b[1] << 8);
 }
 
 uint32_t cursor_le24(struct cursor *c)
@@ -93,7 +95,9 @@ uint16_t cursor_be16(struct cursor *c)
 {
 	const uint8_t *b = cursor_bytes(c, 2);
 
-	return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
+	if (!b)
+		return 0;
+	return (uint16_t)(b[0] << 8 | b[1]);
 }
 
 uint32_t cursor_be24(struct cursor *c)
