@@ -59,8 +59,8 @@ static void check_configuration(struct doctor *d)
 	const struct config *c = d->c->config;
 
 	if (d->c->config_file)
-		find(d, GOOD, NULL, "configuration: %s, %zu goals, time zone %s", d->c->config_file,
-		     c->n_goals, c->time_zone);
+		find(d, GOOD, NULL, "configuration: %s, goals: %zu, time zone %s",
+		     d->c->config_file, c->n_goals, c->time_zone);
 	else
 		find(d, NOTICE, "write /etc/wellgate/wellgate.conf (an example is in the package)",
 		     "configuration: none, built-in defaults, time zone %s", c->time_zone);
