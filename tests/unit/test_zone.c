@@ -320,6 +320,32 @@ static void test_permanent_summer(void **state)
 	zone_free(z);
 }
 
+/* J60 is 1 March in every year; 59 counts 29 February */
+static void test_day_rules(void **state)
+{
+	static const struct {
+		const char *footer;
+		int64_t year;
+		unsigned int month, day; /* that summer time starts on, at midnight */
+	} rows[] = {
+		{ "EST5EDT,J60/0,J100/0", 2027, 3, 1 },  { "EST5EDT,J60/0,J100/0", 2028, 3, 1 },
+		{ "EST5EDT,J59/0,J100/0", 2028, 2, 28 }, { "EST5EDT,59/0,100/0", 2027, 3, 1 },
+		{ "EST5EDT,59/0,100/0", 2028, 2, 29 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct file f = make_file(rows[i].footer);
+		int64_t at = utc(rows[i].year, rows[i].month, rows[i].day, 5);
+		struct zone *z;
+
+		assert_int_equal(zone_parse(f.data, f.len, &z), 0);
+		assert_int_equal(zone_offset(z, at - 1), -5 * 3600);
+		assert_int_equal(zone_offset(z, at), -4 * 3600);
+		zone_free(z);
+	}
+}
+
 /* ---- an oracle that nobody here wrote: python's zoneinfo over the same files */
 
 static const char script[] =
@@ -432,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_broken_files),
 		cmocka_unit_test(test_footers),
 		cmocka_unit_test(test_permanent_summer),
+		cmocka_unit_test(test_day_rules),
 		cmocka_unit_test(test_oracle),
 	};
 
