@@ -52,7 +52,7 @@ static void assert_same_context(const struct gatt_glucose_context *a,
 
 static void test_vectors(void **state)
 {
-	struct gatt_glucose x;
+	struct gatt_glucose x = { 0 };
 
 	(void)state;
 	/* 5.6 mmol/L = 56e-4 mol/L, capillary plasma from the finger, an hour behind base time */
@@ -111,8 +111,8 @@ static void test_specials(void **state)
 {
 	static const char data[] = "02 0100 00000000000000 38c0 11";
 	static const char context[] = "51 0100 01 32d0 01 0ad0 44f0";
-	struct gatt_glucose x;
-	struct gatt_glucose_context y;
+	struct gatt_glucose x = { 0 };
+	struct gatt_glucose_context y = { 0 };
 
 	(void)state;
 	assert_sfloat_specials(gatt_glucose_decode, data, 10, &x, x.concentration);
@@ -138,8 +138,8 @@ static void test_refused(void **state)
 		"04 0100 50",      "04 0100 54",      "04 0100 01", "04 0100 61",
 		"10 0100 00 0ad0", "10 0100 06 0ad0",
 	};
-	struct gatt_glucose x;
-	struct gatt_glucose_context y;
+	struct gatt_glucose x = { 0 };
+	struct gatt_glucose_context y = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -48,7 +48,7 @@ static void assert_same_continuous(const struct gatt_plx_continuous *a,
 
 static void test_spot(void **state)
 {
-	struct gatt_plx_spot x;
+	struct gatt_plx_spot x = { 0 };
 
 	(void)state;
 	assert_decodes(gatt_plx_spot_decode, "00 6100 4800", &x, 0);
@@ -85,8 +85,8 @@ static void test_continuous(void **state)
 static void test_specials(void **state)
 {
 	static const char spot[] = "08 6100 4800 1400", continuous[] = "00 6100 4800";
-	struct gatt_plx_spot x;
-	struct gatt_plx_continuous y;
+	struct gatt_plx_spot x = { 0 };
+	struct gatt_plx_continuous y = { 0 };
 
 	(void)state;
 	assert_sfloat_specials(gatt_plx_spot_decode, spot, 1, &x, x.pair.spo2);
@@ -98,8 +98,8 @@ static void test_specials(void **state)
 
 static void test_refused(void **state)
 {
-	struct gatt_plx_spot x;
-	struct gatt_plx_continuous y;
+	struct gatt_plx_spot x = { 0 };
+	struct gatt_plx_continuous y = { 0 };
 
 	(void)state;
 	assert_decodes(gatt_plx_spot_decode, "20 6100 4800", &x, -ERANGE);
