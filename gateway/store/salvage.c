@@ -113,7 +113,7 @@ static int take_row(const struct scan *s, int64_t id, struct cursor body)
 static int take_seen(const struct scan *s, struct cursor body)
 {
 	struct cursor head = record_header(&body);
-	struct seen_entry e;
+	struct seen_entry e = { 0 };
 	const uint8_t *key;
 	size_t len = 0;
 

@@ -37,6 +37,26 @@ static int64_t stamp_of_time(const Wellgate__V1__DeviceTime *t)
 	return (int64_t)(GIVEN(t, ticks) / (per_minute ? per_minute : 1));
 }
 
+static bool is_backfill(const Wellgate__V1__Reading *reading)
+{
+	for (size_t i = 0; i < reading->n_flags; i++) {
+		if (reading->flags[i] == WELLGATE__V1__FLAG__FLAG_BACKFILL)
+			return true;
+	}
+	return false;
+}
+
+/* Nothing but the receipt tells it from another: a repetition has the key of the first, but its
+ * own receipt. */
+static void place_by_receipt(const Wellgate__V1__Reading *reading, struct seen_entry *e)
+{
+	bool booted = reading->has_boot_id && reading->boot_id.len > 0;
+
+	e->stamp = booted ? GIVEN(reading, received_boottime_us) / STORE_WINDOW_US
+			  : GIVEN(reading, received_at_ms) / (STORE_WINDOW_US / 1000);
+	e->span = 1;
+}
+
 int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
 {
 	struct seen_entry e = { .sequence = reading->sequence };
@@ -48,8 +68,10 @@ int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
 		e.stamp = stamp_of_time(reading->device_time);
 	else if (reading->has_record_number)
 		e.stamp = -1 - (int64_t)reading->record_number;
+	else if (is_backfill(reading)) /* read again at any time: by key alone, and rare */
+		e.stamp = -1;
 	else
-		e.stamp = GIVEN(reading, received_at_ms) / STORE_WINDOW_MS;
+		place_by_receipt(reading, &e);
 	*ret = e;
 	return 0;
 }
@@ -123,19 +145,26 @@ int seen_flush(struct seen *s)
 	return r;
 }
 
-int seen_find(struct seen *s, const struct seen_entry *e)
+static int find_at(struct seen *s, int64_t stamp, const struct seen_entry *e)
 {
-	int r;
+	int rc, r;
 
-	if (*slot_of(s, e) != 0)
-		return 1;
-	if (e->stamp > s->newest)
+	if (stamp > s->newest)
 		return 0;
-	(void)sqlite3_bind_int64(s->find, 1, e->stamp);
+	(void)sqlite3_bind_int64(s->find, 1, stamp);
 	(void)sqlite3_bind_blob(s->find, 2, e->key, SEEN_KEY, SQLITE_STATIC);
-	int rc = sqlite3_step(s->find);
+	rc = sqlite3_step(s->find);
 	r = rc == SQLITE_ROW ? 1 : database_errno(s->db, rc);
 	(void)sqlite3_reset(s->find);
+	return r;
+}
+
+int seen_find(struct seen *s, const struct seen_entry *e)
+{
+	int r = *slot_of(s, e) != 0 ? 1 : 0;
+
+	for (int64_t i = -e->span; r == 0 && i <= e->span; i++)
+		r = find_at(s, e->stamp + i, e);
 	return r;
 }
 

@@ -21,6 +21,7 @@
 
 struct seen_entry {
 	int64_t stamp;
+	int64_t span; /* an equal key may be this far away in stamp; 0 or 1 */
 	uint64_t sequence;
 	uint8_t key[SEEN_KEY];
 };

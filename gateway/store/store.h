@@ -24,12 +24,14 @@
 #include "wellgate.pb-c.h"
 
 /*
- * What the store relies on in a reading: dedupe_key has 16 bytes and is made from, among other
- * things, the device time as sent where there is one; else the record number where there is one;
- * else received_at_ms / STORE_WINDOW_MS. Two readings with equal keys agree in these: they place
- * the key among its neighbours in time, and only there it is looked for.
+ * What the store relies on in a reading: dedupe_key has 16 bytes, and two readings with equal keys
+ * agree in the device time as sent (or neither has one); without it in the record number; without
+ * that either both have FLAG_BACKFILL, or they were received within STORE_WINDOW_US of each other:
+ * by received_boottime_us of one boot_id, by received_at_ms where there is no boot_id. This places
+ * a key among its neighbours in time, and only there an older one is looked for (intake/dedupe.c
+ * makes the keys).
  */
-#define STORE_WINDOW_MS 120000
+#define STORE_WINDOW_US INT64_C(120000000)
 
 enum lane {
 	LANE_READINGS,

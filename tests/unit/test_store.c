@@ -171,6 +171,50 @@ static void test_dedupe_goes_by_what_is_stored(void **state)
 	}
 }
 
+/* Reading i as it comes without time and number: at `at_us` after the boot. */
+static uint64_t add_without_stamp(struct fixture *f, uint32_t i, int64_t at_us, bool backfill)
+{
+	static uint8_t boot[16] = { 1 };
+	static Wellgate__V1__Flag flag = WELLGATE__V1__FLAG__FLAG_BACKFILL;
+	struct sample s;
+	bool is_new = false;
+
+	(void)sample(&s, i);
+	s.reading.device_time = NULL;
+	s.reading.has_record_number = 0;
+	s.reading.received_at_ms -= at_us % 7000 * 60000; /* the wall clock is set meanwhile */
+	s.reading.has_boot_id = s.reading.has_received_boottime_us = 1;
+	s.reading.boot_id = (ProtobufCBinaryData){ sizeof(boot), boot };
+	s.reading.received_boottime_us = at_us;
+	s.reading.n_flags = backfill;
+	s.reading.flags = &flag;
+	assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+	return is_new ? s.reading.sequence : 0;
+}
+
+/* Such a key is found although the receipt of the repetition is another one. */
+static void test_dedupe_without_stamp(void **state)
+{
+	const int64_t second = 1000000;
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < 1500; i++) {
+		assert_int_not_equal(add_without_stamp(f, i, i * second, false), 0);
+		assert_int_not_equal(add_without_stamp(f, 5000 + i, i * second, true), 0);
+	}
+	assert_int_equal(store_commit(f->store), 0);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < 1500; i++) {
+			int64_t later = (i + 119) * second, earlier = ((int64_t)i - 119) * second;
+
+			assert_int_equal(add_without_stamp(f, i, later, false), 0);
+			assert_int_equal(add_without_stamp(f, i, earlier, false), 0);
+			assert_int_equal(add_without_stamp(f, 5000 + i, later * 1000, true), 0);
+		}
+		reopen_store(f);
+	}
+}
+
 static void test_numbers_have_no_gaps(void **state)
 {
 	struct fixture *f = *state;
@@ -700,6 +744,7 @@ int main(void)
 		T(test_the_same_event_is_stored_once, make_store),
 		T(test_dedupe_is_by_key, make_store),
 		T(test_dedupe_goes_by_what_is_stored, make_store),
+		T(test_dedupe_without_stamp, make_store),
 		T(test_numbers_have_no_gaps, make_store),
 		T(test_rollback_of_a_moved_batch, make_store),
 		T(test_acknowledged_is_a_watermark, make_store),
