@@ -89,19 +89,23 @@ static void status_changed(struct pipeline *p)
 	arm(p->status, next > now ? next : now);
 }
 
-static int on_status(sd_event_source *source, uint64_t usec, void *user)
+static void say_status(struct pipeline *p)
 {
-	struct pipeline *p = user;
 	struct pipeline_status status;
 
-	(void)source;
-	(void)usec;
 	if (!p->status_dirty)
-		return 0;
+		return;
 	p->status_dirty = false;
 	p->status_at_us = now_monotonic(p);
 	pipeline_status(p, &status);
 	publish_set_status(p->parts.publish, &status.message);
+}
+
+static int on_status(sd_event_source *source, uint64_t usec, void *user)
+{
+	(void)source;
+	(void)usec;
+	say_status(user);
 	return 0;
 }
 
@@ -649,6 +653,7 @@ void pipeline_free(struct pipeline *p)
 	if (!p)
 		return;
 	publish_on_progress(p->parts.publish, NULL, NULL);
+	say_status(p); /* the goodbye carries the last figures */
 	sd_event_source_disable_unref(p->retry);
 	sd_event_source_disable_unref(p->status);
 	sd_event_source_disable_unref(p->housekeeping);
