@@ -253,11 +253,14 @@ static struct decimal decimal_of(const Wellgate__V1__Decimal *d)
 	return (struct decimal){ .mantissa = d->mantissa, .exponent = d->exponent };
 }
 
+/* On a reading, `test` is the gateway's mark for demonstration data: its values are values. */
 static bool reading_is_final(const Wellgate__V1__Reading *r)
 {
+	const uint64_t not_final = FLAGS_NOT_FINAL & ~FLAG_BIT(FLAG_TEST);
+
 	for (size_t i = 0; i < r->n_flags; i++) {
 		if ((unsigned int)r->flags[i] < FLAG_END &&
-		    (FLAG_BIT((unsigned int)r->flags[i]) & FLAGS_NOT_FINAL))
+		    (FLAG_BIT((unsigned int)r->flags[i]) & not_final))
 			return false;
 	}
 	return true;
