@@ -38,6 +38,45 @@ int field_u16(struct writer *w, struct number n, int32_t exponent)
 	return 0;
 }
 
+struct number field_measured(uint16_t raw, int64_t factor, int32_t exponent)
+{
+	return raw == UINT16_MAX ? number_absent(ABSENT_UNSUCCESSFUL)
+				 : number_of(raw * factor, exponent);
+}
+
+int field_write_measured(struct writer *w, struct number n, int64_t factor, int32_t exponent)
+{
+	int64_t v = UINT16_MAX * factor;
+	int r = 0;
+
+	if (n.absent != ABSENT_UNSUCCESSFUL)
+		r = field_integer(n, exponent, 0, (UINT16_MAX - 1) * factor, &v);
+	if (r < 0 || v % factor != 0)
+		return -ERANGE;
+	writer_le16(w, (uint16_t)(v / factor));
+	return 0;
+}
+
+struct number field_mass(uint16_t raw, bool imperial)
+{
+	return imperial ? field_measured(raw, 1, -2) : field_measured(raw, 5, -3);
+}
+
+int field_write_mass(struct writer *w, struct number n, bool imperial)
+{
+	return imperial ? field_write_measured(w, n, 1, -2) : field_write_measured(w, n, 5, -3);
+}
+
+struct number field_height(uint16_t raw, bool imperial)
+{
+	return field_measured(raw, 1, imperial ? -1 : -3);
+}
+
+int field_write_height(struct writer *w, struct number n, bool imperial)
+{
+	return field_write_measured(w, n, 1, imperial ? -1 : -3);
+}
+
 int field_close(struct writer *w, const struct writer *start, int r)
 {
 	if (r == 0 && !writer_ok(w))
