@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "gateway/publish/reasons.h"
@@ -121,13 +122,18 @@ static const char *failure_text(struct uplink *u, int code)
 {
 	switch ((enum tls_trouble)atomic_load(&u->notes.tls)) {
 	case TLS_UNTRUSTED:
-		return "the broker's certificate is not trusted, or is for another name";
+		return "the broker's certificate is not trusted";
 	case TLS_FAILED:
 		return "no secure connection to the broker: certificate, key or port do not fit";
 	case TLS_FINE:
 	default:
-		return reason_text(code);
+		break;
 	}
+	/* Paho says nothing more when the name in the certificate is another */
+	if (code < MQTTREASONCODE_UNSPECIFIED_ERROR &&
+	    strncmp(u->options.config->broker, "mqtts:", strlen("mqtts:")) == 0)
+		return "the broker cannot be reached, or its certificate is for another name";
+	return reason_text(code);
 }
 
 static void open_connection(struct uplink *u)
