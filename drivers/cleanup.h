@@ -28,6 +28,14 @@ static inline void cleanup_file(FILE **f)
 #define _cleanup_close_ _cleanup_(cleanup_close)
 #define _cleanup_file_  _cleanup_(cleanup_file)
 
+/* hands the descriptor on: the cleanup of the variable then does nothing */
+#define TAKE_FD(fd)             \
+	({                      \
+		int _fd = (fd); \
+		(fd) = -1;      \
+		_fd;            \
+	})
+
 /* hands the pointer on: the cleanup of the variable then does nothing */
 #define TAKE_PTR(p)                     \
 	({                              \

@@ -17,6 +17,7 @@
 
 #define BACKOFF_MIN_US 50000
 #define BACKOFF_MAX_US 2000000
+#define BOOT_ID_DIGITS ((size_t)2 * LINK_BOOT_ID)
 
 enum entry_kind {
 	ENTRY_UP,
@@ -226,8 +227,7 @@ static int try_connect(struct link *l)
 	r = sd_event_add_io(l->event, &l->io, fd, EPOLLIN, on_io, l);
 	if (r < 0)
 		return r;
-	l->fd = fd;
-	fd = -1;
+	l->fd = TAKE_FD(fd);
 	l->writing = false;
 	l->backoff_us = BACKOFF_MIN_US;
 	return 0;
@@ -617,7 +617,7 @@ static int read_boot_id(uint8_t ret[LINK_BOOT_ID])
 		return -errno;
 	if (!fgets(text, sizeof(text), f))
 		return -EIO;
-	for (const char *c = text; *c && *c != '\n' && n < 2 * LINK_BOOT_ID; c++) {
+	for (const char *c = text; *c && *c != '\n' && n < BOOT_ID_DIGITS; c++) {
 		const char digit[2] = { *c, '\0' };
 		char *end;
 		const unsigned long value = strtoul(digit, &end, 16);
@@ -629,7 +629,7 @@ static int read_boot_id(uint8_t ret[LINK_BOOT_ID])
 		ret[n / 2] = (uint8_t)(n % 2 == 0 ? value << 4 : ret[n / 2] | value);
 		n++;
 	}
-	return n == 2 * LINK_BOOT_ID ? 0 : -EIO;
+	return n == BOOT_ID_DIGITS ? 0 : -EIO;
 }
 
 int link_stamp_now(struct link_stamp *ret)

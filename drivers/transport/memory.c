@@ -11,7 +11,7 @@
  * never moves. */
 #define HEADER       "wellgate-memory 1\n"
 #define NUMBER_WIDTH 20
-#define NUMBERS_LEN  (2 * (NUMBER_WIDTH + 1))
+#define NUMBERS_LEN  ((size_t)2 * (NUMBER_WIDTH + 1))
 
 struct device_memory {
 	uint64_t position;
@@ -127,7 +127,7 @@ static int store(struct memory *m, size_t file)
 	n = pwrite(m->fd, numbers, NUMBERS_LEN, m->devices[file].offset);
 	if (n < 0)
 		return -errno;
-	return n == NUMBERS_LEN ? 0 : -EIO;
+	return (size_t)n == NUMBERS_LEN ? 0 : -EIO;
 }
 
 uint64_t memory_position(const struct memory *m, size_t file)

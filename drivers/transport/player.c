@@ -131,7 +131,10 @@ static int remember(struct preamble *pre, const struct cap_event *e)
 static void forget(struct preamble *pre)
 {
 	free(pre->events);
-	*pre = (struct preamble){ 0 };
+	pre->events = NULL;
+	pre->n = 0;
+	pre->used = pre->open = pre->announced = false;
+	pre->id = 0;
 }
 
 static int new_preamble(struct player *p, const struct cap_event *open)

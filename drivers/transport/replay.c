@@ -10,7 +10,7 @@
 #include "protocols/capture/hci.h"
 #include "protocols/capture/packets.h"
 
-#define BUFFER_SIZE (2 * PACKETS_VIEW_MIN)
+#define BUFFER_SIZE ((size_t)2 * PACKETS_VIEW_MIN)
 
 /* What is ready to be handed on: one HCI packet may hold several events. */
 struct queue {

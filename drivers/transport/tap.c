@@ -9,6 +9,8 @@
 
 #include "drivers/cleanup.h"
 
+#define LINK_DIGITS 16 /* of a 32-bit number and a blank, with room to spare */
+
 struct tap_client {
 	struct tap *tap;
 	int fd; /* -1 = free */
@@ -68,8 +70,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 		if (sd_event_add_io(sd_event_source_get_event(source), &c->source, peer, EPOLLIN,
 				    on_client, c) < 0)
 			return 0;
-		c->fd = peer;
-		peer = -1;
+		c->fd = TAKE_FD(peer);
 		return 0;
 	}
 	return 0;
@@ -77,18 +78,18 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 
 void tap_event(struct tap *t, uint32_t link, const struct cap_event *event)
 {
-	char line[16 + CAP_LINE_MAX];
-	int head, n;
+	char line[LINK_DIGITS + CAP_LINE_MAX];
+	const int head = snprintf(line, LINK_DIGITS, "%u ", link);
+	const int n = cap_write_event(event, line + head, CAP_LINE_MAX);
+	const ssize_t len = (ssize_t)head + n;
 
-	head = snprintf(line, sizeof(line), "%u ", link);
-	n = cap_write_event(event, line + head, sizeof(line) - (size_t)head);
 	if (n < 0)
 		return;
 	for (size_t i = 0; i < TAP_CLIENTS_MAX; i++) {
 		struct tap_client *c = &t->clients[i];
 
 		if (c->fd >= 0 &&
-		    send(c->fd, line, (size_t)(head + n), MSG_DONTWAIT | MSG_NOSIGNAL) != head + n)
+		    send(c->fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL) != len)
 			drop(c);
 	}
 }

@@ -31,9 +31,9 @@ static void begin(struct cap_reader *r, bool in_session)
 static void every_event_survives_writing_and_reading(void **state)
 {
 	static const char *const lines[] = {
-		"0.000 open ble service=181d company=0611 vid=1234 pid=abcd name=\"BF "
-		"\\\"7\\\\\\x01\" "
-		"driver=weight_scale link=encrypted\n",
+		"0.000 open ble service=181d company=0611 vid=1234 name=\"BF \\\"7\\\\\\x01\"\n",
+		"0.000 close\n",
+		"0.000 open usb vid=1234 pid=abcd driver=weight_scale link=encrypted\n",
 		"0.000001 < 2a9d 0e783eea07\n",
 		"1.200 < 2a9d\n",
 		"1.210 > confirm 2a9d\n",
@@ -185,16 +185,16 @@ static void version_and_consent_are_obligatory(void **state)
 static void data_has_a_limit(void **state)
 {
 	char line[2 * CAP_DATA_MAX + 32] = "2 < 2a9d ";
-	const size_t head = strlen(line);
+	const size_t head = strlen(line), digits = (size_t)2 * CAP_DATA_MAX;
 	struct cap_reader r;
 	struct cap_event e;
 
 	(void)state;
-	memset(line + head, 'a', 2 * CAP_DATA_MAX + 2);
+	memset(line + head, 'a', digits + 2);
 	begin(&r, true);
-	assert_int_equal(cap_read_line(&r, line, head + 2 * CAP_DATA_MAX + 2, &e), -EMSGSIZE);
+	assert_int_equal(cap_read_line(&r, line, head + digits + 2, &e), -EMSGSIZE);
 	begin(&r, true);
-	assert_int_equal(cap_read_line(&r, line, head + 2 * CAP_DATA_MAX, &e), 1);
+	assert_int_equal(cap_read_line(&r, line, head + digits, &e), 1);
 	assert_int_equal(e.len, CAP_DATA_MAX);
 }
 
