@@ -311,10 +311,9 @@ static void judge(struct publish *p, enum lane lane, struct entry *e, int code)
 	}
 	switch (verdict) {
 	case VERDICT_NO_SUBSCRIBER:
-		p->state.no_subscriber++;
-		/* fall through */
 	case VERDICT_DELIVERED:
 		p->state.acked++;
+		p->state.no_subscriber += verdict == VERDICT_NO_SUBSCRIBER;
 		break;
 	case VERDICT_NEVER:
 	case VERDICT_NEVER_AS_IS:

@@ -1,0 +1,341 @@
+/* links: gateway_publish gateway_store gateway_base */
+/*
+ * What draining the outbox costs beside bare Paho: store -> batches -> uplink -> mosquitto, against
+ * the very same messages (topics, payloads, properties) published with QoS 1 by a few lines of
+ * Paho with the same window. Rounds of both alternate in one run; the medians are compared.
+ *
+ *   bench_drain [DIRECTORY]   for the databases (default: here)
+ */
+#include <MQTTAsync.h>
+#include <inttypes.h>
+#include <pthread.h>
+
+#include "gateway/publish/batch.h"
+#include "gateway/publish/publish.h"
+#include "gateway/publish/topics.h"
+#include "tests/unit/broker.h"
+
+#define ROUNDS 7
+#define WAIT_S 300
+
+struct setting {
+	unsigned int batch, window, rows;
+};
+
+struct out {
+	uint8_t *data;
+	size_t len;
+};
+
+struct bench {
+	struct broker broker;
+	struct config config;
+	char url[64], site[8], hub[8], dir[128];
+	struct store *store;
+	struct topics topics;
+	struct out *messages;
+	size_t n_messages;
+};
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- the rows: blood pressure as a cuff gives it ---- */
+
+static void add_row(struct bench *b, unsigned int i)
+{
+	Wellgate__V1__Reading r = WELLGATE__V1__READING__INIT;
+	Wellgate__V1__Decimal values[3];
+	Wellgate__V1__Component parts[3], *list[3];
+	static const Wellgate__V1__Metric metrics[] = { WELLGATE__V1__METRIC__METRIC_SYSTOLIC,
+							WELLGATE__V1__METRIC__METRIC_DIASTOLIC,
+							WELLGATE__V1__METRIC__METRIC_PULSE };
+	static char units[][8] = { "mm[Hg]", "mm[Hg]", "/min" };
+	uint8_t key[16] = { (uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 1 };
+	bool is_new = false;
+
+	for (unsigned int p = 0; p < 3; p++) {
+		wellgate__v1__decimal__init(&values[p]);
+		values[p].has_mantissa = values[p].has_exponent = 1;
+		values[p].mantissa = 70 + (i + p) % 60;
+		wellgate__v1__component__init(&parts[p]);
+		parts[p].has_metric = 1;
+		parts[p].metric = metrics[p];
+		parts[p].value = &values[p];
+		parts[p].unit = units[p];
+		list[p] = &parts[p];
+	}
+	r.has_dedupe_key = r.has_metric = r.has_received_at_ms = r.has_record_number = 1;
+	r.has_reading_id = r.has_measured_at_ms = 1;
+	r.reading_id = r.dedupe_key = (ProtobufCBinaryData){ sizeof(key), key };
+	r.metric = WELLGATE__V1__METRIC__METRIC_BLOOD_PRESSURE;
+	r.received_at_ms = r.measured_at_ms = INT64_C(1795000000000) + i;
+	r.record_number = i;
+	r.components = list;
+	r.n_components = 3;
+	must(store_add_reading(b->store, &r, &is_new) == 0 && is_new);
+}
+
+static void fill(struct bench *b, unsigned int rows)
+{
+	for (unsigned int i = 0; i < rows; i++) {
+		add_row(b, i);
+		if (i % 500 == 499)
+			must(store_commit(b->store) == 0);
+	}
+	must(store_commit(b->store) == 0);
+}
+
+/* the messages that the drain will make of the rows */
+static void make_messages(struct bench *b, const struct setting *s)
+{
+	struct batch batch;
+	struct store_row row;
+	uint64_t after = 0;
+
+	must(batch_init(&batch, b->hub, store_identity(b->store)->epoch) == 0);
+	b->messages = calloc(s->rows, sizeof(b->messages[0]));
+	must(b->messages);
+	for (b->n_messages = 0;; b->n_messages++) {
+		struct out *out = &b->messages[b->n_messages];
+
+		batch_begin(&batch, s->batch, BATCH_BYTES);
+		while (store_next(b->store, LANE_READINGS, after, &row) == 1 &&
+		       batch_add(&batch, &row))
+			after = row.sequence;
+		if (batch.n == 0)
+			break;
+		const uint8_t *data = batch_end(&batch, &out->len);
+		out->data = malloc(out->len);
+		must(out->data);
+		(void)memcpy(out->data, data, out->len);
+	}
+	batch_finish(&batch);
+}
+
+static void free_messages(struct bench *b)
+{
+	for (size_t i = 0; i < b->n_messages; i++)
+		free(b->messages[i].data);
+	free(b->messages);
+}
+
+/* ---- bare Paho ---- */
+
+struct bare {
+	MQTTAsync handle;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	size_t acked;
+	bool up;
+};
+
+static void bare_up(void *user, MQTTAsync_successData5 *data)
+{
+	struct bare *p = user;
+
+	(void)data;
+	(void)pthread_mutex_lock(&p->lock);
+	p->up = true;
+	(void)pthread_cond_signal(&p->changed);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static void bare_acked(void *user, MQTTAsync_successData5 *data)
+{
+	struct bare *p = user;
+
+	(void)data;
+	(void)pthread_mutex_lock(&p->lock);
+	p->acked++;
+	(void)pthread_cond_signal(&p->changed);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static int bare_message(void *user, char *topic, int len, MQTTAsync_message *m)
+{
+	(void)user;
+	(void)len;
+	MQTTAsync_freeMessage(&m);
+	MQTTAsync_free(topic);
+	return 1;
+}
+
+static void bare_connect(struct bare *p, const struct bench *b)
+{
+	MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer5;
+	MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer5;
+
+	create.maxBufferedMessages = (int)b->config.window + 16;
+	must(MQTTAsync_createWithOptions(&p->handle, b->config.broker, "bare",
+					 MQTTCLIENT_PERSISTENCE_NONE, NULL, &create) == 0);
+	must(MQTTAsync_setCallbacks(p->handle, p, NULL, bare_message, NULL) == 0);
+	connect.cleanstart = 1;
+	connect.maxInflight = 65535;
+	connect.onSuccess5 = bare_up;
+	connect.context = p;
+	must(MQTTAsync_connect(p->handle, &connect) == 0);
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->up)
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static void bare_send(struct bare *p, struct bench *b, MQTTProperties *properties)
+{
+	MQTTAsync_callOptions call = MQTTAsync_callOptions_initializer;
+	MQTTAsync_message m = MQTTAsync_message_initializer;
+
+	call.onSuccess5 = bare_acked;
+	call.context = p;
+	m.qos = 1;
+	m.properties = *properties;
+	for (size_t i = 0; i <= b->n_messages; i++) {
+		bool last = i == b->n_messages;
+
+		(void)pthread_mutex_lock(&p->lock);
+		while (i - p->acked >= b->config.window || (last && p->acked < i))
+			(void)pthread_cond_wait(&p->changed, &p->lock);
+		(void)pthread_mutex_unlock(&p->lock);
+		if (last)
+			return;
+		m.payload = b->messages[i].data;
+		m.payloadlen = (int)b->messages[i].len;
+		must(MQTTAsync_sendMessage(p->handle, b->topics.reading[0][GROUP_BP], &m, &call) ==
+		     0);
+	}
+}
+
+static double bare(struct bench *b)
+{
+	static struct bare p;
+	MQTTProperties properties = MQTTProperties_initializer;
+	MQTTProperty type = { .identifier = MQTTPROPERTY_CODE_CONTENT_TYPE };
+	double begin, end;
+
+	p = (struct bare){ .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	type.value.data.data = b->topics.content_type[CONTENT_BATCH];
+	type.value.data.len = (int)strlen(type.value.data.data);
+	must(MQTTProperties_add(&properties, &type) == 0);
+	bare_connect(&p, b);
+	begin = now_s();
+	bare_send(&p, b, &properties);
+	end = now_s();
+	MQTTAsync_destroy(&p.handle);
+	MQTTProperties_free(&properties);
+	return end - begin;
+}
+
+/* ---- the drain ---- */
+
+static void open_store(struct bench *b)
+{
+	struct store_options options = { .dir = b->dir, .keep_days = 90 };
+	char *said = NULL;
+
+	must(store_open(&options, &b->store, &said) == 0);
+	free(said);
+}
+
+static void remove_store(const char *dir)
+{
+	const char *argv[] = { "rm", "-rf", dir, NULL };
+	pid_t pid = broker_spawn(argv, "/dev/null");
+
+	must(waitpid(pid, NULL, 0) == pid);
+}
+
+/* from "connected" to the last confirmation, as with bare Paho */
+static double drain(struct bench *b)
+{
+	struct publish_state s = { 0 };
+	struct publish *p;
+	sd_event *event;
+	double begin, end;
+
+	must(sd_event_new(&event) >= 0);
+	must(publish_new(event, &b->config, b->store, &p) == 0);
+	begin = end = now_s();
+	while (!publish_drained(p)) {
+		must(sd_event_run(event, 1000000) >= 0 && now_s() - end < WAIT_S);
+		if (!s.connected) {
+			publish_state(p, &s);
+			begin = now_s();
+		}
+	}
+	must(store_commit(b->store) == 0);
+	end = now_s();
+	publish_state(p, &s);
+	must(s.errors == 0 && s.acked == b->n_messages);
+	publish_free(p, 5000000);
+	sd_event_unref(event);
+	return end - begin;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void run(struct bench *b, const struct setting *s)
+{
+	double paho[ROUNDS], ours[ROUNDS];
+	size_t bytes = 0;
+
+	b->config.batch = s->batch;
+	b->config.window = s->window;
+	for (int i = 0; i < ROUNDS; i++) {
+		open_store(b);
+		fill(b, s->rows);
+		make_messages(b, s);
+		paho[i] = bare(b);
+		ours[i] = drain(b);
+		bytes = b->messages[0].len;
+		if (i < ROUNDS - 1)
+			free_messages(b);
+		store_close(b->store);
+		remove_store(b->dir);
+	}
+	qsort(paho, ROUNDS, sizeof(paho[0]), by_value);
+	qsort(ours, ROUNDS, sizeof(ours[0]), by_value);
+	(void)printf("batch %3u  window %4u  %6zu messages of %5zu B  bare Paho %7.0f/s  "
+		     "drain %7.0f/s (%8.0f rows/s)  ratio %.2f (rounds %.2f to %.2f)\n",
+		     s->batch, s->window, b->n_messages, bytes,
+		     (double)b->n_messages / paho[ROUNDS / 2],
+		     (double)b->n_messages / ours[ROUNDS / 2], s->rows / ours[ROUNDS / 2],
+		     paho[ROUNDS / 2] / ours[ROUNDS / 2], paho[0] / ours[ROUNDS - 1],
+		     paho[ROUNDS - 1] / ours[0]);
+	free_messages(b);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct setting settings[] = {
+		{ 1, 20, 20000 },
+		{ 1, 100, 20000 },
+		{ 10, 100, 50000 },
+		{ 50, 100, 100000 },
+	};
+	static struct bench b = { .site = "home", .hub = "hub" };
+
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	broker_init(&b.broker);
+	broker_start(&b.broker, "max_inflight_messages 0\nlog_type error");
+	(void)snprintf(b.url, sizeof(b.url), "mqtt://127.0.0.1:%d", b.broker.port);
+	(void)snprintf(b.dir, sizeof(b.dir), "%s/bench_drain.tmp", argc > 1 ? argv[1] : ".");
+	b.config =
+		(struct config){ .site = b.site, .hub = b.hub, .broker = b.url, .keep_alive = 25 };
+	must(topics_init(&b.topics, b.site, b.hub, wellgate_descriptor, wellgate_descriptor_len) ==
+	     0);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		run(&b, &settings[i]);
+	broker_finish(&b.broker);
+	return 0;
+}
