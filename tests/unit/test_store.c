@@ -560,7 +560,7 @@ static int fill_small_disk(struct fixture *f)
 	uint32_t n;
 	int fd;
 
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", f->dir, "tmpfs", 0, "size=512k") < 0)
 		return SKIPPED;
 	(void)snprintf(ballast, sizeof(ballast), "%s/ballast", f->dir);
@@ -581,7 +581,9 @@ static int fill_small_disk(struct fixture *f)
 		return 5;
 	store_close(f->store);
 	open_store(f);
-	return walk_lane(f, 0) == n + 1 ? 0 : 6;
+	n = walk_lane(f, 0) == n + 1 ? 0 : 6;
+	store_close(f->store);
+	return (int)n;
 }
 
 static void test_full_disk(void **state)
