@@ -16,6 +16,7 @@
 #define RETRY_FIRST_US    SECOND_US
 #define RETRY_LAST_US     (60 * SECOND_US)
 #define STATUS_EVERY_US   (10 * SECOND_US)
+#define STATUS_BYTES      1024
 #define HOUSEKEEPING_US   (2 * SECOND_US)
 #define TIMER_ACCURACY_US ((uint64_t)SECOND_US / 4)
 #define DIGEST_TEXT_BYTES 256
@@ -49,6 +50,8 @@ struct pipeline {
 
 	int64_t status_at_us; /* CLOCK_MONOTONIC, when it was last handed to publish */
 	bool status_dirty;
+	uint8_t said[STATUS_BYTES]; /* the last one, packed */
+	size_t said_len;
 	sd_event_source *retry, *status, *housekeeping, *period_end;
 };
 
@@ -89,15 +92,26 @@ static void status_changed(struct pipeline *p)
 	arm(p->status, next > now ? next : now);
 }
 
+/* Only what differs is said: otherwise the acknowledgement of a status would ask for the next. */
 static void say_status(struct pipeline *p)
 {
 	struct pipeline_status status;
+	uint8_t packed[STATUS_BYTES];
+	size_t len;
 
 	if (!p->status_dirty)
 		return;
 	p->status_dirty = false;
-	p->status_at_us = now_monotonic(p);
 	pipeline_status(p, &status);
+	len = wellgate__v1__hub_status__get_packed_size(&status.message);
+	if (len <= sizeof(packed)) {
+		(void)wellgate__v1__hub_status__pack(&status.message, packed);
+		if (len == p->said_len && memcmp(packed, p->said, len) == 0)
+			return;
+		memcpy(p->said, packed, len);
+		p->said_len = len;
+	}
+	p->status_at_us = now_monotonic(p);
 	publish_set_status(p->parts.publish, &status.message);
 }
 
