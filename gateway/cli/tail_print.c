@@ -13,8 +13,9 @@
 #include "protocols/bytes/decimal.h"
 #include "protocols/messages/codes.h"
 
-#define PAYLOAD_MAX (1024 * 1024)
-#define ARENA_SIZE  (16 * 1024 * 1024) /* a batch of 1 MiB, with many small messages, unpacked */
+#define PAYLOAD_MAX ((size_t)1024 * 1024)
+#define ARENA_SIZE \
+	((size_t)16 * 1024 * 1024) /* a batch of 1 MiB, with many small messages, unpacked */
 #define LEVEL_MAX   64
 #define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 #define OFFSET_MAX  (24 * 60)

@@ -14,10 +14,10 @@
 
 #include "gateway/store/store.h"
 
-#define BATCH_BYTES    (32 * 1024) /* a batch with more than one row stays below */
-#define BATCH_ROW_MAX  (64 * 1024) /* as the store has it */
-#define BATCH_HUB_MAX  127         /* its length is one byte on the wire */
-#define BATCH_OVERHEAD 160         /* hub, epoch, code table */
+#define BATCH_BYTES    ((size_t)32 * 1024) /* a batch with more than one row stays below */
+#define BATCH_ROW_MAX  ((size_t)64 * 1024) /* as the store has it */
+#define BATCH_HUB_MAX  127                 /* its length is one byte on the wire */
+#define BATCH_OVERHEAD 160                 /* hub, epoch, code table */
 
 struct batch {
 	uint8_t *data; /* BATCH_BYTES or one row, plus overhead */

@@ -22,13 +22,18 @@ struct slot {
 	unsigned int next; /* in the free list; its end is the number of slots */
 };
 
+struct content_type {
+	MQTTProperties all;
+	MQTTProperty property;
+};
+
 struct connection {
 	MQTTAsync handle;
 	uint64_t session;
 	struct notes *notes;
 	bool ended;
 	unsigned int n_slots, free_slot;
-	MQTTProperties properties[CONTENT_END];
+	struct content_type types[CONTENT_END];
 	struct slot slots[];
 };
 
@@ -187,18 +192,23 @@ static int read_password(const char *file, uint8_t buf[PASSWORD_MAX], size_t *re
 	return 0;
 }
 
-static int add_content_type(MQTTProperties *properties, const char *text)
+/* Built by hand: MQTTProperties_add() allocates from Paho's own heap, which Paho sets up with the
+ * first handle and tears down with the last; these live longer. Paho copies what it is handed. */
+static void set_content_type(struct content_type *t, const char *text)
 {
-	MQTTProperty p = { .identifier = MQTTPROPERTY_CODE_CONTENT_TYPE };
-	/* Paho copies it, but its type says it might write */
+	/* only read, but its type says it might be written */
 	union {
 		const char *in;
 		char *out;
 	} data = { text };
 
-	p.value.data.data = data.out;
-	p.value.data.len = (int)strlen(text);
-	return MQTTProperties_add(properties, &p) == 0 ? 0 : -ENOMEM;
+	t->property = (MQTTProperty){ .identifier = MQTTPROPERTY_CODE_CONTENT_TYPE };
+	t->property.value.data.data = data.out;
+	t->property.value.data.len = (int)strlen(text);
+	t->all = (MQTTProperties){ .count = 1, .max_count = 1, .array = &t->property };
+	t->all.length =
+		1 + 2 +
+		t->property.value.data.len; /* MQTT 5.0 section 2.2.2: identifier, length, text */
 }
 
 static void set_tls(MQTTAsync_SSLOptions *tls, const struct config *config, struct notes *notes)
@@ -249,7 +259,7 @@ static int start(struct connection *c, const struct connection_options *o,
 	will.payload.len = (int)pack_will(o, c->session, status, sizeof(status));
 	will.payload.data = status;
 	connect->will = &will;
-	connect->willProperties = &c->properties[CONTENT_STATUS];
+	connect->willProperties = &c->types[CONTENT_STATUS].all;
 	if (is_tls(o->config)) {
 		set_tls(&tls, o->config, c->notes);
 		connect->ssl = &tls;
@@ -289,12 +299,11 @@ static int create(struct connection *c, const struct connection_options *o)
 static int open_handle(struct connection *c, const struct connection_options *o)
 {
 	MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer5;
-	int r = 0;
+	int r;
 
-	for (int i = 0; i < CONTENT_END && r == 0; i++)
-		r = add_content_type(&c->properties[i], o->topics->content_type[i]);
-	if (r == 0)
-		r = create(c, o);
+	for (int i = 0; i < CONTENT_END; i++)
+		set_content_type(&c->types[i], o->topics->content_type[i]);
+	r = create(c, o);
 	if (r < 0)
 		return r;
 	atomic_store(&c->notes->tls, TLS_FINE);
@@ -344,7 +353,7 @@ int connection_send(struct connection *c, const struct message *m, unsigned int 
 	message.payloadlen = (int)m->len;
 	message.qos = QOS;
 	message.retained = m->retained;
-	message.properties = c->properties[m->content];
+	message.properties = c->types[m->content].all;
 	call.onSuccess5 = on_taken;
 	call.onFailure5 = on_not_taken;
 	call.context = &c->slots[slot];
@@ -384,10 +393,6 @@ void connection_end(struct connection *c)
 
 void connection_free(struct connection *c)
 {
-	if (!c)
-		return;
-	for (int i = 0; i < CONTENT_END; i++)
-		MQTTProperties_free(&c->properties[i]);
 	free(c);
 }
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,23 +29,14 @@ bool topic_level_is_good(const char *text)
 }
 
 /* Everything fits: levels are bounded, the rest is ours. */
-__attribute__((format(printf, 2, 3))) static void put(char buf[TOPIC_MAX], const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(buf, TOPIC_MAX, format, args);
-	va_end(args);
-}
-
 static void init_test(struct topics *t, const char *site, const char *hub, bool test)
 {
 	const char *between = test ? "/test" : "";
 
 	for (int g = 0; g <= GROUP_VITALS; g++)
-		put(t->reading[test][g], ROOT "/%s/%s%s/reading/%s", site, hub, between,
-		    metric_group_name((enum metric_group)g));
-	put(t->goal[test], ROOT "/%s/%s%s/goal", site, hub, between);
+		(void)snprintf(t->reading[test][g], TOPIC_MAX, ROOT "/%s/%s%s/reading/%s", site,
+			       hub, between, metric_group_name((enum metric_group)g));
+	(void)snprintf(t->goal[test], TOPIC_MAX, ROOT "/%s/%s%s/goal", site, hub, between);
 }
 
 int topics_init(struct topics *t, const char *site, const char *hub, const void *descriptor,
@@ -60,8 +50,8 @@ int topics_init(struct topics *t, const char *site, const char *hub, const void 
 	(void)sodium_bin2hex(t->digest, sizeof(t->digest), hash, DIGEST_BYTES);
 	init_test(t, site, hub, false);
 	init_test(t, site, hub, true);
-	put(t->status, ROOT "/%s/%s/status", site, hub);
-	put(t->schema, ROOT "/schema/%s", t->digest);
+	(void)snprintf(t->status, TOPIC_MAX, ROOT "/%s/%s/status", site, hub);
+	(void)snprintf(t->schema, TOPIC_MAX, ROOT "/schema/%s", t->digest);
 	(void)snprintf(t->client, sizeof(t->client), "wellgate-%s-%s", site, hub);
 	for (int i = 0; i < CONTENT_END; i++)
 		(void)snprintf(t->content_type[i], sizeof(t->content_type[i]),

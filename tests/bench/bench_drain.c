@@ -99,7 +99,7 @@ static void make_messages(struct bench *b, const struct setting *s)
 	uint64_t after = 0;
 
 	must(batch_init(&batch, b->hub, store_identity(b->store)->epoch) == 0);
-	b->messages = calloc(s->rows, sizeof(b->messages[0]));
+	b->messages = calloc((size_t)s->rows + 1, sizeof(b->messages[0]));
 	must(b->messages);
 	for (b->n_messages = 0;; b->n_messages++) {
 		struct out *out = &b->messages[b->n_messages];
@@ -214,20 +214,20 @@ static void bare_send(struct bare *p, struct bench *b, MQTTProperties *propertie
 static double bare(struct bench *b)
 {
 	static struct bare p;
-	MQTTProperties properties = MQTTProperties_initializer;
+	MQTTProperties properties = { .count = 1, .max_count = 1 };
 	MQTTProperty type = { .identifier = MQTTPROPERTY_CODE_CONTENT_TYPE };
 	double begin, end;
 
 	p = (struct bare){ .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	type.value.data.data = b->topics.content_type[CONTENT_BATCH];
 	type.value.data.len = (int)strlen(type.value.data.data);
-	must(MQTTProperties_add(&properties, &type) == 0);
+	properties.array = &type;
+	properties.length = 3 + type.value.data.len;
 	bare_connect(&p, b);
 	begin = now_s();
 	bare_send(&p, b, &properties);
 	end = now_s();
 	MQTTAsync_destroy(&p.handle);
-	MQTTProperties_free(&properties);
 	return end - begin;
 }
 
@@ -295,6 +295,7 @@ static void run(struct bench *b, const struct setting *s)
 		open_store(b);
 		fill(b, s->rows);
 		make_messages(b, s);
+		must(b->messages && b->n_messages > 0);
 		paho[i] = bare(b);
 		ours[i] = drain(b);
 		bytes = b->messages[0].len;

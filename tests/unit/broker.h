@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BROKER_WAIT_S 60
+#define BROKER_WAIT_MS INT64_C(60000)
 
 struct broker {
 	pid_t pid; /* 0 = not running */
@@ -137,7 +137,7 @@ static inline void broker_start(struct broker *b, const char *extra)
 {
 	char conf[2048], path[128], log[128];
 	const char *argv[] = { "/usr/sbin/mosquitto", "-c", path, NULL };
-	int64_t end = broker_now_ms() + BROKER_WAIT_S * 1000;
+	int64_t end = broker_now_ms() + BROKER_WAIT_MS;
 
 	(void)snprintf(conf, sizeof(conf),
 		       "user root\npersistence false\nallow_anonymous true\n"
