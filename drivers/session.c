@@ -127,12 +127,26 @@ void drv_stamp(const struct drv_ctx *ctx, struct measurement *m)
 	memcpy(m->digest, session_of_const(ctx)->digest, sizeof(m->digest));
 }
 
+/* A FLOAT can say 1e127; no device means it, and nothing behind us can write it down. */
+static bool sayable(const struct measurement *m)
+{
+	for (unsigned int i = 0; i < m->n_parts; i++) {
+		const int32_t exponent = m->parts[i].number.value.exponent;
+
+		if (exponent > DECIMAL_EXPONENT_MAX || exponent < -DECIMAL_EXPONENT_MAX)
+			return false;
+	}
+	return true;
+}
+
 int drv_emit(struct drv_ctx *ctx, const struct measurement *m)
 {
 	static const uint8_t unstamped[MEASUREMENT_DIGEST];
 	struct session *s = session_of(ctx);
 	struct measurement *copy;
 
+	if (!sayable(m))
+		return -ERANGE;
 	if (s->n_emits == DRV_EMITS_MAX)
 		return -ENOBUFS;
 	copy = &s->emits[s->n_emits++];

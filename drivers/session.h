@@ -72,6 +72,7 @@ void session_free(struct session *s); /* NULL is fine */
  * reported through sink->fault, the link may stay; any other: the link must drop
  * (session_is_done() is true from then on).
  */
+/* The link is up. What the driver asks for here is meant for after its channels are open. */
 int session_open(struct session *s, enum link_security security, int64_t now);
 /*
  * indication: the peer waits for our confirmation of this frame. -EBUSY, and nothing happens, if an

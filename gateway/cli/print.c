@@ -212,6 +212,8 @@ char *print_measurement(const struct measurement *m, const char *driver)
 		put_number(&o, "record_number", m->record_number);
 	if (m->has_duration)
 		put_number(&o, "duration_ms", m->duration_ms);
+	if (m->has_clock_offset)
+		put_number(&o, "clock_offset_ms", m->clock_offset_ms);
 	for (unsigned int flag = 0; flag < FLAG_END; flag++) {
 		if (m->flags & FLAG_BIT(flag))
 			append_flag(flags, flag);
