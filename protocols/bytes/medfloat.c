@@ -113,7 +113,7 @@ static int encode(struct number n, const struct format *f, uint32_t *ret)
 	r = fit(n.value, f, &d);
 	if (r < 0)
 		return r;
-	*ret = ((uint32_t)d.exponent << f->mantissa_bits) | ((uint32_t)d.mantissa & mask);
+	*ret = (uint32_t)d.exponent * (mask + 1) | ((uint32_t)d.mantissa & mask);
 	return 0;
 }
 

@@ -27,28 +27,20 @@
 struct gatt_body_composition {
 	bool imperial; /* lb and inch instead of kg and m */
 	bool multiple_packet;
-	struct number body_fat; /* e-1 % */
-	bool has_time;
-	struct gatt_date_time time;
-	bool has_user;
+	bool has_time, has_user; /* each has_x says whether there is an x */
+	bool has_basal_metabolism, has_muscle_percent, has_muscle_mass, has_fat_free_mass;
+	bool has_soft_lean_mass, has_body_water_mass, has_impedance, has_weight, has_height;
 	uint8_t user; /* 255 = the device does not know who */
-	bool has_basal_metabolism;
+	struct gatt_date_time time;
+	struct number body_fat;         /* e-1 % */
 	struct number basal_metabolism; /* kJ, per day */
-	bool has_muscle_percent;
-	struct number muscle_percent; /* e-1 % */
-	bool has_muscle_mass;
-	struct number muscle_mass; /* masses: e-3 kg or e-2 lb */
-	bool has_fat_free_mass;
+	struct number muscle_percent;   /* e-1 % */
+	struct number muscle_mass;      /* masses: e-3 kg or e-2 lb */
 	struct number fat_free_mass;
-	bool has_soft_lean_mass;
 	struct number soft_lean_mass;
-	bool has_body_water_mass;
 	struct number body_water_mass;
-	bool has_impedance;
 	struct number impedance; /* e-1 Ohm */
-	bool has_weight;
 	struct number weight;
-	bool has_height;
 	struct number height; /* e-3 m or e-1 inch */
 };
 

@@ -28,6 +28,7 @@ static const struct unit_info units[UNIT_END] = {
 		.stated = false \
 	}
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the ranges are initialisers, not expressions */
 static const struct metric_info metrics[METRIC_END] = {
 #define METRIC(number, id, name_, label_, unit_, group_, loinc_, snomed_, mdc_, hmin, hmax, smin, \
 	       smax)                                                                              \
@@ -45,6 +46,7 @@ static const struct metric_info metrics[METRIC_END] = {
 #include "protocols/messages/metrics.def"
 #undef METRIC
 };
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct unit_info *unit_info(unsigned int unit)
 {

@@ -386,37 +386,35 @@ static void test_message_link_security(void **state)
 static void test_conversions(void **state)
 {
 	static const struct {
-		const char *from;
-		enum unit from_unit;
-		const char *to;
-		enum unit to_unit;
+		const char *from, *to;
+		enum unit from_unit, to_unit;
 	} rows[] = {
-		{ "180", UNIT_LB, "81.64662660", UNIT_KG },
-		{ "11.5", UNIT_STONE, "73.028371570", UNIT_KG },
-		{ "1", UNIT_STONE, "14", UNIT_LB },
-		{ "79.960", UNIT_KG, "176.2816", UNIT_LB },
-		{ "79960", UNIT_G, "79.960", UNIT_KG },
-		{ "183", UNIT_CM, "1.83", UNIT_M },
-		{ "71.0", UNIT_INCH, "1.80340", UNIT_M },
-		{ "1.803", UNIT_M, "70.9843", UNIT_INCH },
-		{ "5", UNIT_KM, "5000", UNIT_M },
-		{ "16.0", UNIT_KPA, "120.009869280", UNIT_MMHG },
-		{ "120", UNIT_MMHG, "15.9987", UNIT_KPA },
-		{ "98.6", UNIT_FAHRENHEIT, "37.0", UNIT_CELSIUS },
-		{ "98.7", UNIT_FAHRENHEIT, "37.0556", UNIT_CELSIUS },
-		{ "37.0", UNIT_CELSIUS, "98.6", UNIT_FAHRENHEIT },
-		{ "-40", UNIT_CELSIUS, "-40", UNIT_FAHRENHEIT },
-		{ "100", UNIT_MG_DL, "5.5507", UNIT_MMOL_L },
-		{ "5.5", UNIT_MMOL_L, "99.08580", UNIT_MG_DL },
-		{ "0.0055", UNIT_MOL_L, "5.5", UNIT_MMOL_L },
-		{ "0.00100", UNIT_KG_L, "5.5507", UNIT_MMOL_L },
-		{ "0.00100", UNIT_KG_L, "100", UNIT_MG_DL },
-		{ "100", UNIT_KJ, "23.9006", UNIT_KCAL },
-		{ "100", UNIT_KCAL, "418.400", UNIT_KJ },
-		{ "90", UNIT_S, "1.5", UNIT_MIN },
-		{ "1.5", UNIT_MIN, "90.0", UNIT_S },
-		{ "812", UNIT_MS, "0.812", UNIT_S },
-		{ "7.25", UNIT_STEPS, "7.25", UNIT_STEPS },
+		{ "180", "81.64662660", UNIT_LB, UNIT_KG },
+		{ "11.5", "73.028371570", UNIT_STONE, UNIT_KG },
+		{ "1", "14", UNIT_STONE, UNIT_LB },
+		{ "79.960", "176.2816", UNIT_KG, UNIT_LB },
+		{ "79960", "79.960", UNIT_G, UNIT_KG },
+		{ "183", "1.83", UNIT_CM, UNIT_M },
+		{ "71.0", "1.80340", UNIT_INCH, UNIT_M },
+		{ "1.803", "70.9843", UNIT_M, UNIT_INCH },
+		{ "5", "5000", UNIT_KM, UNIT_M },
+		{ "16.0", "120.009869280", UNIT_KPA, UNIT_MMHG },
+		{ "120", "15.9987", UNIT_MMHG, UNIT_KPA },
+		{ "98.6", "37.0", UNIT_FAHRENHEIT, UNIT_CELSIUS },
+		{ "98.7", "37.0556", UNIT_FAHRENHEIT, UNIT_CELSIUS },
+		{ "37.0", "98.6", UNIT_CELSIUS, UNIT_FAHRENHEIT },
+		{ "-40", "-40", UNIT_CELSIUS, UNIT_FAHRENHEIT },
+		{ "100", "5.5507", UNIT_MG_DL, UNIT_MMOL_L },
+		{ "5.5", "99.08580", UNIT_MMOL_L, UNIT_MG_DL },
+		{ "0.0055", "5.5", UNIT_MOL_L, UNIT_MMOL_L },
+		{ "0.00100", "5.5507", UNIT_KG_L, UNIT_MMOL_L },
+		{ "0.00100", "100", UNIT_KG_L, UNIT_MG_DL },
+		{ "100", "23.9006", UNIT_KJ, UNIT_KCAL },
+		{ "100", "418.400", UNIT_KCAL, UNIT_KJ },
+		{ "90", "1.5", UNIT_S, UNIT_MIN },
+		{ "1.5", "90.0", UNIT_MIN, UNIT_S },
+		{ "812", "0.812", UNIT_MS, UNIT_S },
+		{ "7.25", "7.25", UNIT_STEPS, UNIT_STEPS },
 	};
 
 	(void)state;

@@ -50,6 +50,14 @@ static struct number rng_mass(struct rng *rng, bool imperial)
 	return imperial ? rng_quantity(rng, 1, -2) : rng_quantity(rng, 5, -3);
 }
 
+static bool rng_maybe(struct rng *rng, struct number n, struct number *ret)
+{
+	if (!rng_coin(rng))
+		return false;
+	*ret = n;
+	return true;
+}
+
 static struct gatt_body_composition rng_body_composition(struct rng *rng)
 {
 	struct gatt_body_composition x = { .imperial = rng_coin(rng) };
@@ -62,22 +70,15 @@ static struct gatt_body_composition rng_body_composition(struct rng *rng)
 	x.has_user = rng_coin(rng);
 	if (x.has_user)
 		x.user = rng_u8(rng);
-#define MAYBE(name, value)                    \
-	do {                                  \
-		x.has_##name = rng_coin(rng); \
-		if (x.has_##name)             \
-			x.name = (value);     \
-	} while (0)
-	MAYBE(basal_metabolism, rng_quantity(rng, 1, 0));
-	MAYBE(muscle_percent, rng_quantity(rng, 1, -1));
-	MAYBE(muscle_mass, rng_mass(rng, x.imperial));
-	MAYBE(fat_free_mass, rng_mass(rng, x.imperial));
-	MAYBE(soft_lean_mass, rng_mass(rng, x.imperial));
-	MAYBE(body_water_mass, rng_mass(rng, x.imperial));
-	MAYBE(impedance, rng_quantity(rng, 1, -1));
-	MAYBE(weight, rng_mass(rng, x.imperial));
-	MAYBE(height, rng_quantity(rng, 1, x.imperial ? -1 : -3));
-#undef MAYBE
+	x.has_basal_metabolism = rng_maybe(rng, rng_quantity(rng, 1, 0), &x.basal_metabolism);
+	x.has_muscle_percent = rng_maybe(rng, rng_quantity(rng, 1, -1), &x.muscle_percent);
+	x.has_muscle_mass = rng_maybe(rng, rng_mass(rng, x.imperial), &x.muscle_mass);
+	x.has_fat_free_mass = rng_maybe(rng, rng_mass(rng, x.imperial), &x.fat_free_mass);
+	x.has_soft_lean_mass = rng_maybe(rng, rng_mass(rng, x.imperial), &x.soft_lean_mass);
+	x.has_body_water_mass = rng_maybe(rng, rng_mass(rng, x.imperial), &x.body_water_mass);
+	x.has_impedance = rng_maybe(rng, rng_quantity(rng, 1, -1), &x.impedance);
+	x.has_weight = rng_maybe(rng, rng_mass(rng, x.imperial), &x.weight);
+	x.has_height = rng_maybe(rng, rng_quantity(rng, 1, x.imperial ? -1 : -3), &x.height);
 	return x;
 }
 

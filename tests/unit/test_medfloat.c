@@ -66,16 +66,16 @@ static void test_every_sfloat(void **state)
 static void test_floats(void **state)
 {
 	static const struct {
-		uint32_t raw;
 		int64_t mantissa;
 		int32_t exponent;
+		uint32_t raw;
 	} rows[] = {
-		{ 0x00000000, 0, 0 },         { 0xff00016f, 367, -1 },
-		{ 0x00ffffff, -1, 0 },        { 0x007ffffd, 8388605, 0 },
-		{ 0x00800003, -8388605, 0 },  { 0x017fffff, 8388607, 1 },
-		{ 0xff800000, -8388608, -1 }, { 0x7f000001, 1, 127 },
-		{ 0x80000001, 1, -128 },      { 0xfe002710, 10000, -2 },
-		{ 0x017ffffe, 8388606, 1 },
+		{ 0, 0, 0x00000000 },         { 367, -1, 0xff00016f },
+		{ -1, 0, 0x00ffffff },        { 8388605, 0, 0x007ffffd },
+		{ -8388605, 0, 0x00800003 },  { 8388607, 1, 0x017fffff },
+		{ -8388608, -1, 0xff800000 }, { 1, 127, 0x7f000001 },
+		{ 1, -128, 0x80000001 },      { 10000, -2, 0xfe002710 },
+		{ 8388606, 1, 0x017ffffe },
 	};
 
 	(void)state;
