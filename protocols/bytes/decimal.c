@@ -103,14 +103,15 @@ int decimal_format(char *buf, size_t size, struct decimal d)
 {
 	struct text t = { .buf = buf, .size = size };
 	const uint64_t magnitude = d.mantissa < 0 ? 0 - (uint64_t)d.mantissa : (uint64_t)d.mantissa;
-	const int32_t fraction = d.exponent < 0 ? -d.exponent : 0;
 	char digits[20];
+	int32_t fraction;
 	int count;
 
 	assert(size > 0);
 	buf[0] = '\0';
 	if (!exponent_is_sane(d.exponent))
 		return -ERANGE;
+	fraction = d.exponent < 0 ? -d.exponent : 0;
 	count = digits_of(magnitude, digits);
 	if (d.mantissa < 0)
 		put(&t, '-');
