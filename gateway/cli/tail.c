@@ -394,7 +394,8 @@ static int set_value(struct arguments *a, int option, const char *value)
 			return EXIT_GOOD;
 		if (strcmp(value, "fhir") == 0 || strcmp(value, "omh") == 0)
 			return cli_fail("tail", EXIT_USAGE,
-					"%s is not made here: this format is not available yet",
+					"--format %s is not available in this version; use text, "
+					"json or csv",
 					value);
 		return cli_fail("tail", EXIT_USAGE, "--format is text, json or csv");
 	case 'n':
