@@ -46,7 +46,7 @@ def main():
         stand.start_devices(capture)
         stand.finish_replay()
         assert stand.stop_gateway() == 0
-        wait_for("the offline status", lambda: any(m.get("state") == "STATE_OFFLINE" for m in stand.decoded()))
+        wait_for("the offline status", lambda: any(m.get("state") == "offline" for m in stand.decoded()))
         check(stand, expected)
     print(f"{COUNT} readings in, {COUNT} out, in order, once")
 
