@@ -52,10 +52,10 @@ enum drv_channel_mode {
 
 /* Opened when the link is up, in this order. A table ends with {0}. */
 struct drv_channel {
-	uint16_t id; /* characteristic UUID, or the driver's own number with uuid128 */
-	enum drv_channel_mode mode;
-	bool optional;          /* a device without it is still ours */
 	const uint8_t *uuid128; /* 16 bytes little endian, or NULL: id is a 16-bit SIG UUID */
+	enum drv_channel_mode mode;
+	uint16_t id;   /* characteristic UUID, or the driver's own number with uuid128 */
+	bool optional; /* a device without it is still ours */
 };
 
 /* Borrowed: valid until the callback returns. */

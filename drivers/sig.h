@@ -21,9 +21,9 @@
  * First rows of a channel table. Who the device is comes before what it measured, because readings
  * are filed under its serial number; its clock comes before anything could set it.
  */
-#define SIG_READ(uuid)                                         \
-	{                                                      \
-		.id = uuid, .mode = DRV_READ, .optional = true \
+#define SIG_READ(uuid)                                           \
+	{                                                        \
+		.id = (uuid), .mode = DRV_READ, .optional = true \
 	}
 #define SIG_CHANNELS                                                                             \
 	SIG_READ(SIG_MAKER), SIG_READ(SIG_MODEL), SIG_READ(SIG_SERIAL), SIG_READ(SIG_FIRMWARE),  \

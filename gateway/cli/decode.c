@@ -178,20 +178,16 @@ static int parse_hex(const char *text, uint8_t *data, size_t *ret_where)
 	return digits % 2 ? -EINVAL : 0;
 }
 
-static int decode_gatt(const char *uuid_text, const char *hex)
+static int decode_hex(uint16_t uuid16, const char *hex)
 {
-	_cleanup_free_ uint8_t *data = calloc(1, strlen(hex) / 2 + 1);
 	const size_t len = strlen(hex) / 2;
-	uint16_t uuid16;
+	/* of its exact size, so that a sanitizer sees a read too far */
+	_cleanup_free_ uint8_t *data = calloc(1, len + strlen(hex) % 2 + !len);
 	size_t where;
 	int r;
 
 	if (!data)
 		return cli_fail(NAME, EXIT_IO, "out of memory");
-	if (parse_uuid16(uuid_text, &uuid16) < 0)
-		return cli_fail(NAME, EXIT_DATA, "\"%.40s\" is not a 16-bit UUID", uuid_text);
-	if (!fields_known(uuid16) && !registry_by_channel(uuid16))
-		return cli_fail(NAME, EXIT_DATA, "%04x: no codec for this characteristic", uuid16);
 	if (parse_hex(hex, data, &where) < 0)
 		return cli_fail(NAME, EXIT_DATA, "%04x: not hexadecimal at character %zu", uuid16,
 				where + 1);
@@ -200,6 +196,17 @@ static int decode_gatt(const char *uuid_text, const char *hex)
 				uuid16, len, VALUE_MAX);
 	r = decode_value(uuid16, data, len, false);
 	return r < 0 ? explain(uuid16, data, len, r) : EXIT_GOOD;
+}
+
+static int decode_gatt(const char *uuid_text, const char *hex)
+{
+	uint16_t uuid16;
+
+	if (parse_uuid16(uuid_text, &uuid16) < 0)
+		return cli_fail(NAME, EXIT_DATA, "\"%.40s\" is not a 16-bit UUID", uuid_text);
+	if (!fields_known(uuid16) && !registry_by_channel(uuid16))
+		return cli_fail(NAME, EXIT_DATA, "%04x: no codec for this characteristic", uuid16);
+	return decode_hex(uuid16, hex);
 }
 
 int cmd_decode(int argc, char **argv)

@@ -121,9 +121,10 @@ static int local_time_information(const uint8_t *data, size_t len, json_t *o)
 		return r;
 	put(o, "zone_min",
 	    t.zone_quarters == GATT_ZONE_UNKNOWN ? json_null()
-						 : json_integer(t.zone_quarters * 15));
+						 : json_integer(INT64_C(15) * t.zone_quarters));
 	put(o, "dst_min",
-	    t.dst_quarters == GATT_DST_UNKNOWN ? json_null() : json_integer(t.dst_quarters * 15));
+	    t.dst_quarters == GATT_DST_UNKNOWN ? json_null()
+					       : json_integer(INT64_C(15) * t.dst_quarters));
 	return 0;
 }
 

@@ -1,6 +1,5 @@
 #include "gateway/cli/print.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -227,6 +226,11 @@ char *print_measurement(const struct measurement *m, const char *driver)
 
 /* ---- messages ---- */
 
+static char lower(char c)
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
 /* "CLOCK_HUB_SYNCED" -> "hub_synced"; what this program does not know keeps its number */
 static void put_enum(struct object *o, const char *key, const ProtobufCEnumDescriptor *type,
 		     const char *prefix, int number)
@@ -243,7 +247,7 @@ static void put_enum(struct object *o, const char *key, const ProtobufCEnumDescr
 	if (strncmp(value->name, prefix, skip) != 0)
 		return;
 	while (value->name[skip + n] && n + 1 < sizeof(text)) {
-		text[n] = (char)tolower((unsigned char)value->name[skip + n]);
+		text[n] = lower(value->name[skip + n]);
 		n++;
 	}
 	text[n] = '\0';

@@ -271,11 +271,10 @@ static int read_lines(struct lines *lines, const char *path)
 	_cleanup_file_ FILE *file = fopen(path, "r");
 	char *line = NULL;
 	size_t size = 0;
-	ssize_t len;
 
 	if (!file)
 		return -errno;
-	while ((len = getline(&line, &size, file)) > 0) {
+	while (getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		add_line(lines, strdup(line));
 	}

@@ -1,0 +1,561 @@
+/* links: drivers */
+#include "drivers/session.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/*
+ * A driver that does what its frames say, one letter after the other:
+ *   r reading  n news (not final)  w write  R read  t timer  d done  m many readings  c clock
+ *   L too long a write  Q fills the queue  1 -EMSGSIZE  2 -EBADMSG  3 -ERANGE  4 -ENOMSG  5 -EIO
+ */
+struct puppet {
+	unsigned int opened, committed, timeouts;
+};
+
+static struct measurement weight(void)
+{
+	struct measurement m = { .metric = METRIC_BODY_WEIGHT };
+
+	measurement_add(&m, METRIC_BODY_WEIGHT, UNIT_KG, number_of(79960, -3));
+	return m;
+}
+
+static int emit(struct drv_ctx *ctx, uint64_t flags)
+{
+	struct measurement m = weight();
+
+	m.flags = flags;
+	return drv_emit(ctx, &m);
+}
+
+static int emit_many(struct drv_ctx *ctx)
+{
+	for (int i = 0; i < DRV_EMITS_MAX; i++)
+		assert_int_equal(emit(ctx, 0), 0);
+	assert_int_equal(emit(ctx, 0), -ENOBUFS);
+	return 0;
+}
+
+static int fill_queue(struct drv_ctx *ctx)
+{
+	int r = 0, n = 0;
+
+	while (r == 0 && n < 1000) {
+		r = drv_read(ctx, 0x2a19);
+		n++;
+	}
+	assert_int_equal(r, -ENOBUFS);
+	assert_int_equal(drv_write(ctx, 1, "", 0), -ENOBUFS);
+	assert_int_equal(drv_set_timeout(ctx, 1), -ENOBUFS);
+	return 0;
+}
+
+static int tell_clock(struct drv_ctx *ctx)
+{
+	const struct device_time t = { DEVICE_TIME_LOCAL, 2026, 5, 12, 17, 53, 40, 500000, 0, 0 };
+
+	return drv_clock(ctx, &t);
+}
+
+static int puppet_do(struct drv_ctx *ctx, char what)
+{
+	static const uint8_t long_data[DRV_WRITE_MAX + 1];
+
+	switch (what) {
+	case 'r':
+		return emit(ctx, 0);
+	case 'n':
+		return emit(ctx, FLAG_BIT(FLAG_UNSTABLE));
+	case 'w':
+		return drv_write(ctx, 0x2a52, "\x01\x01", 2);
+	case 'R':
+		return drv_read(ctx, 0x2a19);
+	case 't':
+		return drv_set_timeout(ctx, 1500);
+	case 'd':
+		drv_done(ctx);
+		return 0;
+	case 'm':
+		return emit_many(ctx);
+	case 'c':
+		return tell_clock(ctx);
+	case 'L':
+		assert_int_equal(drv_write(ctx, 1, long_data, sizeof(long_data)), -EMSGSIZE);
+		return drv_write(ctx, 1, long_data, sizeof(long_data) - 1);
+	case 'Q':
+		return fill_queue(ctx);
+	case '1':
+		return -EMSGSIZE;
+	case '2':
+		return -EBADMSG;
+	case '3':
+		return -ERANGE;
+	case '4':
+		return -ENOMSG;
+	default:
+		return -EIO;
+	}
+}
+
+static int puppet_open(struct drv_ctx *ctx)
+{
+	struct puppet *p = drv_state(ctx);
+
+	p->opened++;
+	return 0;
+}
+
+static int puppet_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < frame->len && r == 0; i++)
+		r = puppet_do(ctx, (char)frame->data[i]);
+	return r;
+}
+
+static int puppet_committed(struct drv_ctx *ctx)
+{
+	struct puppet *p = drv_state(ctx);
+
+	p->committed++;
+	return drv_write(ctx, 0x0001, "ack", 3);
+}
+
+static int puppet_timeout(struct drv_ctx *ctx)
+{
+	struct puppet *p = drv_state(ctx);
+
+	p->timeouts++;
+	return emit(ctx, 0);
+}
+
+static const struct driver puppet = {
+	.name = "puppet",
+	.state_size = sizeof(struct puppet),
+	.open = puppet_open,
+	.frame = puppet_frame,
+	.committed = puppet_committed,
+	.timeout = puppet_timeout,
+};
+
+/* ---- what came out, as one line of text ---- */
+
+struct fixture {
+	struct session *session;
+	uint64_t next_seq;
+	char log[4096];
+	struct measurement last;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct fixture *f, const char *format, ...)
+{
+	const size_t n = strlen(f->log);
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(f->log + n, sizeof(f->log) - n, format, args);
+	va_end(args);
+}
+
+static void on_measurement(void *user, const struct measurement *m, uint64_t seq)
+{
+	struct fixture *f = user;
+
+	say(f, "m%llu ", (unsigned long long)seq);
+	f->last = *m;
+}
+
+static void on_request(void *user, const struct session_request *q)
+{
+	static const char *const names[] = { "write", "read", "timer", "close" };
+
+	say(user, "%s", names[q->kind]);
+	if (q->kind == SESSION_WRITE)
+		say(user, ":%04x:%zu", q->channel, q->len);
+	if (q->kind == SESSION_TIMER)
+		say(user, ":%u", q->msec);
+	say(user, " ");
+}
+
+static void on_confirm(void *user, uint16_t channel)
+{
+	say(user, "confirm:%04x ", channel);
+}
+
+static void on_fault(void *user, uint16_t channel, enum session_fault fault, int r)
+{
+	say(user, "fault:%04x:%s:%d ", channel, session_fault_name(fault), r);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+
+	assert_non_null(f);
+	f->next_seq = 1;
+	assert_int_equal(session_new(&puppet, 7, &sink, &f->next_seq, &f->session), 0);
+	assert_int_equal(session_open(f->session, LINK_ENCRYPTED, 0), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	session_free(f->session);
+	session_free(NULL);
+	free(f);
+	return 0;
+}
+
+static int feed(struct fixture *f, uint16_t channel, const char *what, bool indication)
+{
+	const struct drv_frame frame = { channel, (const uint8_t *)what, strlen(what) };
+
+	f->log[0] = '\0';
+	return session_frame(f->session, &frame, indication, 1000);
+}
+
+static int commit(struct fixture *f, uint64_t seq)
+{
+	f->log[0] = '\0';
+	return session_committed(f->session, seq, 2000);
+}
+
+/* ---- tests ---- */
+
+static void test_confirm_after_commit(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 0x2a9d, "r", true), 0);
+	assert_string_equal(f->log, "m1 ");
+	assert_false(session_idle(f->session));
+	assert_int_equal(feed(f, 0x2a9d, "r", true), -EBUSY);
+	assert_string_equal(f->log, "");
+	assert_int_equal(commit(f, 0), 0);
+	assert_string_equal(f->log, "");
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "confirm:2a9d write:0001:3 ");
+	assert_true(session_idle(f->session));
+	assert_int_equal(commit(f, 1), 0); /* said twice, done once */
+	assert_string_equal(f->log, "");
+	assert_int_equal(feed(f, 0x2a9d, "r", true), 0);
+	assert_string_equal(f->log, "m2 ");
+}
+
+/* a second reading after the held one does not hold it any longer */
+static void test_each_confirmation_waits_for_its_own(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 0x2a9d, "rr", true), 0);
+	assert_string_equal(f->log, "m1 m2 ");
+	assert_int_equal(feed(f, 0x2a18, "r", false), 0);
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "");
+	assert_int_equal(commit(f, 2), 0);
+	assert_string_equal(f->log, "confirm:2a9d ");
+	assert_int_equal(commit(f, 3), 0);
+	assert_string_equal(f->log, "write:0001:3 ");
+}
+
+static void test_nothing_to_lose(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 0x2a9d, "", true), 0);
+	assert_string_equal(f->log, "confirm:2a9d ");
+	assert_int_equal(feed(f, 0x2a9d, "n", true), 0);
+	assert_string_equal(f->log, "m1 confirm:2a9d ");
+	assert_true(session_idle(f->session));
+	assert_int_equal(feed(f, 0x2a37, "r", false), 0);
+	assert_string_equal(f->log, "m2 ");
+	assert_int_equal(commit(f, 2), 0);
+	assert_string_equal(f->log, "write:0001:3 ");
+}
+
+static void test_spoiled(void **state)
+{
+	static const struct {
+		const char *what, *log;
+		int r;
+		enum session_fault fault;
+	} rows[] = {
+		{ "r1", "fault:2a9d:length:-90 ", -EMSGSIZE, FAULT_LENGTH },
+		{ "rr2", "fault:2a9d:checksum:-74 ", -EBADMSG, FAULT_CHECKSUM },
+		{ "3", "fault:2a9d:range:-34 ", -ERANGE, FAULT_RANGE },
+		{ "4", "fault:2a9d:not_mine:-42 ", -ENOMSG, FAULT_NOT_MINE },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(feed(f, 0x2a9d, rows[i].what, false), rows[i].r);
+		assert_string_equal(f->log, rows[i].log);
+		assert_int_equal(session_counts(f->session)->faults[rows[i].fault], 1);
+		assert_false(session_is_done(f->session));
+	}
+	assert_int_equal(session_counts(f->session)->frames, 4);
+	assert_int_equal(session_counts(f->session)->measurements, 0);
+	assert_int_equal(f->next_seq, 1);
+}
+
+/* what a spoiled frame asked for is still done: it may have been "say that again" */
+static void test_spoiled_may_ask(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 0x2a9d, "rw2", false), -EBADMSG);
+	assert_string_equal(f->log, "fault:2a9d:checksum:-74 write:2a52:2 ");
+}
+
+static void test_no_confirmation_after_a_spoiled_indication(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 0x2a9d, "1", true), -EMSGSIZE);
+	assert_int_equal(feed(f, 0x2a9d, "r", true), 0);
+	assert_string_equal(f->log, "m1 ");
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "write:0001:3 ");
+	assert_int_equal(feed(f, 0x2a9d, "n", true), 0);
+	assert_string_equal(f->log, "m2 ");
+}
+
+static void test_requests_in_order(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "wRtr", false), 0);
+	assert_string_equal(f->log, "m1 write:2a52:2 read timer:1500 ");
+	assert_int_equal(feed(f, 1, "L", false), 0);
+	assert_string_equal(f->log, "write:0001:512 ");
+	assert_int_equal(feed(f, 1, "Q", false), 0);
+	assert_string_equal(f->log, "read read read read read read read read ");
+}
+
+static void test_many(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "m", true), 0);
+	assert_int_equal(session_counts(f->session)->measurements, DRV_EMITS_MAX);
+	assert_int_equal(commit(f, DRV_EMITS_MAX - 1), 0);
+	assert_string_equal(f->log, "");
+	assert_int_equal(commit(f, DRV_EMITS_MAX), 0);
+	assert_string_equal(f->log, "confirm:0001 write:0001:3 ");
+}
+
+static void test_done_waits_for_the_commit(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "rd", false), 0);
+	assert_string_equal(f->log, "m1 ");
+	assert_true(session_is_done(f->session));
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "write:0001:3 close ");
+	assert_int_equal(feed(f, 1, "d", false), 0);
+	assert_string_equal(f->log, ""); /* asked for once */
+}
+
+static void test_fatal(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "rw5", true), -EIO);
+	assert_string_equal(f->log, "close ");
+	assert_true(session_is_done(f->session));
+	assert_int_equal(feed(f, 1, "r", false), -ENOTCONN);
+	assert_int_equal(session_timeout(f->session, 1), -ENOTCONN);
+	assert_string_equal(f->log, "");
+}
+
+static void test_timeout(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(session_timeout(f->session, 5), 0);
+	assert_string_equal(f->log, "m1 ");
+}
+
+static void test_close_forgets(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "r", true), 0);
+	f->log[0] = '\0';
+	session_close(f->session, 10);
+	assert_string_equal(f->log, "");
+}
+
+static void test_sequence_is_shared(void **state)
+{
+	struct fixture *f = *state;
+	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct drv_frame frame = { 1, (const uint8_t *)"r", 1 };
+	struct session *other;
+
+	assert_int_equal(session_new(&puppet, 0, &sink, &f->next_seq, &other), 0);
+	assert_int_equal(feed(f, 1, "r", true), 0);
+	assert_int_equal(session_frame(other, &frame, true, 0), 0);
+	assert_string_equal(f->log, "m1 m2 ");
+	assert_int_equal(session_committed(other, 1, 0), 0);
+	assert_false(session_idle(other));
+	assert_int_equal(session_committed(other, 2, 0), 0);
+	assert_true(session_idle(other));
+	session_free(other);
+}
+
+static void test_security_and_clock(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "cr", false), 0);
+	assert_false(f->last.has_clock_offset); /* nobody knows the time */
+	/* 2026-05-12T18:53:40.000Z at 0; frames come at 1 ms */
+	session_set_wall(f->session, INT64_C(1778612020000));
+	assert_int_equal(feed(f, 1, "cr", false), 0);
+	assert_int_equal(f->last.security, LINK_ENCRYPTED);
+	assert_true(f->last.has_clock_offset);
+	assert_int_equal(f->last.clock_offset_ms, 3600000 + 1 - 500);
+}
+
+static void assert_digest(const struct fixture *f, const char *hex)
+{
+	char text[2 * MEASUREMENT_DIGEST + 1];
+
+	for (size_t i = 0; i < MEASUREMENT_DIGEST; i++)
+		(void)snprintf(text + 2 * i, 3, "%02x", f->last.digest[i]);
+	assert_string_equal(text, hex);
+}
+
+/* FNV-1a 128 of the channel, little endian, and the frame. "foobar" is a published vector: here the
+ * channel is "fo" and the frame the rest, with a letter that the puppet refuses to know. */
+static int any_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	(void)frame;
+	return emit(ctx, 0);
+}
+
+static void test_digest(void **state)
+{
+	static const struct driver any = { .name = "any", .frame = any_frame };
+	struct fixture *f = *state;
+	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct drv_frame frame = { 'f' | 'o' << 8, (const uint8_t *)"obar", 4 };
+	struct session *s;
+
+	assert_int_equal(session_new(&any, 0, &sink, &f->next_seq, &s), 0);
+	assert_int_equal(session_frame(s, &frame, false, 0), 0);
+	assert_digest(f, "343e1662793c64bf6f0d3597ba446f18");
+	session_free(s);
+}
+
+/* ---- facts ---- */
+
+static int fact_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	return frame->channel == 0x2a19 ? drv_battery(ctx, frame->data[0])
+					: drv_fact(ctx, DRV_MODEL, frame->data, frame->len);
+}
+
+static void test_facts(void **state)
+{
+	static const struct driver teller = { .name = "teller", .frame = fact_frame };
+	static const char long_text[] =
+		"0123456789012345678901234567890123456789012345678901234567890\xe2\x82\xac tail";
+	struct fixture *f = *state;
+	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	struct drv_frame frame = { 0x2a24, (const uint8_t *)"BF720\0\0 ", 8 };
+	const struct session_facts *facts;
+	struct session *s;
+
+	assert_int_equal(session_new(&teller, 0, &sink, &f->next_seq, &s), 0);
+	facts = session_facts(s);
+	assert_int_equal(session_frame(s, &frame, false, 0), 0);
+	assert_string_equal(facts->text[DRV_MODEL], "BF720");
+	frame.data = (const uint8_t *)"a\xff";
+	frame.len = 2;
+	assert_int_equal(session_frame(s, &frame, false, 0), -EBADMSG);
+	assert_string_equal(facts->text[DRV_MODEL], "BF720");
+	/* 61 digits and a character of three bytes: no half of it is kept */
+	frame.data = (const uint8_t *)long_text;
+	frame.len = strlen(long_text);
+	assert_int_equal(session_frame(s, &frame, false, 0), 0);
+	assert_int_equal(strlen(facts->text[DRV_MODEL]), 61);
+	assert_false(facts->has_battery);
+	frame = (struct drv_frame){ 0x2a19, (const uint8_t *)"\x65", 1 };
+	assert_int_equal(session_frame(s, &frame, false, 0), -ERANGE);
+	frame.data = (const uint8_t *)"\x57";
+	assert_int_equal(session_frame(s, &frame, false, 0), 0);
+	assert_true(facts->has_battery);
+	assert_int_equal(facts->battery, 87);
+	session_free(s);
+}
+
+/* ---- numbers that nobody can write down ---- */
+
+static int huge_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	struct measurement m = { .metric = METRIC_TEMPERATURE };
+
+	measurement_add(&m, METRIC_TEMPERATURE, UNIT_CELSIUS, number_of(1, (int8_t)frame->data[0]));
+	return drv_emit(ctx, &m);
+}
+
+static void test_huge_numbers(void **state)
+{
+	static const struct driver huge = { .name = "huge", .frame = huge_frame };
+	struct fixture *f = *state;
+	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	struct session *s;
+
+	assert_int_equal(session_new(&huge, 0, &sink, &f->next_seq, &s), 0);
+	for (int e = -128; e < 128; e++) {
+		const uint8_t byte = (uint8_t)e;
+		const struct drv_frame frame = { 1, &byte, 1 };
+		const bool sayable = abs(e) <= DECIMAL_EXPONENT_MAX;
+
+		assert_int_equal(session_frame(s, &frame, false, 0), sayable ? 0 : -ERANGE);
+	}
+	session_free(s);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_confirm_after_commit),
+		TEST(test_each_confirmation_waits_for_its_own),
+		TEST(test_nothing_to_lose),
+		TEST(test_spoiled),
+		TEST(test_spoiled_may_ask),
+		TEST(test_no_confirmation_after_a_spoiled_indication),
+		TEST(test_requests_in_order),
+		TEST(test_many),
+		TEST(test_done_waits_for_the_commit),
+		TEST(test_fatal),
+		TEST(test_timeout),
+		TEST(test_close_forgets),
+		TEST(test_sequence_is_shared),
+		TEST(test_security_and_clock),
+		TEST(test_digest),
+		TEST(test_facts),
+		TEST(test_huge_numbers),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
