@@ -74,7 +74,7 @@ int gatt_blood_pressure_feature_encode(const struct gatt_blood_pressure_feature 
  *   -  [b1] u32 seconds UTC since the epoch, [b2] pulse SFLOAT, [b3] user u8, [b4] status u16,
  *      [b5] u32 seconds since the epoch of the time that the device shows
  * Field order and sizes: GATT Specification Supplement. Flag bits 5 and 6: not read in the SIG's
- * own text but in two implementations made from it; no device has been seen that sends these.
+ * own text but in one public library that follows it; no device has been seen that sends these.
  */
 #define GATT_ENHANCED_BLOOD_PRESSURE_SIZE_MAX 20
 

@@ -13,7 +13,7 @@
 #include "protocols/gatt/blood_pressure.h"
 #include "protocols/gatt/weight.h"
 
-#define FRAMES     (20 * 1000 * 1000)
+#define FRAMES     20000000L
 #define AIM        10e6
 #define FRAME_KEPT 64 /* different frames */
 
@@ -54,7 +54,7 @@ static void bench(const char *name, int64_t (*decode)(const uint8_t *), const ui
 	}
 	heap = mallinfo2().uordblks;
 	start = cpu_seconds();
-	for (size_t i = 0; i < FRAMES; i++)
+	for (size_t i = 0; i < (size_t)FRAMES; i++)
 		sum += decode(frames[i % FRAME_KEPT]);
 	rate = FRAMES / (cpu_seconds() - start);
 	printf("%-28s %6.1f million/s = %.1f of the aim; heap grew by %zu bytes (check %" PRId64
