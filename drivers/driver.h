@@ -108,11 +108,12 @@ struct driver {
 void *drv_state(struct drv_ctx *ctx); /* state_size bytes, or NULL */
 uint32_t drv_quirks(const struct drv_ctx *ctx);
 int64_t drv_now(const struct drv_ctx *ctx); /* microseconds, monotonic; replayed in tests */
-/* Hands one measurement on; copied. What a spoiled frame emitted is dropped with it. -ERANGE: a number
- * whose exponent is beyond DECIMAL_EXPONENT_MAX; -ENOBUFS: one callback emits more than DRV_EMITS_MAX. */
+/* Hands one measurement on; copied. What a spoiled frame emitted is dropped with it. -ERANGE: a
+ * number whose exponent is beyond DECIMAL_EXPONENT_MAX; -ENOBUFS: one callback emits more than
+ * DRV_EMITS_MAX. */
 int drv_emit(struct drv_ctx *ctx, const struct measurement *m);
-/* For a measurement that a later frame completes: marks it with the frame at hand, so that its digest
- * is not that of the frame which happens to release it. */
+/* For a measurement that a later frame completes: marks it with the frame at hand, so that its
+ * digest is not that of the frame which happens to release it. */
 void drv_stamp(const struct drv_ctx *ctx, struct measurement *m);
 /* The highest record number of this device that is known to be durable, if the caller knows one. */
 bool drv_last_record(const struct drv_ctx *ctx, uint32_t *ret);

@@ -4,7 +4,8 @@
  *   belt --notifies 2A37 each second--> flags | rate u8 or u16 | [energy u16 kJ] | [beats u16 ...]
  *            16 48 0004 a003            72 /min, skin contact, beats 1000 ms and 906.25 ms apart
  *
- * No time stamp, no acknowledgement: what is not heard is gone. Rate 0 means that no beat was found.
+ * No time stamp, no acknowledgement: what is not heard is gone. Rate 0 means that no beat was
+ * found.
  * Beats are 1/1024 s; those that do not fit one measurement follow in further ones, flagged as
  * parts. Energy counts from the belt's last reset, so it is no interval and adds up to nothing.
  */

@@ -178,24 +178,34 @@ static int parse_hex(const char *text, uint8_t *data, size_t *ret_where)
 	return digits % 2 ? -EINVAL : 0;
 }
 
+static int decode_bytes(uint16_t uuid16, const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len ? len : 1); /* exact size: a sanitizer sees a read too far */
+	int r;
+
+	if (!copy)
+		return cli_fail(NAME, EXIT_IO, "out of memory");
+	memcpy(copy, data, len);
+	r = decode_value(uuid16, copy, len, false);
+	if (r < 0)
+		r = explain(uuid16, copy, len, r);
+	free(copy);
+	return r;
+}
+
 static int decode_hex(uint16_t uuid16, const char *hex)
 {
 	const size_t len = strlen(hex) / 2;
-	/* of its exact size, so that a sanitizer sees a read too far */
-	_cleanup_free_ uint8_t *data = calloc(1, len + strlen(hex) % 2 + !len);
+	uint8_t data[VALUE_MAX + 1] = { 0 }; /* and half a byte that is one too few */
 	size_t where;
-	int r;
 
-	if (!data)
-		return cli_fail(NAME, EXIT_IO, "out of memory");
-	if (parse_hex(hex, data, &where) < 0)
-		return cli_fail(NAME, EXIT_DATA, "%04x: not hexadecimal at character %zu", uuid16,
-				where + 1);
 	if (len > VALUE_MAX)
 		return cli_fail(NAME, EXIT_DATA, "%04x: %zu bytes: no value is longer than %d",
 				uuid16, len, VALUE_MAX);
-	r = decode_value(uuid16, data, len, false);
-	return r < 0 ? explain(uuid16, data, len, r) : EXIT_GOOD;
+	if (parse_hex(hex, data, &where) < 0)
+		return cli_fail(NAME, EXIT_DATA, "%04x: not hexadecimal at character %zu", uuid16,
+				where + 1);
+	return decode_bytes(uuid16, data, len);
 }
 
 static int decode_gatt(const char *uuid_text, const char *hex)

@@ -86,6 +86,7 @@ static const struct drv_channel *channel_at(const struct driver *driver, uint8_t
 
 	while (c[n].mode)
 		n++;
+	require(n > 0);
 	return &c[what % n];
 }
 
@@ -151,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (drivers[n])
 		n++;
-	if (size == 0)
+	if (size == 0 || n == 0)
 		return 0;
 	require(session_new(drivers[data[0] % n], 0, &sink, &w.next_seq, &w.session) == 0);
 	session_set_wall(w.session, 0);

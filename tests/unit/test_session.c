@@ -156,15 +156,20 @@ struct fixture {
 	struct measurement last;
 };
 
-__attribute__((format(printf, 2, 3))) static void say(struct fixture *f, const char *format, ...)
+static char *log_end(struct fixture *f, size_t *ret_left)
 {
 	const size_t n = strlen(f->log);
-	va_list args;
 
-	va_start(args, format);
-	(void)vsnprintf(f->log + n, sizeof(f->log) - n, format, args);
-	va_end(args);
+	*ret_left = sizeof(f->log) - n;
+	return f->log + n;
 }
+
+#define say(f, ...)                                     \
+	do {                                            \
+		size_t left;                            \
+		char *end = log_end((f), &left);        \
+		(void)snprintf(end, left, __VA_ARGS__); \
+	} while (0)
 
 static void on_measurement(void *user, const struct measurement *m, uint64_t seq)
 {
