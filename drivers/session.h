@@ -40,8 +40,7 @@ const char *session_fault_name(enum session_fault fault); /* "length" "checksum"
 
 struct session_sink {
 	/* seq rises by one with each call, within the process that owns `next_seq`; *next_seq is
-	 * the
-	 * number of the next one */
+	 * the number of the next one */
 	void (*measurement)(void *user, const struct measurement *m, uint64_t seq);
 	void (*request)(void *user, const struct session_request *request);
 	/* the transport may now answer the outstanding indication on this channel */
@@ -94,8 +93,7 @@ const struct driver *session_driver(const struct session *s);
 const struct session_facts *session_facts(const struct session *s);
 const struct session_counts *session_counts(const struct session *s);
 /* The wall clock as it was at now == 0 (UTC ms - now / 1000), if the caller knows it: needed only
- * to
- * measure a device's clock offset. The offset of a device clock without a zone is measured as if
+ * to measure a device's clock offset. The offset of a device clock without a zone is measured as if
  * it ran in UTC, so it contains the zone. */
 void session_set_wall(struct session *s, int64_t utc_ms_at_zero);
 /* What drv_last_record() tells the driver; call before session_open(). */

@@ -292,7 +292,7 @@ static int on_period_end(sd_event_source *source, uint64_t usec, void *user)
 	return 0;
 }
 
-/* After activity, once: the acknowledged watermark becomes durable, what was kept long enough goes. */
+/* Once after activity: makes the watermark durable and lets go of what was kept long enough. */
 static int on_housekeeping(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct pipeline *p = user;
@@ -370,7 +370,7 @@ static void link_describe(struct link *l, const struct inventory_device *d)
 static int link_digest(struct pipeline *p, const Wellgate__V1__LinkUp *up,
 		       struct intake_device *device)
 {
-	/* the address first: it is known from the first message of a link on, the serial number not */
+	/* the address first: unlike the serial number it is known from a link's first message */
 	const char *id = up->address && *up->address ? up->address : up->serial;
 	char text[DIGEST_TEXT_BYTES];
 	int r;
@@ -554,7 +554,7 @@ void pipeline_attach(struct pipeline *p, const struct pipeline_back *back)
 		p->back = *back;
 		p->attached = true;
 		p->counters.connections++;
-		/* before the retry is due nothing can be kept; after it, this connection is the probe */
+		/* nothing can be kept before the retry is due; then this connection is the probe */
 		(void)sd_event_source_get_enabled(p->retry, &waiting);
 		p->deaf = waiting != SD_EVENT_OFF;
 		if (p->deaf)

@@ -10,8 +10,7 @@
  * No consumer device with this service has been seen. Whether a summary starts again with each
  * indication or grows within a session is not verified, and a growing count that is added up counts
  * twice; so every reading is flagged questionable, which keeps it out of goals. Fields whose unit
- * is
- * not verified are left out.
+ * is not verified are left out.
  */
 #include <errno.h>
 

@@ -20,7 +20,7 @@
 #include "gateway/cli/cli.h"
 #include "gateway/cli/tail_print.h"
 
-#define QUEUE_MAX         4096 /* messages; a reader that is slower than this loses some, and is told */
+#define QUEUE_MAX         4096 /* messages; a slower reader loses some, and is told */
 #define CONNECT_TIMEOUT_S 10
 #define KEEP_ALIVE_S      25
 #define N_FILTERS         5

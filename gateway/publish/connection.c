@@ -258,11 +258,11 @@ static int start(struct connection *c, const struct connection_options *o,
 	will.qos = QOS;
 	will.payload.len = (int)pack_will(o, c->session, status, sizeof(status));
 	will.payload.data = status;
-	connect->will = &will;
+	connect->will = &will; /* cppcheck-suppress autoVariables */
 	connect->willProperties = &c->types[CONTENT_STATUS].all;
 	if (is_tls(o->config)) {
 		set_tls(&tls, o->config, c->notes);
-		connect->ssl = &tls;
+		connect->ssl = &tls; /* cppcheck-suppress autoVariables */
 	}
 	connect->username = o->config->username;
 	if (o->config->password_file) {

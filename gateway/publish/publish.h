@@ -38,7 +38,8 @@ struct publish_state {
 int publish_new(sd_event *event, const struct config *config, struct store *store,
 		struct publish **ret);
 /* Says offline (retained), waits at most `timeout_us` for outstanding PUBACKs, ends the thread.
- * Should Paho hang (DNS) for 3 s more, the thread and its memory are left to the end of the process.
+ * Should Paho hang (DNS) for 3 s more, the thread and its memory are left to the end of
+ * the process.
  * Acknowledgements are in the store then, but not committed. NULL is fine. */
 void publish_free(struct publish *p, int64_t timeout_us);
 

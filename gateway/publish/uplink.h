@@ -30,7 +30,7 @@ struct uplink_event {
 	bool no_retain;              /* UPLINK_CONNECTED: retained messages are not allowed */
 };
 
-/* `options` and what it points to are borrowed until uplink_free. keep_alive is taken from config */
+/* `options` and what it points to are borrowed until uplink_free; keep_alive is that of config */
 int uplink_new(const struct connection_options *options, struct uplink **ret);
 int uplink_fd(const struct uplink *u); /* poll for reading */
 void uplink_listen(struct uplink *u);  /* when it is readable, before the events are taken */

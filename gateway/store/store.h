@@ -96,7 +96,8 @@ bool store_in_transaction(const struct store *s);
 
 /* Next unparked row above `after`: 1 and *ret, or 0 if there is none. Committed rows only. A row
  * whose checksum fails is stepped over and counted; if it was not yet acknowledged it is parked
- * with STORE_REASON_DAMAGED and its dedupe key forgotten, so that the device may deliver it anew. */
+ * with STORE_REASON_DAMAGED and its dedupe key forgotten, so that the device may deliver it
+ * anew. */
 int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row *ret);
 /* Everything up to `upto` was delivered. Kept in memory and written with the next commit, or by
  * store_maintain(); it forces no commit of its own. -ERANGE: no such sequence was committed. */

@@ -7,7 +7,7 @@
  *   # provenance: frame published in domain notes, session around it synthetic
  *   # consent: synthetic                       obligatory: synthetic | anonymised, <by whom>
  *   # start: 2026-11-16T07:58:00Z              optional: the wall clock at 0.000
- *   0.000 open ble service=181d name="BF720"   also: company=0611 driver=weight_scale link=encrypted
+ *   0.000 open ble service=181d name="BF720"   also: company=0611 driver=NAME link=LEVEL
  *   1.200 < 2a9d 0e783eea07...                 from the device: indication, notification, answer to
  *                                              a read; which of them is the driver's channel table
  *   1.210 > confirm 2a9d                       from us, as expectations

@@ -9,7 +9,8 @@
  *   CAP_CLOSE    disconnection
  *
  * Pure. All tables are bounded; what no longer fits pushes out what was used longest ago.
- * Source: Bluetooth Core 5.4: vol 4 part E (HCI) 5.4, 7.7; vol 3 part A (L2CAP) 3.1; part F (ATT) 3.4.
+ * Source: Bluetooth Core 5.4: vol 4 part E (HCI) 5.4, 7.7; vol 3 part A (L2CAP) 3.1; part F (ATT)
+ * 3.4.
  */
 #pragma once
 

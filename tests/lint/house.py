@@ -28,9 +28,10 @@ PURE_HEADERS = {"assert.h", "errno.h", "limits.h", "stdbool.h", "stddef.h", "std
 PURE_CALLS = ("malloc calloc realloc free printf fprintf vprintf vfprintf puts fputs fputc putchar scanf sscanf fscanf fread fwrite fopen open read write close "
               "socket ioctl time gettimeofday clock_gettime localtime gmtime mktime getenv rand random "
               "log_write log_error log_warning log_info log_debug exit abort strerror").split()
-BANNED = "strcpy strcat sprintf vsprintf gets alloca strtok atoi atol atof system popen setjmp longjmp".split()
+BANNED = "strcpy strcat sprintf vsprintf gets alloca strtok atoi atol atof popen setjmp longjmp".split()
+BANNED_OUTSIDE_TESTS = ["system"]
 FLOAT = re.compile(r"\b(float|double)\b")
-MACHINE = re.compile(r"/work/|/root/|/home/[a-z]|/tmp/bash_jobs")
+MACHINE = re.compile(r"(?<![\w.])/(work|root|tmp/bash_jobs)/|(?<![\w.])/home/[a-z]")
 REGISTRY = re.compile(r"deb\.debian\.org|registry\.npmjs|pypi\.org|crates\.io|security\.debian\.org")
 README_EXEMPT = re.compile(r"^(build|\.git|\.ci)(/|$)|/corpus(/|$)|^tests/captures/[^/]+$|/demo$")
 
@@ -69,7 +70,7 @@ def check_includes(path, number, line):
 
 def check_line(path, number, line):
     check_includes(path, number, line)
-    for name in BANNED:
+    for name in BANNED + ([] if path.startswith("tests/") else BANNED_OUTSIDE_TESTS):
         if re.search(rf"(?<![\w.>]){name}\s*\(", line):
             problem(path, number, f"{name}() is banned")
     if path.startswith(PURE):
@@ -89,7 +90,8 @@ def check_c(path, text):
     for number, line in enumerate(code.split("\n"), 1):
         # an include's name is a string and was blanked: take the original line
         check_line(path, number, originals[number - 1] if re.match(r"\s*#\s*include", line) else line)
-        if len(originals[number - 1].expandtabs(8)) > 100:
+        # the first line of a test says what it links, in one line whatever it takes
+        if len(originals[number - 1].expandtabs(8)) > 100 and not originals[number - 1].startswith("/* links:"):
             problem(path, number, "longer than 100 columns")
     if path.endswith(".h") and "#pragma once" not in text:
         problem(path, 1, "a header needs #pragma once")

@@ -150,7 +150,7 @@ static inline struct store_counts counts_of(const struct fixture *f)
 	return counts;
 }
 
-/* Walks a lane from `after`: how many rows, each unpacked and with the number that it is kept by. */
+/* Walks a lane from `after`: how many rows, each unpacked and with the number it has. */
 static inline uint64_t walk_lane(struct fixture *f, uint64_t after)
 {
 	struct store_row row;

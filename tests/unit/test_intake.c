@@ -205,7 +205,7 @@ static bool spoil(struct made *made, int i)
 	if (spoil_part(made, i))
 		return true;
 	i -= 9;
-	if (i < 3)
+	if (i >= 0 && i < 3)
 		make_flag(made, flags[i]);
 	else if (i == 3)
 		made->m.has_metric = false;

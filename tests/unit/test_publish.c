@@ -489,7 +489,7 @@ static void broker_dies(void **state)
 	run_until(rig, is_lost);
 	assert_true(watermark(rig, LANE_READINGS) < ROWS);
 	hear(rig, &heard);
-	/* what was confirmed was heard: the subscriber reads what the broker wrote before it died */
+	/* what was confirmed was heard: the subscriber reads what a dead broker wrote */
 	wait_heard(rig, (unsigned int)watermark(rig, LANE_READINGS), 0, &heard);
 	unsigned int before[SEEN];
 	(void)memcpy(before, heard.times, sizeof(before));
