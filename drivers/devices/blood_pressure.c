@@ -7,9 +7,9 @@
  *   cuff --notifies 2A36 --> the same layout while the cuff fills: systolic is the cuff's pressure
  *   cuff --indicates 2B34--> the same with seconds UTC instead of a date; notifies 2B35 likewise
  *
- * All three pressures NaN: the cuff reports an error (A&D, boso). Mean pressure 0: the cuff does not
- * compute one (Beurer BM54 always sends 0). Stored records come by themselves after subscribing,
- * oldest first.
+ * All three pressures NaN: the cuff reports an error (A&D, boso). Mean pressure 0: the cuff does
+ * not compute one (Beurer BM54 always sends 0). Stored records come by themselves after
+ * subscribing, oldest first.
  */
 #include <errno.h>
 
