@@ -5,7 +5,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "drivers/cleanup.h"
@@ -129,15 +128,29 @@ static bool good_time(bool has, int64_t ms)
 	return has && ms >= 0 && ms <= TIME_MAX_MS;
 }
 
-static void put_line_start(const struct tail_printer *p, const struct where *w, const char *when)
+/* whose lines follow: said once, and again when it changes */
+static void put_heading(struct tail_printer *p, const struct where *w)
 {
+	char heading[sizeof(p->heading)];
+
+	(void)snprintf(heading, sizeof(heading), "%s / %s%s", w->site, w->hub,
+		       w->test ? ", TEST DATA" : "");
+	if (strcmp(heading, p->heading) == 0)
+		return;
+	(void)memcpy(p->heading, heading, sizeof(heading));
+	put_colour(p, BOLD);
+	(void)fputs("--- ", p->out);
+	put_text(p, heading);
+	(void)fputs(" ---\n", p->out);
+	put_colour(p, PLAIN);
+}
+
+static void put_line_start(struct tail_printer *p, const struct where *w, const char *when)
+{
+	put_heading(p, w);
 	put_colour(p, DIM);
 	(void)fprintf(p->out, "%s  ", when);
-	put_text(p, w->site);
-	(void)fputc('/', p->out);
-	put_text(p, w->hub);
 	put_colour(p, PLAIN);
-	(void)fputs(w->test ? "  TEST  " : "  ", p->out);
 }
 
 static void put_enum(const struct tail_printer *p, const ProtobufCEnumDescriptor *descriptor,
@@ -180,10 +193,54 @@ static void put_component(const struct tail_printer *p, const Wellgate__V1__Comp
 		(void)fprintf(p->out, " (%s)", absent_name((enum absent)part->absent));
 }
 
-static void text_reading(const struct tail_printer *p, const struct where *w,
+static const Wellgate__V1__Component *valued_part(const Wellgate__V1__Reading *r,
+						  enum metric metric)
+{
+	for (size_t i = 0; i < r->n_components; i++) {
+		if ((int)r->components[i]->metric == (int)metric && r->components[i]->value)
+			return r->components[i];
+	}
+	return NULL;
+}
+
+/* "blood pressure 129 over 79 mmHg", as people say it; returns how many components that took */
+static size_t put_pressure(const struct tail_printer *p, const Wellgate__V1__Reading *r)
+{
+	const Wellgate__V1__Component *systolic = valued_part(r, METRIC_SYSTOLIC);
+	const Wellgate__V1__Component *diastolic = valued_part(r, METRIC_DIASTOLIC);
+
+	if (!systolic || !diastolic || r->components[0] != systolic ||
+	    r->components[1] != diastolic)
+		return 0;
+	put_amount(p, systolic->value, NULL);
+	(void)fputs(" over ", p->out);
+	put_amount(p, diastolic->value, diastolic->unit);
+	return 2;
+}
+
+/* the topic says test already */
+static void put_flags(const struct tail_printer *p, const struct where *w,
+		      const Wellgate__V1__Reading *r)
+{
+	bool any = false;
+
+	put_colour(p, YELLOW);
+	for (size_t i = 0; i < r->n_flags; i++) {
+		if (w->test && r->flags[i] == WELLGATE__V1__FLAG__FLAG_TEST)
+			continue;
+		(void)fputs(any ? ", " : "  [", p->out);
+		put_enum(p, &wellgate__v1__flag__descriptor, (int)r->flags[i], "FLAG_");
+		any = true;
+	}
+	(void)fputs(any ? "]" : "", p->out);
+	put_colour(p, PLAIN);
+}
+
+static void text_reading(struct tail_printer *p, const struct where *w,
 			 const Wellgate__V1__Reading *r)
 {
 	const struct metric_info *info = metric_info((unsigned int)r->metric);
+	size_t said = 0;
 	char when[FORMAT_TIME_MAX] = "time unknown    ";
 	int offset = r->has_utc_offset_min && abs(r->utc_offset_min) <= OFFSET_MAX
 			     ? r->utc_offset_min
@@ -192,40 +249,22 @@ static void text_reading(const struct tail_printer *p, const struct where *w,
 	if (good_time(r->has_measured_at_ms, r->measured_at_ms))
 		format_local(when, r->measured_at_ms, offset);
 	put_line_start(p, w, when);
-	if (r->n_components != 1 || r->components[0]->metric != r->metric)
-		(void)fprintf(p->out, "%s: ", info ? info->label : "unknown metric");
-	for (size_t i = 0; i < r->n_components; i++) {
+	if (r->n_components == 0 || r->components[0]->metric != r->metric)
+		(void)fprintf(p->out, "%s ", info ? info->label : "unknown metric");
+	if (r->n_components > 1 && (int)r->metric == METRIC_BLOOD_PRESSURE)
+		said = put_pressure(p, r);
+	for (size_t i = said; i < r->n_components; i++) {
 		(void)fputs(i > 0 ? ", " : "", p->out);
 		put_component(p, r->components[i]);
 	}
-	put_colour(p, YELLOW);
-	for (size_t i = 0; i < r->n_flags; i++) {
-		(void)fputs(i == 0 ? "  [" : ", ", p->out);
-		put_enum(p, &wellgate__v1__flag__descriptor, (int)r->flags[i], "FLAG_");
-	}
-	(void)fputs(r->n_flags > 0 ? "]" : "", p->out);
-	put_colour(p, PLAIN);
+	put_flags(p, w, r);
 	(void)fputc('\n', p->out);
 }
 
-/* a result has no offset of its own: the clock on the wall here */
-static int our_offset_min(int64_t ms)
-{
-	const time_t seconds = (time_t)(ms / 1000);
-	struct tm tm = { 0 };
-
-	return localtime_r(&seconds, &tm) ? (int)(tm.tm_gmtoff / 60) : 0;
-}
-
-static void text_goal(const struct tail_printer *p, const struct where *w,
+static void text_goal(struct tail_printer *p, const struct where *w,
 		      const Wellgate__V1__GoalResult *r)
 {
-	char when[FORMAT_TIME_MAX] = "time unknown    ";
-
-	if (good_time(r->has_evaluated_at_ms, r->evaluated_at_ms))
-		format_local(when, r->evaluated_at_ms, our_offset_min(r->evaluated_at_ms));
-	put_line_start(p, w, when);
-	(void)fputs("goal ", p->out);
+	put_line_start(p, w, "goal            ");
 	put_text(p, r->goal_id);
 	(void)fputs(": ", p->out);
 	if (r->progress && r->target) {
@@ -242,7 +281,7 @@ static void text_goal(const struct tail_printer *p, const struct where *w,
 	(void)fputc('\n', p->out);
 }
 
-static void text_correction(const struct tail_printer *p, const struct where *w,
+static void text_correction(struct tail_printer *p, const struct where *w,
 			    const Wellgate__V1__Correction *c)
 {
 	put_line_start(p, w, "correction      ");
@@ -257,7 +296,7 @@ static void text_correction(const struct tail_printer *p, const struct where *w,
 	(void)fputc('\n', p->out);
 }
 
-static void text_status(const struct tail_printer *p, const struct where *w,
+static void text_status(struct tail_printer *p, const struct where *w,
 			const Wellgate__V1__HubStatus *s)
 {
 	struct where here = *w;

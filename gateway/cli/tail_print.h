@@ -19,7 +19,8 @@ struct tail_printer {
 	enum tail_format format;
 	bool colour;
 	struct arena arena;
-	uint64_t left; /* readings and results still to print; UINT64_MAX = no end */
+	uint64_t left;     /* readings and results still to print; UINT64_MAX = no end */
+	char heading[160]; /* text: whose lines these are */
 };
 
 int tail_printer_init(struct tail_printer *p, FILE *out, enum tail_format format, uint64_t count);
