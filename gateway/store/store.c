@@ -20,6 +20,7 @@
 #define LOG_IDLE     INT64_C(262144)    /* below this an idle checkpoint is not worth its wear */
 #define DELETE_BATCH 256
 #define NOTES_MAX    256
+#define AHEAD_ROWS   64
 
 /* Times before this come from a clock that was never set. 2024-01-01. */
 #define PLAUSIBLE_S INT64_C(1704067200)
@@ -43,7 +44,7 @@ enum statement {
 #define DELETE(table)                          \
 	"DELETE FROM " table " WHERE id <= ?1" \
 	" AND NOT EXISTS (SELECT 1 FROM parked WHERE id = " table ".id * 2 + ?2)"
-#define NEXT(table) "SELECT * FROM " table " WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT 1"
+#define NEXT(table) "SELECT * FROM " table " WHERE id > ?1 AND id <= ?2 ORDER BY id"
 #define ADD(table)  "INSERT INTO " table " VALUES(?1,?2,?3,?4,?5)"
 
 static const char *const sql[S_END] = {
@@ -75,6 +76,15 @@ struct note {
 	int reason;
 };
 
+/* What store_next has read beyond the row it was asked for. */
+struct ahead {
+	enum lane lane;
+	uint64_t after; /* rows[next] is the one after this */
+	size_t n, next;
+	size_t used; /* of store.row */
+	struct row rows[AHEAD_ROWS];
+};
+
 struct store {
 	struct place place;
 	struct seen *seen;
@@ -87,6 +97,7 @@ struct store {
 	size_t n_notes;
 	uint64_t parked, duplicates, damaged;
 	uint8_t pack[ROW_PAYLOAD_MAX];
+	struct ahead ahead;
 	uint8_t row[ROW_PAYLOAD_MAX]; /* what store_next lends */
 };
 
@@ -406,26 +417,59 @@ int store_acknowledge(struct store *s, enum lane lane, uint64_t upto)
 	return 0;
 }
 
-/* The row after `after`, sound or not, copied out so that no read stays open: 1, 0 or -errno. */
-static int step_row(struct store *s, enum lane lane, uint64_t after, struct row *ret)
+/* Copies the statement's row behind those that were read ahead; false: it does not fit any more. */
+static bool keep_ahead(struct store *s, sqlite3_stmt *statement)
+{
+	struct ahead *ahead = &s->ahead;
+	struct row row = { 0 };
+	const bool first = ahead->n == 0;
+
+	database_row(statement, &row);
+	/* one that is too long for any row is damaged: its payload is not looked at */
+	if (row.len > sizeof(s->row) - ahead->used) {
+		if (!first)
+			return false;
+	} else if (row.len > 0) {
+		(void)memcpy(s->row + ahead->used, row.payload, row.len);
+	}
+	row.payload = s->row + ahead->used;
+	ahead->used += row.len;
+	ahead->rows[ahead->n++] = row;
+	return ahead->n < AHEAD_ROWS && ahead->used < sizeof(s->row);
+}
+
+/* Rows after `after`, copied out so that no read stays open: 1, 0 or -errno. A committed row does
+ * not change, so those that were read ahead stay good whatever happens meanwhile. */
+static int read_ahead(struct store *s, enum lane lane, uint64_t after)
 {
 	sqlite3_stmt *statement = s->statements[S_NEXT + (int)lane];
-	int r = 0;
+	int rc;
 
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)after);
 	(void)sqlite3_bind_int64(statement, 2, (int64_t)s->lanes[lane].committed);
-	int rc = sqlite3_step(statement);
+	rc = sqlite3_step(statement);
 	if (rc == SQLITE_ROW) {
-		database_row(statement, ret);
-		if (ret->len <= sizeof(s->row) && ret->len > 0)
-			(void)memcpy(s->row, ret->payload, ret->len);
-		ret->payload = s->row;
-		r = 1;
-	} else {
-		r = judge(s, database_errno(s->place.db, rc));
+		s->ahead = (struct ahead){ .lane = lane, .after = after };
+		while (keep_ahead(s, statement) && sqlite3_step(statement) == SQLITE_ROW)
+			;
 	}
 	(void)sqlite3_reset(statement);
-	return r;
+	return rc == SQLITE_ROW ? 1 : judge(s, database_errno(s->place.db, rc));
+}
+
+/* The row after `after`, sound or not: 1, 0 or -errno. */
+static int step_row(struct store *s, enum lane lane, uint64_t after, struct row *ret)
+{
+	struct ahead *ahead = &s->ahead;
+	int r = 1;
+
+	if (ahead->lane != lane || ahead->after != after || ahead->next == ahead->n)
+		r = read_ahead(s, lane, after);
+	if (r <= 0)
+		return r;
+	*ret = ahead->rows[ahead->next++];
+	ahead->after = (uint64_t)ret->id;
+	return 1;
 }
 
 static int pass_damaged(struct store *s, enum lane lane, uint64_t sequence)
@@ -463,7 +507,7 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 	*ret = (struct store_row){ .sequence = (uint64_t)row.id,
 				   .group = (int)row_group(&row),
 				   .test = row_test(&row),
-				   .payload = s->row,
+				   .payload = row.payload,
 				   .len = row.len };
 	return 1;
 }
