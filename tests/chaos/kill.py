@@ -80,7 +80,10 @@ def main():
             replay_with_kills(stand, rng, captures[-1], counts)
         wait_for("the outbox to drain", stand.drained)
         total = len(stand.expected(*captures))
-        wait_for("the last reading", lambda: len({r["dedupe_key"] for r in stand.readings()}) >= total)
+        try:
+            wait_for("the last reading", lambda: len({r["dedupe_key"] for r in stand.readings()}) >= total, limit=120)
+        except AssertionError:
+            pass  # check() says what is missing
         again = check(stand, captures)
     print(f"{total} readings, {counts['gateway']} kills of wellgated, {counts['devices']} of wellgate-devices: "
           f"none lost, none doubled after dedupe ({again} sent again)")
