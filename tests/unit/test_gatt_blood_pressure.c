@@ -101,7 +101,7 @@ static struct gatt_enhanced_blood_pressure rng_enhanced(struct rng *rng)
 static void test_vectors(void **state)
 {
 	const struct gatt_date_time when = { 2026, 5, 12, 18, 53, 54 };
-	struct gatt_blood_pressure x;
+	struct gatt_blood_pressure x = { 0 };
 
 	(void)state;
 	assert_decodes(gatt_blood_pressure_decode, "1e 7800 5000 5d00 ea07050c123536 4800 01 0500",
@@ -132,7 +132,7 @@ static void test_vectors(void **state)
 
 static void test_specials(void **state)
 {
-	struct gatt_blood_pressure x;
+	struct gatt_blood_pressure x = { 0 };
 
 	(void)state;
 	assert_sfloat_specials(gatt_blood_pressure_decode, "04 7800 5000 5d00 4800", 1, &x,
@@ -146,7 +146,7 @@ static void test_specials(void **state)
 
 static void test_refused_frames(void **state)
 {
-	struct gatt_blood_pressure x;
+	struct gatt_blood_pressure x = { 0 };
 
 	(void)state;
 	assert_decodes(gatt_blood_pressure_decode, "", &x, -EMSGSIZE);
@@ -202,7 +202,7 @@ static void test_refused_values(void **state)
 
 static void test_feature(void **state)
 {
-	struct gatt_blood_pressure_feature x;
+	struct gatt_blood_pressure_feature x = { 0 };
 	uint8_t buffer[4];
 	size_t len;
 
@@ -219,7 +219,7 @@ static void test_feature(void **state)
 
 static void test_enhanced_vectors(void **state)
 {
-	struct gatt_enhanced_blood_pressure x;
+	struct gatt_enhanced_blood_pressure x = { 0 };
 
 	(void)state;
 	assert_decodes(gatt_enhanced_blood_pressure_decode,
@@ -294,7 +294,7 @@ static void test_record(void **state)
 {
 	const uint8_t first[] = { 0x01, 0x34, 0x12, 0x34, 0x2b, 0xaa, 0xbb };
 	const uint8_t last[] = { 0xfe, 0xcc };
-	struct gatt_blood_pressure_record x;
+	struct gatt_blood_pressure_record x = { 0 };
 	uint8_t buffer[16];
 	size_t len;
 
@@ -322,7 +322,7 @@ static void test_record(void **state)
 
 static void test_record_refused(void **state)
 {
-	struct gatt_blood_pressure_record x;
+	struct gatt_blood_pressure_record x = { 0 };
 
 	(void)state;
 	assert_decodes(gatt_blood_pressure_record_decode, "", &x, -EMSGSIZE);
