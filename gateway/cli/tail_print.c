@@ -328,6 +328,17 @@ static void csv_text(const struct tail_printer *p, const char *text)
 	(void)fputc('"', p->out);
 }
 
+/* Goal ids are [a-z0-9-]; what anybody else may send is no control, no quote and no formula. */
+static void csv_name(const struct tail_printer *p, const char *name)
+{
+	for (const char *s = name; *s; s++) {
+		const bool good = (*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') ||
+				  (*s == '-' && s != name);
+
+		(void)fputc(good ? *s : '?', p->out);
+	}
+}
+
 static void csv_time(const struct tail_printer *p, bool has, int64_t ms)
 {
 	char text[FORMAT_TIME_MAX] = "";
@@ -366,8 +377,7 @@ static void csv_component(const struct tail_printer *p, const struct where *w,
 	(void)fputs(r->n_flags == 0 ? ",,\"" : ",\"", p->out);
 	for (size_t i = 0; i < r->n_goals; i++) {
 		(void)fputs(i > 0 ? " " : "", p->out);
-		for (const char *s = r->goals[i]; *s; s++)
-			(void)fputc((unsigned char)*s <= ' ' || *s == '"' ? '?' : *s, p->out);
+		csv_name(p, r->goals[i]);
 	}
 	(void)fprintf(p->out, "\",%s\n", w->test ? "true" : "false");
 }
