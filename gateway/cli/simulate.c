@@ -376,7 +376,7 @@ static int take_option(struct arguments *a, int option)
 static int64_t default_start(bool is_many, uint64_t seed)
 {
 	const struct stamp week = { .year = 2026, .month = 11, .day = 16, .hour = 6, .minute = 30 };
-	const struct stamp first = { .year = 2016, .month = 1, .day = 1 };
+	const struct stamp first = { .year = 2024, .month = 1, .day = 1 };
 
 	return is_many ? stamp_to_ms(&first) + (int64_t)(seed % 300) * 30 * DAY
 		       : stamp_to_ms(&week);

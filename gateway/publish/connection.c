@@ -281,8 +281,12 @@ static int start(struct connection *c, const struct connection_options *o,
 static int create(struct connection *c, const struct connection_options *o)
 {
 	MQTTAsync_createOptions create_options = MQTTAsync_createOptions_initializer5;
+	MQTTAsync_init_options init = MQTTAsync_init_options_initializer;
 	int r;
 
+	/* heard at the first handle only; without TLS OpenSSL would be loaded for nothing */
+	init.do_openssl_init = is_tls(o->config);
+	MQTTAsync_global_init(&init);
 	create_options.sendWhileDisconnected = 0;
 	create_options.deleteOldestMessages = 0;
 	create_options.maxBufferedMessages = (int)o->window + 16;

@@ -38,8 +38,8 @@ enum statement {
 	S_END = S_DELETE + LANE_END
 };
 
-#define OLDEST(table)                                   \
-	"SELECT id, at FROM " table " t WHERE id <= ?1" \
+#define OLDEST(table)                                               \
+	"SELECT id, at FROM " table " t WHERE id > ?3 AND id <= ?1" \
 	" AND NOT EXISTS (SELECT 1 FROM parked WHERE id = t.id * 2 + ?2) ORDER BY id"
 #define DELETE(table)                          \
 	"DELETE FROM " table " WHERE id <= ?1" \
@@ -68,6 +68,7 @@ struct lane_state {
 	uint64_t committed; /* of these: durable */
 	uint64_t acked;
 	uint64_t acked_durable;
+	uint64_t unset_upto; /* rows up to here are from before the clock was set: looked at once */
 };
 
 /* A row to park, waiting for the next commit. */
@@ -514,15 +515,19 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 
 /* Steps over the oldest rows: up to which may go now. Those with a time from before the clock was
  * set go with a later one; the first that is still to be kept ends the search. */
-static int step_expired(sqlite3_stmt *statement, int64_t before_s, uint64_t *ret)
+static int step_expired(sqlite3_stmt *statement, int64_t before_s, struct lane_state *l,
+			uint64_t *ret)
 {
 	int n = 0, rc = SQLITE_DONE;
 
 	while (n < DELETE_BATCH && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
 		int64_t at_s = sqlite3_column_int64(statement, 1);
 
-		if (at_s < PLAUSIBLE_S)
+		if (at_s < PLAUSIBLE_S) {
+			if (n == 0)
+				l->unset_upto = (uint64_t)sqlite3_column_int64(statement, 0);
 			continue;
+		}
 		if (at_s > before_s)
 			break;
 		*ret = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -535,7 +540,7 @@ static int step_expired(sqlite3_stmt *statement, int64_t before_s, uint64_t *ret
 static int expired(struct store *s, enum lane lane, int64_t before_s, uint64_t *ret)
 {
 	sqlite3_stmt *statement = s->statements[S_OLDEST + (int)lane];
-	const struct lane_state *l = &s->lanes[lane];
+	struct lane_state *l = &s->lanes[lane];
 	uint64_t most = l->acked < l->committed ? l->acked : l->committed - 1;
 	int r;
 
@@ -544,7 +549,8 @@ static int expired(struct store *s, enum lane lane, int64_t before_s, uint64_t *
 		return 0;
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)most);
 	(void)sqlite3_bind_int64(statement, 2, (int64_t)lane);
-	r = step_expired(statement, before_s, ret);
+	(void)sqlite3_bind_int64(statement, 3, (int64_t)l->unset_upto);
+	r = step_expired(statement, before_s, l, ret);
 	(void)sqlite3_reset(statement);
 	return judge(s, r);
 }

@@ -40,7 +40,17 @@ def report_memory(name, pid):
     print(f"{name:18} resident {rss} KiB (own {anonymous}, files {files}): {rss / LIMIT_KIB:.2f} of 8 MiB")
 
 
+def settle(pid):
+    """One-shot housekeeping follows activity for some seconds; idle is what comes after it."""
+    main = str(pid)
+    before = None
+    while threads(pid)[main] != before:
+        before = threads(pid)[main]
+        time.sleep(12)
+
+
 def report_idle(name, pid):
+    settle(pid)
     before, cpu = threads(pid), cpu_ms(pid)
     time.sleep(IDLE_SECONDS)
     after = threads(pid)

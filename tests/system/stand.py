@@ -24,6 +24,8 @@ state_dir = {state}
 runtime_dir = {runtime}
 [broker]
 url = {url}
+[store]
+keep_days = 36500
 [person]
 subject = subject-under-test
 """
