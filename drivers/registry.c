@@ -131,13 +131,35 @@ static bool listens_to(const struct driver *driver, uint16_t uuid16)
 	return false;
 }
 
+/* The row that says least about its device. */
+static const struct drv_match *plainest_row(const struct driver *driver)
+{
+	const struct drv_match *plainest = driver->match;
+
+	for (const struct drv_match *row = driver->match; !row_ends(row); row++) {
+		if (weight_compare(row_weight(row), row_weight(plainest)) < 0)
+			plainest = row;
+	}
+	return plainest;
+}
+
 const struct driver *registry_by_channel(uint16_t uuid16)
 {
+	const struct driver *best = NULL;
+	const struct drv_match *best_row = NULL;
+
+	/* a maker's own driver may listen to it too: the standard's is the one that asks for less */
 	for (const struct driver *const *d = drivers; *d; d++) {
-		if (listens_to(*d, uuid16))
-			return *d;
+		const struct drv_match *row = plainest_row(*d);
+
+		if (!listens_to(*d, uuid16))
+			continue;
+		if (best && weight_compare(row_weight(row), row_weight(best_row)) >= 0)
+			continue;
+		best = *d;
+		best_row = row;
 	}
-	return NULL;
+	return best;
 }
 
 const struct driver *registry_match(const struct drv_identity *id, uint32_t *ret_quirks)

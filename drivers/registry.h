@@ -22,7 +22,7 @@ const struct driver *registry_by_name(const char *name);
  * is drivers[] with name, label and maturity */
 const char *registry_maturity_name(enum drv_maturity maturity);
 /* the driver that listens to this characteristic (16-bit SIG): for decode, and for captures that
- * say nothing else */
+ * say nothing else. Where several do, the one with the least specific match: the standard's */
 const struct driver *registry_by_channel(uint16_t uuid16);
 /* The most specific matching row, or NULL; *ret_quirks from that row (may be NULL). */
 const struct driver *registry_match(const struct drv_identity *id, uint32_t *ret_quirks);
