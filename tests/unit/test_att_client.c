@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "protocols/att/client.h"
+#include "protocols/bytes/crc.h"
 
 #define N(a)       (sizeof(a) / sizeof((a)[0]))
 #define EVENTS_MAX 16
@@ -627,6 +628,37 @@ static void test_writes(void **state)
 	PLAY_ALL(ATT_SECURITY_CLEAR, script);
 }
 
+static void test_mtu_is_used(void **state)
+{
+	static const char *const script[] = {
+		"mtu",
+		">02 0502",
+		"<03 2000",
+		"!mtu ok",
+		/* what was long is not */
+		("write 32 " TWENTY_TWO),
+		(">12 3200 " TWENTY_TWO),
+		"<13",
+		"!write ok",
+		"read 12",
+		">0a 1200",
+		("<0b " TWENTY_TWO),
+		("!read ok " TWENTY_TWO),
+		("<1b 2200 " TWENTY_TWO "161718191a1b1c"),
+		("!notified 0022 " TWENTY_TWO "161718191a1b1c"),
+		("~1b 2200 " TWENTY_TWO "161718191a1b1c1d"),
+		"!fault length 1b length",
+	};
+	/* the peer raises it while a part is on its way: that part was the longest possible */
+	static const char *const between[] = {
+		"read 12",           ">0a 1200",      "<02 4000", ">03 0502",
+		("<0b " TWENTY_TWO), ">0c 1200 1600", "<0d 61",   ("!read ok " TWENTY_TWO "61"),
+	};
+
+	PLAY_ALL(ATT_SECURITY_CLEAR, script);
+	PLAY_ALL(ATT_SECURITY_CLEAR, between);
+}
+
 #define EIGHTEEN "000102030405060708090a0b0c0d0e0f1011"
 
 static void test_long_write(void **state)
@@ -1222,6 +1254,54 @@ static void test_cache(void **state)
 	free(b);
 }
 
+/* the checksum keeps no secret: bytes that were made up with a good one */
+static void test_cache_forged(void **state)
+{
+	/* byte, what is written there, and what it is refused with */
+	static const struct {
+		size_t at;
+		uint8_t value;
+		int r;
+	} rows[] = {
+		{ 0, 2, -ENOMSG },            /* version */
+		{ 1, 2, -ERANGE },            /* has a hash */
+		{ 18, 6, -EBADMSG },          /* one service more: it is made of what follows */
+		{ 18, 255, -EBADMSG },        /* more than fit */
+		{ 19, 255, -EMSGSIZE },       /* more characteristics than fit */
+		{ 19, 5, -EMSGSIZE },         /* bytes left over */
+		{ 20, 0, -EBADMSG },          /* service at handle 0 */
+		{ 20, 5, -EBADMSG },          /* ends before it starts */
+		{ 22, 5, -EBADMSG },          /* runs into the next one */
+		{ 120, 1, -EBADMSG },         /* characteristic on its service's declaration */
+		{ 122, 2, -EBADMSG },         /* value on the declaration */
+		{ 123, 1, -EBADMSG },         /* value in no service */
+		{ 124, 3, -EBADMSG },         /* CCC on the value */
+		{ 124, 5, -EBADMSG },         /* CCC in the next service */
+		{ 120 + 23, 3, -EBADMSG },    /* characteristics in the wrong order */
+		{ 124 + 46, 0x14, -EBADMSG }, /* CCC on the next declaration */
+	};
+	struct bench *b = bench_new(ATT_SECURITY_CLEAR);
+	static struct att_table back;
+	static uint8_t bytes[ATT_TABLE_BYTES_MAX], forged[ATT_TABLE_BYTES_MAX];
+	size_t len = 0;
+
+	(void)state;
+	PLAY(b, DISCOVERY);
+	assert_int_equal(att_table_export(&b->table, bytes, sizeof(bytes), &len), 0);
+	for (size_t i = 0; i < N(rows); i++) {
+		uint32_t crc;
+
+		memcpy(forged, bytes, len);
+		forged[rows[i].at] = rows[i].value;
+		crc = crc_32_iso_hdlc(forged, len - 4);
+		for (size_t k = 0; k < 4; k++)
+			forged[len - 4 + k] = (uint8_t)(crc >> 8 * k);
+		assert_int_equal(att_table_import(forged, len, &back), rows[i].r);
+	}
+	assert_false(back.complete);
+	free(b);
+}
+
 /* ---- over a real socket ---- */
 
 /* a peer that knows one answer to each request, and indicates once it is subscribed to */
@@ -1306,6 +1386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mtu),
 		cmocka_unit_test(test_mtu_refused),
+		cmocka_unit_test(test_mtu_is_used),
 		cmocka_unit_test(test_discovery),
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_hostile_discovery),
@@ -1331,6 +1412,7 @@ int main(void)
 		cmocka_unit_test(test_service_changed_in_clear),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_cache_forged),
 		cmocka_unit_test(test_over_a_socket),
 	};
 
