@@ -134,8 +134,7 @@ static int add_services(struct att_client *c, const struct att_pdu *p)
 		service.start = cursor_le16(&item);
 		service.end = cursor_le16(&item);
 		read_uuid(&item, &service.uuid);
-		r = service.start < c->step.next ? -EBADMSG
-						 : att_table_add_service(c->table, &service);
+		r = att_table_add_service(c->table, &service); /* ascending only */
 	}
 	return r < 0 ? r : advance(c, service.end);
 }

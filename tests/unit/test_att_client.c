@@ -481,6 +481,76 @@ static void test_hostile_characteristics(void **state)
 	}
 }
 
+/* two services, the second one asked for; what it notifies is at its end */
+static const char *const TWO[] = {
+	"discover",           ">10 0100 ffff 0028", "<11 06 0100 0400 0a18 1000 1500 1018",
+	">10 1600 ffff 0028", "<01 10 1600 0a",     ">08 0100 0400 0328",
+	"<01 08 0100 0a",     ">08 1000 1500 0328",
+};
+
+static void test_discovery_corners(void **state)
+{
+	static const char *const earlier[] = {
+		"~09 07 0200 02 0300 292a",
+		"!fault structure 09 bad",
+		"!discover bad",
+		".",
+	};
+	/* a notifying one without room for a CCC is not asked about */
+	static const char *const at_the_end[] = {
+		"<09 07 1100 10 1500 192a",
+		"!discover ok",
+		".",
+	};
+	/* no step back, or it would never end */
+	static const char *const below[] = {
+		"<09 07 1100 10 1200 192a",
+		">08 1300 1500 0328",
+		"<01 08 1300 0a",
+		">04 1300 1500",
+		"~05 01 1200 0129",
+		"!fault structure 05 bad",
+		"!discover bad",
+		".",
+	};
+	static const char *const descending[] = {
+		"<09 07 1100 10 1200 192a",
+		">08 1300 1500 0328",
+		"<01 08 1300 0a",
+		">04 1300 1500",
+		"~05 01 1400 0129 1300 0229",
+		"!fault structure 05 bad",
+		"!discover bad",
+		".",
+	};
+	static const char *const beyond[] = {
+		"<09 07 1100 10 1200 192a",
+		">08 1300 1500 0328",
+		"<01 08 1300 0a",
+		">04 1300 1500",
+		"~05 01 1600 0229",
+		"!fault structure 05 bad",
+		"!discover bad",
+		".",
+	};
+	static const struct {
+		const char *const *lines;
+		size_t n;
+	} ends[] = {
+		{ earlier, N(earlier) },       { at_the_end, N(at_the_end) }, { below, N(below) },
+		{ descending, N(descending) }, { beyond, N(beyond) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N(ends); i++) {
+		struct bench *b = bench_new(ATT_SECURITY_CLEAR);
+
+		PLAY(b, TWO);
+		play(b, ends[i].lines, ends[i].n);
+		free(b);
+	}
+}
+
 static void test_table_full(void **state)
 {
 	struct bench *b = bench_new(ATT_SECURITY_CLEAR);
@@ -584,6 +654,30 @@ static void test_read_bound(void **state)
 	play_line(b, "!fault length 0d length");
 	play_line(b, "!read length");
 	play_line(b, ".");
+	free(b);
+}
+
+/* eight parts of 64: there cannot be more, so nothing more is asked */
+static void test_read_of_512(void **state)
+{
+	struct bench *b = bench_new(ATT_SECURITY_CLEAR);
+	uint8_t part[65] = { ATT_READ_RSP };
+	uint8_t request[ATT_MTU_MAX];
+
+	(void)state;
+	play_line(b, "mtu");
+	play_line(b, ">02 0502");
+	play_line(b, "<03 4100");
+	play_line(b, "!mtu ok");
+	play_line(b, "read 12");
+	for (size_t at = 0; at < ATT_VALUE_MAX; at += 64) {
+		assert_int_equal(att_client_take(&b->client, request, 0), at == 0 ? 3 : 5);
+		part[0] = (uint8_t)(request[0] + 1);
+		assert_int_equal(receive_copy(b, part, sizeof(part)), 0);
+	}
+	assert_int_equal(b->n_events, 1);
+	assert_int_equal(strlen(b->events[0]), strlen("read ok ") + 2 * (size_t)ATT_VALUE_MAX);
+	assert_int_equal(att_client_take(&b->client, request, 0), 0);
 	free(b);
 }
 
@@ -1054,6 +1148,15 @@ static void test_out_of_turn(void **state)
 		"!read ok 61",
 		"~0b 61",
 		"!fault unexpected 0b spoiled",
+		/* answered, and the next part not yet asked for */
+		"read 12",
+		">0a 1200",
+		("<0b " TWENTY_TWO),
+		"~0b 61",
+		"!fault unexpected 0b spoiled",
+		">0c 1200 1600",
+		"<0d 61",
+		("!read ok " TWENTY_TWO "61"),
 		/* queued, but not sent */
 		"read 12",
 		"~0b 61",
@@ -1391,9 +1494,11 @@ int main(void)
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_hostile_discovery),
 		cmocka_unit_test(test_hostile_characteristics),
+		cmocka_unit_test(test_discovery_corners),
 		cmocka_unit_test(test_table_full),
 		cmocka_unit_test(test_reads),
 		cmocka_unit_test(test_read_bound),
+		cmocka_unit_test(test_read_of_512),
 		cmocka_unit_test(test_writes),
 		cmocka_unit_test(test_long_write),
 		cmocka_unit_test(test_echo_mismatch),
