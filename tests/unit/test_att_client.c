@@ -481,11 +481,18 @@ static void test_hostile_characteristics(void **state)
 	}
 }
 
-/* two services, the second one asked for; what it notifies is at its end */
-static const char *const TWO[] = {
-	"discover",           ">10 0100 ffff 0028", "<11 06 0100 0400 0a18 1000 1500 1018",
-	">10 1600 ffff 0028", "<01 10 1600 0a",     ">08 0100 0400 0328",
-	"<01 08 0100 0a",     ">08 1000 1500 0328",
+/* four services, the second one asked for; the third is nothing but its declaration */
+static const char *const FOUR[] = {
+	"discover",
+	">10 0100 ffff 0028",
+	"<11 06 0100 0400 0a18 1000 1500 1018 2000 2000 0f18",
+	">10 2100 ffff 0028",
+	"<11 06 3000 3500 0f18",
+	">10 3600 ffff 0028",
+	"<01 10 3600 0a",
+	">08 0100 0400 0328",
+	"<01 08 0100 0a",
+	">08 1000 1500 0328",
 };
 
 static void test_discovery_corners(void **state)
@@ -499,6 +506,8 @@ static void test_discovery_corners(void **state)
 	/* a notifying one without room for a CCC is not asked about */
 	static const char *const at_the_end[] = {
 		"<09 07 1100 10 1500 192a",
+		">08 3000 3500 0328",
+		"<01 08 3000 0a",
 		"!discover ok",
 		".",
 	};
@@ -507,6 +516,8 @@ static void test_discovery_corners(void **state)
 		"<09 07 1100 10 1200 192a",
 		">08 1300 1500 0328",
 		"<01 08 1300 0a",
+		">08 3000 3500 0328",
+		"<01 08 3000 0a",
 		">04 1300 1500",
 		"~05 01 1200 0129",
 		"!fault structure 05 bad",
@@ -517,6 +528,8 @@ static void test_discovery_corners(void **state)
 		"<09 07 1100 10 1200 192a",
 		">08 1300 1500 0328",
 		"<01 08 1300 0a",
+		">08 3000 3500 0328",
+		"<01 08 3000 0a",
 		">04 1300 1500",
 		"~05 01 1400 0129 1300 0229",
 		"!fault structure 05 bad",
@@ -527,9 +540,29 @@ static void test_discovery_corners(void **state)
 		"<09 07 1100 10 1200 192a",
 		">08 1300 1500 0328",
 		"<01 08 1300 0a",
+		">08 3000 3500 0328",
+		"<01 08 3000 0a",
 		">04 1300 1500",
 		"~05 01 1600 0229",
 		"!fault structure 05 bad",
+		"!discover bad",
+		".",
+	};
+	static const char *const beyond_too[] = {
+		"<09 07 1100 10 1200 192a",
+		">08 1300 1500 0328",
+		"<01 08 1300 0a",
+		">08 3000 3500 0328",
+		"<01 08 3000 0a",
+		">04 1300 1500",
+		"~05 01 1600 0129",
+		"!fault structure 05 bad",
+		"!discover bad",
+		".",
+	};
+	static const char *const later[] = {
+		"~09 07 1100 10 1200 192a 3100 02 3200 292a",
+		"!fault structure 09 bad",
 		"!discover bad",
 		".",
 	};
@@ -537,15 +570,17 @@ static void test_discovery_corners(void **state)
 		const char *const *lines;
 		size_t n;
 	} ends[] = {
-		{ earlier, N(earlier) },       { at_the_end, N(at_the_end) }, { below, N(below) },
-		{ descending, N(descending) }, { beyond, N(beyond) },
+		{ earlier, N(earlier) }, { at_the_end, N(at_the_end) },
+		{ below, N(below) },     { descending, N(descending) },
+		{ beyond, N(beyond) },   { beyond_too, N(beyond_too) },
+		{ later, N(later) },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < N(ends); i++) {
 		struct bench *b = bench_new(ATT_SECURITY_CLEAR);
 
-		PLAY(b, TWO);
+		PLAY(b, FOUR);
 		play(b, ends[i].lines, ends[i].n);
 		free(b);
 	}
