@@ -495,93 +495,39 @@ static const char *const FOUR[] = {
 	">08 1000 1500 0328",
 };
 
+/* each one goes on from there */
+static const char *const CORNERS[][12] = {
+	{ "~09 07 0200 02 0300 292a", "!fault structure 09 bad", "!discover bad", "." },
+	{ "~09 07 1100 10 1200 192a 3100 02 3200 292a", "!fault structure 09 bad",
+	  "!discover bad" },
+	/* a notifying one without room for a CCC is not asked about */
+	{ "<09 07 1100 10 1500 192a", ">08 3000 3500 0328", "<01 08 3000 0a", "!discover ok", "." },
+	/* descriptors: no step back, or it would never end, and none beyond */
+	{ "<09 07 1100 10 1200 192a", ">08 1300 1500 0328", "<01 08 1300 0a", ">08 3000 3500 0328",
+	  "<01 08 3000 0a", ">04 1300 1500", "~05 01 1200 0129", "!fault structure 05 bad",
+	  "!discover bad", "." },
+	{ "<09 07 1100 10 1200 192a", ">08 1300 1500 0328", "<01 08 1300 0a", ">08 3000 3500 0328",
+	  "<01 08 3000 0a", ">04 1300 1500", "~05 01 1400 0129 1300 0229",
+	  "!fault structure 05 bad", "!discover bad", "." },
+	{ "<09 07 1100 10 1200 192a", ">08 1300 1500 0328", "<01 08 1300 0a", ">08 3000 3500 0328",
+	  "<01 08 3000 0a", ">04 1300 1500", "~05 01 1600 0229", "!fault structure 05 bad",
+	  "!discover bad", "." },
+	{ "<09 07 1100 10 1200 192a", ">08 1300 1500 0328", "<01 08 1300 0a", ">08 3000 3500 0328",
+	  "<01 08 3000 0a", ">04 1300 1500", "~05 01 1600 0129", "!fault structure 05 bad",
+	  "!discover bad", "." },
+};
+
 static void test_discovery_corners(void **state)
 {
-	static const char *const earlier[] = {
-		"~09 07 0200 02 0300 292a",
-		"!fault structure 09 bad",
-		"!discover bad",
-		".",
-	};
-	/* a notifying one without room for a CCC is not asked about */
-	static const char *const at_the_end[] = {
-		"<09 07 1100 10 1500 192a",
-		">08 3000 3500 0328",
-		"<01 08 3000 0a",
-		"!discover ok",
-		".",
-	};
-	/* no step back, or it would never end */
-	static const char *const below[] = {
-		"<09 07 1100 10 1200 192a",
-		">08 1300 1500 0328",
-		"<01 08 1300 0a",
-		">08 3000 3500 0328",
-		"<01 08 3000 0a",
-		">04 1300 1500",
-		"~05 01 1200 0129",
-		"!fault structure 05 bad",
-		"!discover bad",
-		".",
-	};
-	static const char *const descending[] = {
-		"<09 07 1100 10 1200 192a",
-		">08 1300 1500 0328",
-		"<01 08 1300 0a",
-		">08 3000 3500 0328",
-		"<01 08 3000 0a",
-		">04 1300 1500",
-		"~05 01 1400 0129 1300 0229",
-		"!fault structure 05 bad",
-		"!discover bad",
-		".",
-	};
-	static const char *const beyond[] = {
-		"<09 07 1100 10 1200 192a",
-		">08 1300 1500 0328",
-		"<01 08 1300 0a",
-		">08 3000 3500 0328",
-		"<01 08 3000 0a",
-		">04 1300 1500",
-		"~05 01 1600 0229",
-		"!fault structure 05 bad",
-		"!discover bad",
-		".",
-	};
-	static const char *const beyond_too[] = {
-		"<09 07 1100 10 1200 192a",
-		">08 1300 1500 0328",
-		"<01 08 1300 0a",
-		">08 3000 3500 0328",
-		"<01 08 3000 0a",
-		">04 1300 1500",
-		"~05 01 1600 0129",
-		"!fault structure 05 bad",
-		"!discover bad",
-		".",
-	};
-	static const char *const later[] = {
-		"~09 07 1100 10 1200 192a 3100 02 3200 292a",
-		"!fault structure 09 bad",
-		"!discover bad",
-		".",
-	};
-	static const struct {
-		const char *const *lines;
-		size_t n;
-	} ends[] = {
-		{ earlier, N(earlier) }, { at_the_end, N(at_the_end) },
-		{ below, N(below) },     { descending, N(descending) },
-		{ beyond, N(beyond) },   { beyond_too, N(beyond_too) },
-		{ later, N(later) },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < N(ends); i++) {
+	for (size_t i = 0; i < N(CORNERS); i++) {
 		struct bench *b = bench_new(ATT_SECURITY_CLEAR);
+		size_t n = 0;
 
+		while (n < N(CORNERS[i]) && CORNERS[i][n])
+			n++;
 		PLAY(b, FOUR);
-		play(b, ends[i].lines, ends[i].n);
+		play(b, CORNERS[i], n);
 		free(b);
 	}
 }
