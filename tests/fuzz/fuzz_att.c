@@ -242,7 +242,7 @@ static void import_forged(const uint8_t *data, size_t size, struct att_table *re
 
 	if (size > ATT_TABLE_BYTES_MAX)
 		return;
-	copy = malloc(size + 4);
+	copy = calloc(1, size + 4);
 	require(copy);
 	w = writer_of(copy, size + 4);
 	writer_bytes(&w, data, size);

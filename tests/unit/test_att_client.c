@@ -368,7 +368,7 @@ static void test_discovery(void **state)
 {
 	struct bench *b = bench_new(ATT_SECURITY_CLEAR);
 	const struct att_characteristic *c;
-	struct att_uuid uuid;
+	struct att_uuid uuid = { { 0 } };
 
 	(void)state;
 	PLAY(b, DISCOVERY);
