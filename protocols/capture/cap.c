@@ -235,21 +235,36 @@ static int parse_quoted(struct line *l, char *ret, size_t size)
 	return 0;
 }
 
-/* the value of key=: a quoted text or a bare word */
+static bool is_bare(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-' || c == '.';
+}
+
+/* the value of key=: letters, digits and _-. without quotes */
+static int parse_bare(struct line *l, char *ret, size_t size)
+{
+	const struct word w = next_word(l);
+
+	if (w.len >= size)
+		return bad(l, -EMSGSIZE, "a value is too long");
+	for (size_t i = 0; i < w.len; i++) {
+		if (!is_bare(w.text[i]))
+			return bad(l, -EINVAL, "a value without quotes has letters, digits, _-.");
+	}
+	memcpy(ret, w.text, w.len);
+	ret[w.len] = '\0';
+	return 0;
+}
+
+/* ... or anything in quotes */
 static int parse_text(struct line *l, char *ret, size_t size)
 {
-	struct word w;
-
 	if (l->pos < l->len && l->text[l->pos] == '"') {
 		l->pos++;
 		return parse_quoted(l, ret, size);
 	}
-	w = next_word(l);
-	if (w.len >= size)
-		return bad(l, -EMSGSIZE, "a value is too long");
-	memcpy(ret, w.text, w.len);
-	ret[w.len] = '\0';
-	return 0;
+	return parse_bare(l, ret, size);
 }
 
 static int parse_number(struct line *l, uint16_t *ret)
@@ -292,9 +307,9 @@ static int open_value(struct line *l, struct word key, struct cap_open *o)
 	if (word_is(key, "name"))
 		return parse_text(l, o->name, sizeof(o->name));
 	if (word_is(key, "driver"))
-		return parse_text(l, o->driver, sizeof(o->driver));
+		return parse_bare(l, o->driver, sizeof(o->driver));
 	if (word_is(key, "link"))
-		return parse_text(l, o->link, sizeof(o->link));
+		return parse_bare(l, o->link, sizeof(o->link));
 	return bad(l, -EINVAL, "a key that open does not know");
 }
 
