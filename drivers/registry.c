@@ -148,7 +148,7 @@ const struct driver *registry_by_channel(uint16_t uuid16)
 	const struct driver *best = NULL;
 	const struct drv_match *best_row = NULL;
 
-	/* a maker's own driver may listen to it too: the standard's is the one that asks for less */
+	/* a maker's driver may listen to it too: the one of the standard asks for less */
 	for (const struct driver *const *d = drivers; *d; d++) {
 		const struct drv_match *row = plainest_row(*d);
 
