@@ -31,7 +31,7 @@ PURE_CALLS = ("malloc calloc realloc free printf fprintf vprintf vfprintf puts f
 BANNED = "strcpy strcat sprintf vsprintf gets alloca strtok atoi atol atof popen setjmp longjmp".split()
 BANNED_OUTSIDE_TESTS = ["system"]
 FLOAT = re.compile(r"\b(float|double)\b")
-MACHINE = re.compile(r"(?<![\w.])/(work|root|tmp/bash_jobs)/|(?<![\w.])/home/[a-z]")
+MACHINE = re.compile(r"(?<![\w.])/(work|root)/|(?<![\w.])/home/[a-z]")
 REGISTRY = re.compile(r"deb\.debian\.org|registry\.npmjs|pypi\.org|crates\.io|security\.debian\.org")
 README_EXEMPT = re.compile(r"^(build|\.git|\.ci)(/|$)|/corpus(/|$)|^tests/captures/[^/]+$|/demo$")
 
