@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <systemd/sd-id128.h>
 #include <time.h>
 
 #include "drivers/cleanup.h"
@@ -17,7 +18,6 @@
 
 #define BACKOFF_MIN_US 50000
 #define BACKOFF_MAX_US 2000000
-#define BOOT_ID_DIGITS ((size_t)2 * LINK_BOOT_ID)
 
 enum entry_kind {
 	ENTRY_UP,
@@ -606,39 +606,15 @@ static int64_t clock_us(clockid_t clock)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* /proc/sys/kernel/random/boot_id: a UUID in text */
-static int read_boot_id(uint8_t ret[LINK_BOOT_ID])
-{
-	_cleanup_file_ FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-	char text[64];
-	size_t n = 0;
-
-	if (!f)
-		return -errno;
-	if (!fgets(text, sizeof(text), f))
-		return -EIO;
-	for (const char *c = text; *c && *c != '\n' && n < BOOT_ID_DIGITS; c++) {
-		const char digit[2] = { *c, '\0' };
-		char *end;
-		const unsigned long value = strtoul(digit, &end, 16);
-
-		if (*c == '-')
-			continue;
-		if (*end != '\0')
-			return -EIO;
-		ret[n / 2] = (uint8_t)(n % 2 == 0 ? value << 4 : ret[n / 2] | value);
-		n++;
-	}
-	return n == BOOT_ID_DIGITS ? 0 : -EIO;
-}
-
 int link_stamp_now(struct link_stamp *ret)
 {
 	struct link_stamp stamp = { 0 };
-	int r = read_boot_id(stamp.boot_id);
+	sd_id128_t boot;
+	int r = sd_id128_get_boot(&boot);
 
 	if (r < 0)
 		return r;
+	memcpy(stamp.boot_id, boot.bytes, sizeof(stamp.boot_id));
 	stamp.boottime_us = clock_us(CLOCK_BOOTTIME);
 	stamp.utc_ms = clock_us(CLOCK_REALTIME) / 1000;
 	*ret = stamp;

@@ -17,13 +17,11 @@
  * then one line, whatever it shows.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/timex.h>
+#include <systemd/sd-id128.h>
 #include <time.h>
 
-#include "drivers/cleanup.h"
 #include "gateway/intake/steps.h"
 
 #define KIND(name)  WELLGATE__V1__DEVICE_TIME__KIND__KIND_##name
@@ -42,31 +40,6 @@ enum {
 
 /* ---- the hub's clocks */
 
-static unsigned int hex_digit(char c)
-{
-	return c >= 'a' ? (unsigned int)(c - 'a') + 10 : (unsigned int)(c - '0');
-}
-
-static uint8_t boot_id[BOOT_ID_BYTES];
-
-/* "84fe1e2c-....\n": 32 hex digits and hyphens; zeros if the kernel does not say */
-static void read_boot_id(void)
-{
-	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	char text[36];
-	size_t digits = 0;
-
-	if (fd < 0 || read(fd, text, sizeof(text)) != (ssize_t)sizeof(text))
-		return;
-	for (size_t i = 0; i < sizeof(text) && digits < 2 * sizeof(boot_id); i++) {
-		if (text[i] == '-')
-			continue;
-		boot_id[digits / 2] =
-			(uint8_t)((unsigned int)boot_id[digits / 2] << 4 | hex_digit(text[i]));
-		digits++;
-	}
-}
-
 static bool clock_is_synced(void)
 {
 	struct timex state = { 0 };
@@ -84,12 +57,12 @@ static int64_t nanoseconds(clockid_t id)
 
 void receipt_now(struct receipt *ret)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	sd_id128_t boot = SD_ID128_NULL; /* stays so if the kernel does not say */
 
-	(void)pthread_once(&once, read_boot_id);
+	(void)sd_id128_get_boot(&boot);
 	ret->utc_ms = nanoseconds(CLOCK_REALTIME) / 1000000;
 	ret->boottime_us = nanoseconds(CLOCK_BOOTTIME) / 1000;
-	memcpy(ret->boot_id, boot_id, sizeof(ret->boot_id));
+	memcpy(ret->boot_id, boot.bytes, sizeof(ret->boot_id));
 	ret->synced = clock_is_synced();
 }
 
