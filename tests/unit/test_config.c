@@ -168,87 +168,88 @@ static void test_every_key(void **state)
 	config_free(c);
 }
 
+static const struct {
+	const char *text;
+	int line;
+	const char *says;
+} bad_lines[] = {
+	{ "[hub]\nsight = x\n", 2, "allowed are site, hub" },
+	{ "[hubb]\nsite = x\n", 2, "unknown section [hubb]" },
+	{ "site = x\n", 1, "unknown section []" },
+	{ "[hub]\nsite = a/b\n", 2, "allowed is 1 to 64" },
+	{ "[hub]\nsite = a+\n", 2, "site = a+" },
+	{ "[hub]\nsite =\n", 2, "allowed is 1 to 64" },
+	{ "[hub]\nsite = a\n\nsite = b\n", 4, "given twice" },
+	{ "[hub]\ntime_zone = Mars/Base\n", 2, "Europe/London" },
+	{ "[hub]\ntime_zone = ../../../etc/passwd\n", 2, "IANA" },
+	{ "[hub]\ntime_zone = Europe\n", 2, "IANA" },
+	{ "[hub]\nstate_dir = here\n", 2, "absolute path" },
+	{ "[hub]\ntest = maybe\n", 2, "yes or no" },
+	{ "[hub]\ntest = YES\n", 2, "yes or no" },
+	{ "[store]\nkeep_days = 0\n", 2, "1 to 36500" },
+	{ "[store]\nkeep_days = 99999999999\n", 2, "1 to 36500" },
+	{ "[store]\nkeep_days = 999999999999999999999999999999\n", 2, "1 to 36500" },
+	{ "[store]\nkeep_days = 1x\n", 2, "1 to 36500" },
+	{ "[store]\nmax_bytes = 1K\n", 2, "1M to 1024T" },
+	{ "[store]\nmax_bytes = 2000000T\n", 2, "1M to 1024T" },
+	{ "[store]\nmax_bytes = M\n", 2, "1M to 1024T" },
+	{ "[store]\nmax_bytes = -5M\n", 2, "1M to 1024T" },
+	{ "[broker]\nurl = http://x\n", 2, "mqtt://HOST" },
+	{ "[broker]\nurl = mqtt://\n", 2, "mqtt://HOST" },
+	{ "[broker]\nurl = mqtt://a:0\n", 2, "mqtt://HOST" },
+	{ "[broker]\nurl = mqtt://a:65536\n", 2, "mqtt://HOST" },
+	{ "[broker]\nurl = mqtt://a:1:2\n", 2, "mqtt://HOST" },
+	{ "[broker]\nurl = mqtt://user@a\n", 2, "mqtt://HOST" },
+	{ "[broker]\nurl = mqtt://[::1\n", 2, "mqtt://HOST" },
+	{ "[broker]\nwindow = -1\n", 2, "1 to 1000" },
+	{ "[broker]\nwindow = lots\n", 2, "1 to 1000" },
+	{ "[broker]\nwindow = 1001\n", 2, "1 to 1000" },
+	{ "[broker]\ndelivery = receipt\n", 2, "puback" },
+	{ "[broker]\nurl = mqtt://a\nca_file = /x\n", 0, "mqtts" },
+	{ "[broker]\nurl = mqtts://a\ncert_file = /x\n", 0, "belong together" },
+	{ "[broker]\nusername = x\n", 0, "needs url" },
+	{ "[broker]\nurl = mqtt://a\npassword_file = /x\n", 0, "needs username" },
+	{ "[person]\nsubject = Jane Doe\n", 2, "never a name" },
+	{ "[hub\n", 1, "expected [SECTION]" },
+	{ "[hub]\nsite\n", 2, "expected [SECTION]" },
+	{ "[hub]\n  site = x\n", 2, "begin with a blank" },
+	{ "[hub]\nsite = a\xff\n", 2, "UTF-8" },
+	{ "[hub]\nsite = a\x01\n", 2, "UTF-8" },
+	{ "[broker]\nusername = \xed\xa0\x80\n", 2, "UTF-8" },
+	{ "[broker]\nusername = \xc0\x80\n", 2, "UTF-8" },
+	{ "[goal A]\ntitle = x\n", 2, "a-z 0-9 -" },
+	{ "[goal ]\ntitle = x\n", 2, "1 to 32" },
+	{ "[goal 123456789012345678901234567890123]\ntitle = x\n", 2, "1 to 32" },
+	{ "[goal g]\ntitle = x\ncolour = red\n", 3, "unknown key colour" },
+	{ "[goal g]\ntitle = x\ntitle = y\n", 3, "given twice" },
+	{ "[goal g]\ntitle = x\n", 2, "lacks metric" },
+	{ GOAL "period = week\n", 2, "lacks target" },
+	{ GOAL "target = 0\nperiod = week\n", 5, "positive number" },
+	{ GOAL "target = -3\nperiod = week\n", 5, "positive number" },
+	{ GOAL "target = 3\nperiod = month\n", 6, "day or week" },
+	{ GOAL "target = 3\nperiod = week\nweek_start = 8\n", 7, "monday" },
+	{ "[goal g]\nmetric = heart\n", 2, "metric name" },
+	{ "[goal g]\nrule = lose_weight\n", 2, "measure_regularly or sum_per_period" },
+	/* no goals on energy, no sums of weight: goal_check() */
+	{ "[goal g]\ntitle = T\nmetric = energy\nrule = sum_per_period\ntarget = 1\n"
+	  "period = day\n",
+	  2, "[goal g]" },
+	{ "[goal g]\ntitle = T\nmetric = body_weight\nrule = sum_per_period\ntarget = 1\n"
+	  "period = day\n",
+	  2, "[goal g]" },
+};
+
 static void test_errors(void **state)
 {
-	static const struct {
-		const char *text;
-		int line;
-		const char *says;
-	} rows[] = {
-		{ "[hub]\nsight = x\n", 2, "allowed are site, hub" },
-		{ "[hubb]\nsite = x\n", 2, "unknown section [hubb]" },
-		{ "site = x\n", 1, "unknown section []" },
-		{ "[hub]\nsite = a/b\n", 2, "allowed is 1 to 64" },
-		{ "[hub]\nsite = a+\n", 2, "site = a+" },
-		{ "[hub]\nsite =\n", 2, "allowed is 1 to 64" },
-		{ "[hub]\nsite = a\n\nsite = b\n", 4, "given twice" },
-		{ "[hub]\ntime_zone = Mars/Base\n", 2, "Europe/London" },
-		{ "[hub]\ntime_zone = ../../../etc/passwd\n", 2, "IANA" },
-		{ "[hub]\ntime_zone = Europe\n", 2, "IANA" },
-		{ "[hub]\nstate_dir = here\n", 2, "absolute path" },
-		{ "[hub]\ntest = maybe\n", 2, "yes or no" },
-		{ "[hub]\ntest = YES\n", 2, "yes or no" },
-		{ "[store]\nkeep_days = 0\n", 2, "1 to 36500" },
-		{ "[store]\nkeep_days = 99999999999\n", 2, "1 to 36500" },
-		{ "[store]\nkeep_days = 999999999999999999999999999999\n", 2, "1 to 36500" },
-		{ "[store]\nkeep_days = 1x\n", 2, "1 to 36500" },
-		{ "[store]\nmax_bytes = 1K\n", 2, "1M to 1024T" },
-		{ "[store]\nmax_bytes = 2000000T\n", 2, "1M to 1024T" },
-		{ "[store]\nmax_bytes = M\n", 2, "1M to 1024T" },
-		{ "[store]\nmax_bytes = -5M\n", 2, "1M to 1024T" },
-		{ "[broker]\nurl = http://x\n", 2, "mqtt://HOST" },
-		{ "[broker]\nurl = mqtt://\n", 2, "mqtt://HOST" },
-		{ "[broker]\nurl = mqtt://a:0\n", 2, "mqtt://HOST" },
-		{ "[broker]\nurl = mqtt://a:65536\n", 2, "mqtt://HOST" },
-		{ "[broker]\nurl = mqtt://a:1:2\n", 2, "mqtt://HOST" },
-		{ "[broker]\nurl = mqtt://user@a\n", 2, "mqtt://HOST" },
-		{ "[broker]\nurl = mqtt://[::1\n", 2, "mqtt://HOST" },
-		{ "[broker]\nwindow = -1\n", 2, "1 to 1000" },
-		{ "[broker]\nwindow = lots\n", 2, "1 to 1000" },
-		{ "[broker]\nwindow = 1001\n", 2, "1 to 1000" },
-		{ "[broker]\ndelivery = receipt\n", 2, "puback" },
-		{ "[broker]\nurl = mqtt://a\nca_file = /x\n", 0, "mqtts" },
-		{ "[broker]\nurl = mqtts://a\ncert_file = /x\n", 0, "belong together" },
-		{ "[broker]\nusername = x\n", 0, "needs url" },
-		{ "[broker]\nurl = mqtt://a\npassword_file = /x\n", 0, "needs username" },
-		{ "[person]\nsubject = Jane Doe\n", 2, "never a name" },
-		{ "[hub\n", 1, "expected [SECTION]" },
-		{ "[hub]\nsite\n", 2, "expected [SECTION]" },
-		{ "[hub]\n  site = x\n", 2, "begin with a blank" },
-		{ "[hub]\nsite = a\xff\n", 2, "UTF-8" },
-		{ "[hub]\nsite = a\x01\n", 2, "UTF-8" },
-		{ "[broker]\nusername = \xed\xa0\x80\n", 2, "UTF-8" },
-		{ "[broker]\nusername = \xc0\x80\n", 2, "UTF-8" },
-		{ "[goal A]\ntitle = x\n", 2, "a-z 0-9 -" },
-		{ "[goal ]\ntitle = x\n", 2, "1 to 32" },
-		{ "[goal 123456789012345678901234567890123]\ntitle = x\n", 2, "1 to 32" },
-		{ "[goal g]\ntitle = x\ncolour = red\n", 3, "unknown key colour" },
-		{ "[goal g]\ntitle = x\ntitle = y\n", 3, "given twice" },
-		{ "[goal g]\ntitle = x\n", 2, "lacks metric" },
-		{ GOAL "period = week\n", 2, "lacks target" },
-		{ GOAL "target = 0\nperiod = week\n", 5, "positive number" },
-		{ GOAL "target = -3\nperiod = week\n", 5, "positive number" },
-		{ GOAL "target = 3\nperiod = month\n", 6, "day or week" },
-		{ GOAL "target = 3\nperiod = week\nweek_start = 8\n", 7, "monday" },
-		{ "[goal g]\nmetric = heart\n", 2, "metric name" },
-		{ "[goal g]\nrule = lose_weight\n", 2, "measure_regularly or sum_per_period" },
-		/* no goals on energy, no sums of weight: goal_check() */
-		{ "[goal g]\ntitle = T\nmetric = energy\nrule = sum_per_period\ntarget = 1\n"
-		  "period = day\n",
-		  2, "[goal g]" },
-		{ "[goal g]\ntitle = T\nmetric = body_weight\nrule = sum_per_period\ntarget = 1\n"
-		  "period = day\n",
-		  2, "[goal g]" },
-	};
 	const struct folder *f = *state;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++) {
 		_cleanup_free_ char *error = NULL;
 
-		write_file(f->conf, rows[i].text, strlen(rows[i].text));
-		error = load_bad(f->conf, f->conf, rows[i].line);
-		if (!strstr(error, rows[i].says))
-			fail_msg("\"%s\" does not say \"%s\"", error, rows[i].says);
+		write_file(f->conf, bad_lines[i].text, strlen(bad_lines[i].text));
+		error = load_bad(f->conf, f->conf, bad_lines[i].line);
+		if (!strstr(error, bad_lines[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", error, bad_lines[i].says);
 	}
 }
 
