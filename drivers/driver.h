@@ -96,7 +96,10 @@ struct driver {
 	int (*committed)(struct drv_ctx *ctx); /* optional: all that was emitted so far is durable:
 						* now acks and deletes may be sent */
 	int (*timeout)(struct drv_ctx *ctx);   /* optional */
-	void (*close)(struct drv_ctx *ctx);    /* optional */
+	/* Optional: the device refused what drv_write() or drv_read() asked on this channel; error
+	 * is its ATT error code. Without it nothing happens. */
+	int (*refused)(struct drv_ctx *ctx, uint16_t channel, uint8_t error);
+	void (*close)(struct drv_ctx *ctx); /* optional */
 };
 
 #define DRV_STATE_MAX 4096
@@ -134,7 +137,34 @@ enum drv_fact {
 };
 int drv_fact(struct drv_ctx *ctx, enum drv_fact fact, const void *text, size_t len);
 int drv_battery(struct drv_ctx *ctx, unsigned int percent);
-/* The device's clock, read just now: lets the gateway correct its stamps. */
+/* The device's clock, read just now: lets the gateway correct its stamps. Read stored readings, and
+ * this, before setting a clock. */
 int drv_clock(struct drv_ctx *ctx, const struct device_time *now);
+/* The time to set a device's clock to: local civil time of the hub's zone. False: this hub does not
+ * know the time well enough to set anybody's clock. */
+bool drv_local_time(const struct drv_ctx *ctx, struct device_time *ret);
+/* A user slot of the device and the code with which it lets us read that user's data (SIG User Data
+ * Service); i counts from 0, false: no more. */
+struct drv_consent {
+	uint8_t slot; /* DRV_SLOT_NEW: a user to be registered with this code */
+	uint16_t code;
+};
+#define DRV_SLOT_NEW     255
+#define DRV_CONSENTS_MAX 8
+bool drv_consent(const struct drv_ctx *ctx, size_t i, struct drv_consent *ret);
+/* What became of the i-th consent, for the operator to see and, DRV_CONSENT_MADE, for the hub to
+ * remember: the new user got this slot. */
+enum drv_consent_outcome {
+	DRV_CONSENT_GOOD = 1,
+	DRV_CONSENT_MADE,
+	DRV_CONSENT_REFUSED, /* wrong code, or the user was wiped: somebody must pair again */
+};
+void drv_consent_outcome(struct drv_ctx *ctx, size_t i, enum drv_consent_outcome outcome,
+			 uint8_t slot);
+/* A few bytes that outlive the link: how far a history was read. Kept once all that was emitted
+ * before is durable. -EMSGSIZE. drv_kept() returns the length, 0: nothing. */
+#define DRV_KEPT_MAX 64
+int drv_keep(struct drv_ctx *ctx, const void *data, size_t len);
+size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX]);
 /* The dialogue is over: the session closes the link once everything is committed. */
 void drv_done(struct drv_ctx *ctx);

@@ -9,6 +9,11 @@
 
 #define REQUESTS_MAX 8
 
+/* 2020 to 2100: outside of it no clock of ours is right, and no device should be told */
+#define CLOCK_EARLIEST_MS INT64_C(1577836800000)
+#define CLOCK_LATEST_MS   INT64_C(4102444800000)
+#define DAY_MS            INT64_C(86400000)
+
 struct queued {
 	enum session_request_kind kind;
 	uint16_t channel;
@@ -41,9 +46,12 @@ struct session {
 	uint64_t held_seq;
 	bool spoiled_indication; /* from then on nothing is confirmed */
 
-	bool has_wall, has_clock_offset, has_last_record;
+	bool has_wall, has_zone, has_clock_offset, has_last_record;
 	int64_t wall_at_zero_ms, clock_offset_ms;
+	int zone_min;
 	uint32_t last_record;
+	struct session_memory memory;
+	bool memory_changed;
 	struct session_facts facts;
 	struct session_counts counts;
 	_Alignas(max_align_t) unsigned char state[];
@@ -302,6 +310,86 @@ int drv_clock(struct drv_ctx *ctx, const struct device_time *now)
 	return 0;
 }
 
+/* the date of a day_number() */
+static void civil(int64_t days, struct device_time *t)
+{
+	const int64_t z = days + 719468; /* from 0000-03-01 */
+	const int64_t era = z / 146097, day = z % 146097;
+	const int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	const int64_t of_year = day - (365 * year + year / 4 - year / 100);
+	const int64_t month = (5 * of_year + 2) / 153; /* from March */
+
+	t->day = (uint8_t)(of_year - (153 * month + 2) / 5 + 1);
+	t->month = (uint8_t)(month < 10 ? month + 3 : month - 9);
+	t->year = (uint16_t)(era * 400 + year + (t->month <= 2));
+}
+
+bool drv_local_time(const struct drv_ctx *ctx, struct device_time *ret)
+{
+	const struct session *s = session_of_const(ctx);
+	struct device_time t = { .kind = DEVICE_TIME_LOCAL };
+	int64_t ms, in_day;
+
+	if (!s->has_wall || !s->has_zone)
+		return false;
+	ms = s->wall_at_zero_ms + s->now / 1000 + s->zone_min * INT64_C(60000);
+	if (ms < CLOCK_EARLIEST_MS || ms > CLOCK_LATEST_MS)
+		return false;
+	in_day = ms % DAY_MS;
+	civil(ms / DAY_MS, &t);
+	t.hour = (uint8_t)(in_day / 3600000);
+	t.minute = (uint8_t)(in_day / 60000 % 60);
+	t.second = (uint8_t)(in_day / 1000 % 60);
+	t.fraction_us = (uint32_t)(in_day % 1000) * 1000;
+	*ret = t;
+	return true;
+}
+
+bool drv_consent(const struct drv_ctx *ctx, size_t i, struct drv_consent *ret)
+{
+	const struct session *s = session_of_const(ctx);
+
+	if (i >= s->memory.n_consents)
+		return false;
+	*ret = s->memory.consents[i];
+	return true;
+}
+
+void drv_consent_outcome(struct drv_ctx *ctx, size_t i, enum drv_consent_outcome outcome,
+			 uint8_t slot)
+{
+	struct session *s = session_of(ctx);
+
+	assert(i < s->memory.n_consents);
+	if (outcome == DRV_CONSENT_MADE) {
+		s->memory.consents[i].slot = slot;
+		s->memory_changed = true;
+	}
+	if (s->sink.consent)
+		s->sink.consent(s->sink.user, i, outcome, slot);
+}
+
+int drv_keep(struct drv_ctx *ctx, const void *data, size_t len)
+{
+	struct session *s = session_of(ctx);
+
+	if (len > DRV_KEPT_MAX)
+		return -EMSGSIZE;
+	if (len > 0)
+		memcpy(s->memory.kept, data, len);
+	s->memory.kept_len = len;
+	s->memory_changed = true;
+	return 0;
+}
+
+size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX])
+{
+	const struct session *s = session_of_const(ctx);
+
+	memcpy(ret, s->memory.kept, s->memory.kept_len);
+	return s->memory.kept_len;
+}
+
 void drv_done(struct drv_ctx *ctx)
 {
 	session_of(ctx)->done = true;
@@ -366,6 +454,16 @@ static bool deliver(struct session *s)
 	return readings;
 }
 
+/* What was read so far is kept only when it is durable: a history pointer must not run ahead. */
+static void remember(struct session *s)
+{
+	if (!s->memory_changed || s->pending || s->failed)
+		return;
+	s->memory_changed = false;
+	if (s->sink.memory)
+		s->sink.memory(s->sink.user, &s->memory);
+}
+
 static void carry_out(struct session *s)
 {
 	for (size_t i = 0; i < s->n_requests && !s->failed; i++) {
@@ -381,6 +479,7 @@ static void carry_out(struct session *s)
 		s->sink.request(s->sink.user, &request);
 	}
 	s->n_requests = 0;
+	remember(s);
 	if ((s->failed || (s->done && !s->pending)) && !s->close_asked) {
 		const struct session_request request = { .kind = SESSION_CLOSE };
 
@@ -507,6 +606,14 @@ int session_timeout(struct session *s, int64_t now)
 	return settle(s, s->driver->timeout ? s->driver->timeout(ctx_of(s)) : 0);
 }
 
+int session_refused(struct session *s, uint16_t channel, uint8_t error, int64_t now)
+{
+	if (s->failed)
+		return -ENOTCONN;
+	s->now = now;
+	return settle(s, s->driver->refused ? s->driver->refused(ctx_of(s), channel, error) : 0);
+}
+
 int session_committed(struct session *s, uint64_t seq, int64_t now)
 {
 	int r = 0;
@@ -569,4 +676,16 @@ void session_set_last_record(struct session *s, uint32_t record)
 {
 	s->has_last_record = true;
 	s->last_record = record;
+}
+
+void session_set_zone(struct session *s, int offset_min)
+{
+	s->has_zone = true;
+	s->zone_min = offset_min;
+}
+
+void session_set_memory(struct session *s, const struct session_memory *memory)
+{
+	assert(memory->n_consents <= DRV_CONSENTS_MAX && memory->kept_len <= DRV_KEPT_MAX);
+	s->memory = *memory;
 }

@@ -38,6 +38,14 @@ enum session_fault {
 };
 const char *session_fault_name(enum session_fault fault); /* "length" "checksum" ... */
 
+/* What is known about the device from earlier links. */
+struct session_memory {
+	struct drv_consent consents[DRV_CONSENTS_MAX];
+	size_t n_consents;
+	uint8_t kept[DRV_KEPT_MAX];
+	size_t kept_len;
+};
+
 struct session_sink {
 	/* seq rises by one with each call, within the process that owns `next_seq`; *next_seq is
 	 * the number of the next one */
@@ -47,6 +55,10 @@ struct session_sink {
 	void (*confirm)(void *user, uint16_t channel);
 	/* a spoiled frame: the transport must not confirm it; r is the -errno */
 	void (*fault)(void *user, uint16_t channel, enum session_fault fault, int r);
+	/* the memory of the device has changed and is to be kept; may be NULL */
+	void (*memory)(void *user, const struct session_memory *memory);
+	/* may be NULL */
+	void (*consent)(void *user, size_t i, enum drv_consent_outcome outcome, uint8_t slot);
 	void *user;
 };
 
@@ -83,6 +95,8 @@ int session_open(struct session *s, enum link_security security, int64_t now);
 int session_frame(struct session *s, const struct drv_frame *frame, bool indication, int64_t now);
 int session_advert(struct session *s, const struct drv_advert *advert, int64_t now);
 int session_timeout(struct session *s, int64_t now);
+/* The device refused a write or a read on this channel; error is its ATT error (or another bus's). */
+int session_refused(struct session *s, uint16_t channel, uint8_t error, int64_t now);
 /* Everything up to seq is durable. The driver hears of it once all that it emitted is. */
 int session_committed(struct session *s, uint64_t seq, int64_t now);
 void session_close(struct session *s, int64_t now);
@@ -96,5 +110,10 @@ const struct session_counts *session_counts(const struct session *s);
  * to measure a device's clock offset. The offset of a device clock without a zone is measured as if
  * it ran in UTC, so it contains the zone. */
 void session_set_wall(struct session *s, int64_t utc_ms_at_zero);
+/* For drv_local_time(): minutes east of UTC; without this call, or without session_set_wall(), the
+ * driver sets no clock. */
+void session_set_zone(struct session *s, int offset_min);
+/* Copied. Call before session_open(). */
+void session_set_memory(struct session *s, const struct session_memory *memory);
 /* What drv_last_record() tells the driver; call before session_open(). */
 void session_set_last_record(struct session *s, uint32_t record);

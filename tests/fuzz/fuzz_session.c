@@ -147,7 +147,11 @@ static void play(struct watch *w, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct watch w = { .next_seq = 1 };
-	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, &w };
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = &w };
 	size_t n = 0;
 
 	while (drivers[n])

@@ -58,7 +58,11 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 
 static void begin(struct fixture *f, bool known, uint32_t last)
 {
-	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
 
 	*f = (struct fixture){ .next_seq = 1 };
 	assert_int_equal(

@@ -204,7 +204,11 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
 
 	assert_non_null(f);
 	f->next_seq = 1;
@@ -408,7 +412,11 @@ static void test_close_forgets(void **state)
 static void test_sequence_is_shared(void **state)
 {
 	struct fixture *f = *state;
-	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
 	const struct drv_frame frame = { 1, (const uint8_t *)"r", 1 };
 	struct session *other;
 
@@ -458,7 +466,11 @@ static void test_digest(void **state)
 {
 	static const struct driver any = { .name = "any", .frame = any_frame };
 	struct fixture *f = *state;
-	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
 	const struct drv_frame frame = { 'f' | 'o' << 8, (const uint8_t *)"obar", 4 };
 	struct session *s;
 
@@ -482,7 +494,11 @@ static void test_facts(void **state)
 	static const char long_text[] =
 		"0123456789012345678901234567890123456789012345678901234567890\xe2\x82\xac tail";
 	struct fixture *f = *state;
-	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
 	struct drv_frame frame = { 0x2a24, (const uint8_t *)"BF720\0\0 ", 8 };
 	const struct session_facts *facts;
 	struct session *s;
@@ -524,7 +540,11 @@ static void test_huge_numbers(void **state)
 {
 	static const struct driver huge = { .name = "huge", .frame = huge_frame };
 	struct fixture *f = *state;
-	const struct session_sink sink = { on_measurement, on_request, on_confirm, on_fault, f };
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
 	struct session *s;
 
 	assert_int_equal(session_new(&huge, 0, &sink, &f->next_seq, &s), 0);

@@ -1,0 +1,108 @@
+/*
+ * The state machine of one enrolled device: when to link, in which order a link is made usable, and
+ * what a failure means. Pure: events and the time in, actions out; drawn in the README of this
+ * folder, each of its transitions a test.
+ *
+ *   KNOWN -> SEEN -> QUEUED -> LINKING -> SECURING -> MTU -> VERIFY -> ARMING -> DRAIN -> LINGER
+ *     ^                                                                                    |
+ *     +----------------------------------- CLOSING <---------------------------------------+
+ *
+ * A device that only broadcasts stays in KNOWN and SEEN.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum device_state {
+	DEVICE_KNOWN,    /* enrolled, not heard */
+	DEVICE_SEEN,     /* advertised less than 10 s ago */
+	DEVICE_QUEUED,   /* wants a link, waits for its turn */
+	DEVICE_LINKING,  /* 10 s */
+	DEVICE_SECURING, /* 10 s: the level must reach that of the enrolment */
+	DEVICE_MTU,      /* also the one packet that 6.1 needs before security is raised */
+	DEVICE_VERIFY,   /* cached table still true? else discover; 10 s without progress */
+	DEVICE_ARMING,   /* subscriptions */
+	DEVICE_DRAIN,    /* readings come; ends 2 s after the last one that is committed */
+	DEVICE_LINGER,
+	DEVICE_CLOSING, /* until bluetoothd says the link is gone, or 2.5 s */
+	DEVICE_STATE_END
+};
+const char *device_state_name(enum device_state state);
+
+/* What stands in the way beside the state: needs a person, never cured by trying again. */
+enum device_trouble {
+	DEVICE_FINE,
+	DEVICE_BOND_SUSPECT,   /* it refuses our key: it or we lost the bond */
+	DEVICE_SPOOF_SUSPECT,  /* something with its address speaks without its key */
+	DEVICE_BUSY_ELSEWHERE, /* another program of this machine holds its link */
+	DEVICE_CONSENT_NEEDED, /* the device wants its user's code again */
+	DEVICE_TROUBLE_END
+};
+const char *device_trouble_name(enum device_trouble trouble);
+
+enum device_event {
+	DEVICE_ON_ADVERT,
+	DEVICE_ON_TURN,      /* the link slot is ours */
+	DEVICE_ON_CONNECTED, /* argument: level */
+	DEVICE_ON_LEVEL,     /* argument: level */
+	DEVICE_ON_MTU,
+	DEVICE_ON_VERIFIED, /* the table is complete */
+	DEVICE_ON_ARMED,
+	DEVICE_ON_READING,   /* or any other sign of life while draining */
+	DEVICE_ON_COMMITTED, /* nothing waits for a commit */
+	DEVICE_ON_DONE,      /* the driver has finished, or asked to drop the link */
+	DEVICE_ON_IN_CLEAR,  /* data below the enrolled level */
+	DEVICE_ON_END,       /* the link ended; argument: enum device_end */
+	DEVICE_ON_GONE,      /* bluetoothd says the link is gone */
+	DEVICE_ON_ADAPTER_LOST,
+	DEVICE_ON_TIME,              /* device_deadline() has passed */
+	DEVICE_ON_TRIED_BY_OPERATOR, /* trouble is lifted, try at once */
+	DEVICE_EVENT_END
+};
+
+enum device_end {
+	DEVICE_END_TRANSIENT, /* radio: try again at once, three times, then 1, 2, 4 .. 60 s */
+	DEVICE_END_TIMEOUT,   /* the attempt never ended: counts against the adapter */
+	DEVICE_END_AUTH,      /* three times while bonded: BOND_SUSPECT */
+	DEVICE_END_BUSY,
+	DEVICE_END_PEER,  /* it closed the link: normal after its last reading */
+	DEVICE_END_KILLED /* our helper was killed by the kernel */
+};
+
+enum device_action { /* bits */
+	DEVICE_DO_QUEUE = 1 << 0,
+	DEVICE_DO_CONNECT = 1 << 1,
+	DEVICE_DO_RAISE = 1 << 2,
+	DEVICE_DO_MTU = 1 << 3,
+	DEVICE_DO_VERIFY = 1 << 4,
+	DEVICE_DO_ARM = 1 << 5,
+	DEVICE_DO_OPEN = 1 << 6, /* the driver's session */
+	DEVICE_DO_CLOSE = 1 << 7,
+	DEVICE_DO_RELEASE = 1 << 8, /* the link slot */
+	DEVICE_DO_DOUBT = 1 << 9,   /* tell the adapter that an attempt never ended */
+	DEVICE_DO_ALARM = 1 << 10,  /* trouble has changed */
+};
+
+struct device_config {
+	unsigned int level; /* the floor, as enum bearer_level */
+	bool bonded;
+	bool raise_late; /* Linux 6.1: security only after the first packet has come */
+	bool broadcast;  /* never linked */
+};
+
+struct device {
+	struct device_config config;
+	enum device_state state;
+	enum device_trouble trouble;
+	unsigned int level;
+	unsigned int quick, failures, auth_failures;
+	int64_t deadline, not_before, last_seen;
+	bool waits_for_commit;
+};
+
+void device_init(struct device *d, const struct device_config *config);
+/* Returns the actions, to be carried out in the order of their bits. */
+unsigned int device_event(struct device *d, enum device_event event, unsigned int argument,
+			  int64_t now);
+int64_t device_deadline(const struct device *d); /* INT64_MAX: none */
