@@ -81,4 +81,4 @@ void air_drop(struct peer *p, uint8_t reason);
 void air_changed(struct peer *p);
 /* one line of the world's log: "<time> <index> <model> ..."; the harness reads `confirmed`,
  * `indicated` etc. from it. Synthetic data only, so values may be in it. */
-__attribute__((format(printf, 2, 3))) void air_log(const struct peer *p, const char *format, ...);
+void air_log(const struct peer *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
