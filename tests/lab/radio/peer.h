@@ -41,6 +41,10 @@ struct peer {
 	bool rotates; /* uses resolvable private addresses */
 	bool connected, encrypted;
 	uint16_t handle;
+	/* the host's address as used on this link, most significant first: pairing hashes it; the
+	 * air sets it before peer_connected() */
+	uint8_t host[6];
+	bool host_random;
 	void *air; /* the air's own: timers, queues, faults */
 };
 
