@@ -29,7 +29,8 @@ struct peer {
 	char name[PEER_NAME_MAX];
 	uint8_t identity[6];  /* most significant first */
 	bool identity_random; /* static random; else public */
-	uint8_t irk[16];      /* for addresses that rotate; all zero: none */
+	/* for addresses that rotate; as in the PDU Identity Information; all zero: none */
+	uint8_t irk[16];
 	bool advertises, connectable;
 	unsigned int interval_ms;
 	uint8_t advert[PEER_ADVERT_MAX], scan_response[PEER_ADVERT_MAX];
@@ -40,6 +41,8 @@ struct peer {
 	bool address_random;
 	bool rotates; /* uses resolvable private addresses */
 	bool connected, encrypted;
+	uint8_t host_address[6]; /* the initiator's, of the link; most significant first */
+	bool host_random;
 	uint16_t handle;
 	/* the host's address as used on this link, most significant first: pairing hashes it; the
 	 * air sets it before peer_connected() */
@@ -60,7 +63,8 @@ void peer_connected(struct peer *p);
 void peer_disconnected(struct peer *p, uint8_t reason);
 /* an L2CAP SDU of the host on a fixed channel */
 void peer_receive(struct peer *p, uint16_t cid, const uint8_t *data, size_t len);
-/* the host starts encryption: the key for this (rand, ediv), or false: this peripheral has none */
+/* The host starts encryption: the key for this (rand, ediv), or false: this peripheral has none. rand
+ * and the key are in the order of HCI and of the security manager's PDUs. */
 bool peer_long_term_key(struct peer *p, const uint8_t rand[8], uint16_t ediv, uint8_t ret[16]);
 void peer_encrypted(struct peer *p);
 /* the time asked for with air_wake() has come */
