@@ -41,8 +41,6 @@ struct peer {
 	bool address_random;
 	bool rotates; /* uses resolvable private addresses */
 	bool connected, encrypted;
-	uint8_t host_address[6]; /* the initiator's, of the link; most significant first */
-	bool host_random;
 	uint16_t handle;
 	/* the host's address as used on this link, most significant first: pairing hashes it; the
 	 * air sets it before peer_connected() */
