@@ -5,12 +5,21 @@
  * that it has seen. Nothing is dropped: link_has_room() false means that devices must wait.
  *
  * Sequences come from the caller, rise by one, and stay the same when sent again.
+ *
+ * Beside the readings it carries what the operator sees and says of Bluetooth (drivers/status.h):
+ *
+ *   radio --sink.changed, sink.pairing--> link_changed(), link_pairing() --> gateway --> operator
+ *   radio <--pair, choose, passkey, answer, cancel, unpair, retry, clock-- link_handlers <-- gateway
+ *
+ * None of that is kept: a new connection begins with the newest state, and what is overtaken is not
+ * sent.
  */
 #pragma once
 
 #include <systemd/sd-event.h>
 
 #include "drivers/session.h"
+#include "drivers/status.h"
 
 #define LINK_QUEUE     256   /* from here on link_has_room() is false */
 #define LINK_PACKET    65536 /* longest packet either way */
@@ -24,7 +33,9 @@ struct link_handlers {
 	void (*refused)(void *user, uint64_t seq);
 	/* there may be room again, or the gateway's "full" has changed */
 	void (*wake)(void *user);
-	void *user;
+	/* commands of the operator; all NULL: this process has no radio */
+	struct status_handlers radio;
+	void *user; /* of these, not of radio */
 };
 
 /* When a frame arrived. A measurement that is sent again carries the same one. */
@@ -45,11 +56,23 @@ void link_free(struct link *l);
 /* id: not zero, new for each connection of a device. test: a capture or a simulator. Called again
  * for the same id, it says that more has become known about the device. */
 int link_up(struct link *l, uint32_t id, const struct session *session, bool test);
+/* The same for a radio link. The address goes to the gateway, which digests it on arrival. */
+int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
+		const struct session *session);
 int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
 		     const struct link_stamp *stamp);
 int link_down(struct link *l, uint32_t id, const struct session *session);
 /* a replay is over and everything was confirmed */
 int link_done(struct link *l, uint64_t measurements);
+
+/* Where the state of the radio is read from when it is to be sent; copied. Without it the gateway
+ * hears that no radio is used. Called once, by the wiring, after radio_new(). */
+void link_set_source(struct link *l, const struct status_source *source);
+/* radio_sink.changed: sent soon, at most once a second. May be called from inside the handlers. */
+void link_changed(struct link *l);
+/* radio_sink.pairing: copied; sent at once if its phase is new, else at most five times a second.
+ * May be called from inside the handlers. */
+void link_pairing(struct link *l, const struct radio_pairing *pairing);
 
 bool link_has_room(const struct link *l); /* and the gateway is not full */
 bool link_idle(const struct link *l);     /* everything is sent and committed */
