@@ -295,6 +295,8 @@ static int on_message(struct link *l, const Wellgate__V1__ToDevices *message)
 		return 0;
 	case WELLGATE__V1__TO_DEVICES__WHAT_REFUSED:
 		return on_refused(l, message->refused);
+	case WELLGATE__V1__TO_DEVICES__WHAT_RADIO:
+	case WELLGATE__V1__TO_DEVICES__WHAT_CLOCK:
 	case WELLGATE__V1__TO_DEVICES__WHAT__NOT_SET:
 	case _WELLGATE__V1__TO_DEVICES__WHAT__CASE_IS_INT_SIZE:
 	default:

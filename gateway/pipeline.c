@@ -506,6 +506,10 @@ static int take(struct pipeline *p, const Wellgate__V1__FromDevices *m)
 		return take_link_down(p, m->link_down);
 	case WELLGATE__V1__FROM_DEVICES__WHAT_DONE:
 		return take_done(p);
+	case WELLGATE__V1__FROM_DEVICES__WHAT_RADIO:
+	case WELLGATE__V1__FROM_DEVICES__WHAT_PAIRING:
+	case WELLGATE__V1__FROM_DEVICES__WHAT_OUTCOME:
+		return 0;
 	case WELLGATE__V1__FROM_DEVICES__WHAT__NOT_SET:
 	case _WELLGATE__V1__FROM_DEVICES__WHAT__CASE_IS_INT_SIZE:
 	default:
