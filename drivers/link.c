@@ -52,6 +52,8 @@ struct link {
 	uint64_t committed; /* highest ever said */
 	uint64_t last_sent; /* sequence, on this connection */
 	uint8_t *buffer;    /* LINK_PACKET + 1, for receiving */
+	struct status *status;
+	sd_event_source *status_timer;
 };
 
 /* ---- the queue ---- */
@@ -178,6 +180,7 @@ static void disconnect(struct link *l)
 	l->last_sent = 0;
 	l->full = false;
 	sweep(l);
+	status_disconnected(l->status);
 	(void)connect_later(l);
 }
 
@@ -189,30 +192,80 @@ static int ask_for_writing(struct link *l, bool on)
 	return sd_event_source_set_io_events(l->io, EPOLLIN | (on ? EPOLLOUT : 0));
 }
 
+/* False: the socket takes no more for now, or the connection is over. */
+static bool send_packet(struct link *l, const uint8_t *data, size_t len)
+{
+	while (send(l->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno == EAGAIN || errno == EWOULDBLOCK) {
+			(void)ask_for_writing(l, true);
+			return false;
+		}
+		log_warning("gateway: connection lost while sending error=%d", errno);
+		disconnect(l);
+		return false;
+	}
+	return true;
+}
+
+static int64_t clock_us(clockid_t clock);
+
+static void plan_status(struct link *l)
+{
+	const int64_t due = status_due(l->status);
+
+	if (due == INT64_MAX || l->writing) {
+		(void)sd_event_source_set_enabled(l->status_timer, SD_EVENT_OFF);
+		return;
+	}
+	(void)sd_event_source_set_time(l->status_timer, (uint64_t)due);
+	(void)sd_event_source_set_enabled(l->status_timer, SD_EVENT_ONESHOT);
+}
+
+/* what is said beside the readings, behind all of them */
+static void send_status(struct link *l)
+{
+	const uint8_t *data = NULL;
+	size_t len = 0;
+
+	while (status_next(l->status, clock_us(CLOCK_MONOTONIC), &data, &len) > 0) {
+		if (!send_packet(l, data, len))
+			return;
+		status_sent(l->status);
+	}
+	(void)ask_for_writing(l, false);
+	plan_status(l);
+}
+
 /* Sends what has not been sent on this connection, as far as the socket takes it. */
 static void send_queue(struct link *l)
 {
 	while (l->fd >= 0 && l->sent < l->n) {
 		const struct entry *e = &l->entries[l->sent];
 
-		if (send(l->fd, e->data, e->len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-			if (errno == EINTR)
-				continue;
-			if (errno == EAGAIN || errno == EWOULDBLOCK) {
-				(void)ask_for_writing(l, true);
-				return;
-			}
-			log_warning("gateway: connection lost while sending error=%d", errno);
-			disconnect(l);
+		if (!send_packet(l, e->data, e->len))
 			return;
-		}
 		if (e->kind == ENTRY_MEASUREMENT)
 			l->last_sent = e->seq;
 		l->sent++;
 	}
-	if (l->fd >= 0)
+	if (l->fd >= 0) {
 		(void)ask_for_writing(l, false);
+		plan_status(l);
+	}
 	sweep(l);
+}
+
+static int on_status_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct link *l = user;
+
+	(void)source;
+	(void)usec;
+	if (l->fd >= 0)
+		send_status(l);
+	return 0;
 }
 
 static int try_connect(struct link *l)
@@ -241,12 +294,14 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 
 	(void)source;
 	(void)usec;
+	status_settle(l->status);
 	if (r < 0) {
 		if (first)
 			log_info("gateway: not reachable, trying again error=%d", -r);
 		return connect_later(l);
 	}
 	log_info("gateway: connected waiting=%zu", l->measurements);
+	status_connected(l->status);
 	send_queue(l);
 	l->handlers.wake(l->handlers.user);
 	return 0;
@@ -297,6 +352,7 @@ static int on_message(struct link *l, const Wellgate__V1__ToDevices *message)
 		return on_refused(l, message->refused);
 	case WELLGATE__V1__TO_DEVICES__WHAT_RADIO:
 	case WELLGATE__V1__TO_DEVICES__WHAT_CLOCK:
+		return status_heard(l->status, message);
 	case WELLGATE__V1__TO_DEVICES__WHAT__NOT_SET:
 	case _WELLGATE__V1__TO_DEVICES__WHAT__CASE_IS_INT_SIZE:
 	default:
@@ -343,6 +399,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
 	} else if (revents & EPOLLOUT) {
 		send_queue(l);
 	}
+	if (l->fd >= 0 && !l->writing)
+		plan_status(l);
 	l->handlers.wake(l->handlers.user);
 	return 0;
 }
@@ -510,7 +568,9 @@ static char *known(struct session_facts *facts, enum drv_fact fact)
 	return facts->text[fact][0] ? facts->text[fact] : NULL;
 }
 
-int link_up(struct link *l, uint32_t id, const struct session *session, bool test)
+/* address: NULL, or text that is digested on arrival */
+static int say_up(struct link *l, uint32_t id, char *address, const struct session *session,
+		  bool test)
 {
 	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
@@ -523,6 +583,7 @@ int link_up(struct link *l, uint32_t id, const struct session *session, bool tes
 	up.has_link = true;
 	up.link = id;
 	up.driver = driver;
+	up.address = address;
 	up.make = known(&facts, DRV_MAKE);
 	up.model = known(&facts, DRV_MODEL);
 	up.serial = known(&facts, DRV_SERIAL);
@@ -535,6 +596,20 @@ int link_up(struct link *l, uint32_t id, const struct session *session, bool tes
 	if (r == 0)
 		send_queue(l);
 	return r;
+}
+
+int link_up(struct link *l, uint32_t id, const struct session *session, bool test)
+{
+	return say_up(l, id, NULL, session, test);
+}
+
+int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
+		const struct session *session)
+{
+	char text[STATUS_ADDRESS_TEXT];
+
+	status_address_print(address, text);
+	return say_up(l, id, text, session, false);
 }
 
 int link_down(struct link *l, uint32_t id, const struct session *session)
@@ -582,6 +657,26 @@ int link_done(struct link *l, uint64_t measurements)
 	return r;
 }
 
+/* ---- the radio ---- */
+
+void link_set_source(struct link *l, const struct status_source *source)
+{
+	status_set_source(l->status, source);
+	plan_status(l);
+}
+
+void link_changed(struct link *l)
+{
+	status_changed(l->status);
+	plan_status(l);
+}
+
+void link_pairing(struct link *l, const struct radio_pairing *pairing)
+{
+	status_pairing(l->status, pairing);
+	plan_status(l);
+}
+
 /* ---- the rest ---- */
 
 bool link_has_room(const struct link *l)
@@ -625,6 +720,8 @@ int link_stamp_now(struct link_stamp *ret)
 
 static int set_up(struct link *l, const char *path)
 {
+	int r;
+
 	if (strlen(path) >= sizeof(l->address.sun_path))
 		return -ENAMETOOLONG;
 	l->address.sun_family = AF_UNIX;
@@ -634,6 +731,15 @@ static int set_up(struct link *l, const char *path)
 	l->buffer = malloc(LINK_PACKET + 1);
 	if (!l->buffer)
 		return -ENOMEM;
+	r = status_new(&l->handlers.radio, &l->status);
+	if (r < 0)
+		return r;
+	r = sd_event_add_time(l->event, &l->status_timer, CLOCK_MONOTONIC, 0, 1000, on_status_timer,
+			      l);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(l->status_timer, SD_EVENT_OFF);
+	if (r < 0)
+		return r;
 	return sd_event_add_time_relative(l->event, &l->timer, CLOCK_MONOTONIC, 0, 1000, on_timer,
 					  l);
 }
@@ -665,12 +771,14 @@ void link_free(struct link *l)
 		return;
 	(void)sd_event_source_disable_unref(l->io);
 	(void)sd_event_source_disable_unref(l->timer);
+	(void)sd_event_source_disable_unref(l->status_timer);
 	if (l->fd >= 0)
 		(void)close(l->fd);
 	for (size_t i = 0; i < l->n; i++)
 		free(l->entries[i].data);
 	free(l->entries);
 	free(l->buffer);
+	status_free(l->status);
 	(void)sd_event_unref(l->event);
 	free(l);
 }

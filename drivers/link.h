@@ -9,7 +9,7 @@
  * Beside the readings it carries what the operator sees and says of Bluetooth (drivers/status.h):
  *
  *   radio --sink.changed, sink.pairing--> link_changed(), link_pairing() --> gateway --> operator
- *   radio <--pair, choose, passkey, answer, cancel, unpair, retry, clock-- link_handlers <-- gateway
+ *   radio <--pair, choose, passkey ... unpair, retry, clock-- link_handlers.radio <-- gateway
  *
  * None of that is kept: a new connection begins with the newest state, and what is overtaken is not
  * sent.

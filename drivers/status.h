@@ -1,6 +1,6 @@
 /*
- * What wellgate-devices and the gateway say to each other about Bluetooth, as messages: the state of
- * the radio and of a pairing one way, the commands of the operator the other. No socket and no
+ * What wellgate-devices and the gateway say to each other about Bluetooth, as messages: the state
+ * of the radio and of a pairing one way, the commands of the operator the other. No socket and no
  * clock: link.c sends what status_next() gives, and hands in what arrives.
  *
  * Who calls what (the wiring, drivers/bluetooth.c, has the radio; this side has none):
@@ -73,7 +73,7 @@ int status_address_parse(const char *text, struct ble_address *ret);
 /* ---- between link.c and status.c; the wiring needs none of it ---- */
 
 struct status;
-struct _Wellgate__V1__ToDevices;
+struct Wellgate__V1__ToDevices;
 
 int status_new(const struct status_handlers *handlers, struct status **ret);
 void status_free(struct status *s); /* NULL is fine */
@@ -83,10 +83,13 @@ void status_changed(struct status *s);
 void status_pairing(struct status *s, const struct radio_pairing *pairing);
 /* A new connection: everything is to be said; findings included. */
 void status_connected(struct status *s);
-/* What was not said is dropped, and a pairing without an operator ended. */
+/* What was not said is dropped. A pairing without an operator is to be ended: by status_settle(),
+ * which calls handlers.cancel, because this one may be called from inside the radio. */
 void status_disconnected(struct status *s);
-/* A command or a clock of the gateway: carried out, its outcome waits to be sent. */
-void status_heard(struct status *s, const struct _Wellgate__V1__ToDevices *message);
+void status_settle(struct status *s);
+/* A command or a clock of the gateway: carried out, its outcome waits to be sent. -EBADMSG: it has
+ * no number or is no clock, so there is no answer to it. */
+int status_heard(struct status *s, const struct Wellgate__V1__ToDevices *message);
 /* When the next packet may be sent; INT64_MAX: there is none. */
 int64_t status_due(const struct status *s);
 /* 1: a packet, borrowed until status_sent(); 0: nothing is due; -ENOMEM, and it is dropped. Call it
