@@ -57,6 +57,22 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 	l->feed->sink.fault(l->feed->sink.user, l->id, channel, fault, r);
 }
 
+static void on_memory(void *user, const struct session_memory *memory)
+{
+	struct feed_link *l = user;
+
+	if (l->feed->sink.memory)
+		l->feed->sink.memory(l->feed->sink.user, l->id, memory);
+}
+
+static void on_consent(void *user, size_t i, enum drv_consent_outcome outcome, uint8_t slot)
+{
+	struct feed_link *l = user;
+
+	if (l->feed->sink.consent)
+		l->feed->sink.consent(l->feed->sink.user, l->id, i, outcome, slot);
+}
+
 static struct feed_link *find(struct feed *f, uint16_t id)
 {
 	for (size_t i = 0; i < FEED_LINKS_MAX; i++) {
@@ -95,9 +111,35 @@ static const struct driver *match(const struct cap_open *o, uint32_t *ret_quirks
 		.pid = o->pid,
 	};
 
+	const struct driver *driver;
+
 	if (o->driver[0])
-		return registry_by_name(o->driver);
-	return registry_match(&id, ret_quirks);
+		driver = registry_by_name(o->driver);
+	else
+		driver = registry_match(&id, ret_quirks);
+	if (o->has_quirks)
+		*ret_quirks = o->quirks;
+	return driver;
+}
+
+/* What the hub knows beforehand. */
+static void tell(struct session *s, const struct cap_open *o)
+{
+	struct session_memory memory = { .n_consents = o->n_consents, .kept_len = o->kept_len };
+
+	_Static_assert(CAP_CONSENTS_MAX <= DRV_CONSENTS_MAX && CAP_KEPT_MAX <= DRV_KEPT_MAX &&
+			       CAP_SLOT_NEW == DRV_SLOT_NEW,
+		       "a capture says what a session can hold");
+	for (size_t i = 0; i < o->n_consents; i++) {
+		memory.consents[i].slot = o->consents[i].slot;
+		memory.consents[i].code = o->consents[i].code;
+	}
+	memcpy(memory.kept, o->kept, o->kept_len);
+	session_set_memory(s, &memory);
+	if (o->has_zone)
+		session_set_zone(s, o->zone_min);
+	if (o->has_last)
+		session_set_last_record(s, o->last);
 }
 
 const struct driver *feed_driver(const struct cap_open *open, uint16_t channel)
@@ -108,13 +150,17 @@ const struct driver *feed_driver(const struct cap_open *open, uint16_t channel)
 	return driver ? driver : registry_by_channel(channel);
 }
 
-static int start_session(struct feed_link *l, const struct driver *driver, uint32_t quirks)
+/* open: what is known beforehand; NULL nothing */
+static int start_session(struct feed_link *l, const struct driver *driver, uint32_t quirks,
+			 const struct cap_open *open)
 {
 	const struct session_sink sink = {
 		.measurement = on_measurement,
 		.request = on_request,
 		.confirm = on_confirm,
 		.fault = on_fault,
+		.memory = on_memory,
+		.consent = on_consent,
 		.user = l,
 	};
 	int r = session_new(driver, quirks, &sink, l->feed->next_seq, &l->session);
@@ -123,6 +169,8 @@ static int start_session(struct feed_link *l, const struct driver *driver, uint3
 		return r;
 	if (l->feed->has_start)
 		session_set_wall(l->session, l->feed->start_ms);
+	if (open)
+		tell(l->session, open);
 	if (l->feed->sink.opened)
 		l->feed->sink.opened(l->feed->sink.user, l->id, l->session);
 	return session_open(l->session, LINK_REPLAY, l->now);
@@ -149,7 +197,7 @@ static int open_link(struct feed *f, const struct cap_event *e)
 	};
 	memcpy(l->name, e->open.name, sizeof(l->name));
 	driver = match(&e->open, &quirks);
-	return driver ? start_session(l, driver, quirks) : -ENODEV;
+	return driver ? start_session(l, driver, quirks, &e->open) : -ENODEV;
 }
 
 static void end_link(struct feed_link *l)
@@ -180,7 +228,7 @@ static int give_frame(struct feed_link *l, const struct cap_event *e)
 		driver = registry_by_channel(e->channel);
 		if (!driver)
 			return -ENODEV;
-		r = start_session(l, driver, 0);
+		r = start_session(l, driver, 0, NULL);
 		if (r < 0)
 			return r;
 	}

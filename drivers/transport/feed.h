@@ -20,6 +20,10 @@ struct feed_sink {
 	void (*request)(void *user, uint16_t link, const struct session_request *request);
 	void (*confirm)(void *user, uint16_t link, uint16_t channel);
 	void (*fault)(void *user, uint16_t link, uint16_t channel, enum session_fault fault, int r);
+	/* as in struct session_sink; each may be NULL */
+	void (*memory)(void *user, uint16_t link, const struct session_memory *memory);
+	void (*consent)(void *user, uint16_t link, size_t i, enum drv_consent_outcome outcome,
+			uint8_t slot);
 	void *user;
 };
 

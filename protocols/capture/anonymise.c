@@ -249,6 +249,10 @@ bool anonymise_event(int32_t days, struct cap_event *e, const char **ret_why)
 	switch (e->kind) {
 	case CAP_OPEN:
 		memset(e->open.name, 0, sizeof(e->open.name));
+		/* a code is a secret; what was kept may hold stamps and values */
+		memset(e->open.consents, 0, sizeof(e->open.consents));
+		memset(e->open.kept, 0, sizeof(e->open.kept));
+		e->open.n_consents = e->open.kept_len = 0;
 		return true;
 	case CAP_FRAME:
 	case CAP_WRITE:

@@ -294,6 +294,129 @@ static struct word next_key(struct line *l)
 	return (struct word){ l->text, 0 };
 }
 
+/* 1 to 10 decimal digits */
+static bool parse_decimal(struct word w, uint32_t max, uint32_t *ret)
+{
+	uint64_t value = 0;
+
+	if (w.len == 0 || w.len > 10)
+		return false;
+	for (size_t i = 0; i < w.len; i++) {
+		if (w.text[i] < '0' || w.text[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(w.text[i] - '0');
+	}
+	if (value > max)
+		return false;
+	*ret = (uint32_t)value;
+	return true;
+}
+
+/* What stands right behind "key="; empty if a blank does. */
+static struct word value_word(struct line *l)
+{
+	if (l->pos < l->len && l->text[l->pos] == ' ')
+		return (struct word){ l->text + l->pos, 0 };
+	return next_word(l);
+}
+
+static int open_zone(struct line *l, struct cap_open *o)
+{
+	struct word w = value_word(l);
+	const bool west = w.len > 0 && w.text[0] == '-';
+	uint32_t minutes;
+
+	if (west) {
+		w.text++;
+		w.len--;
+	}
+	if (!parse_decimal(w, CAP_ZONE_MAX, &minutes))
+		return bad(l, -EINVAL, "a zone is minutes east of UTC, up to 1080");
+	o->has_zone = true;
+	o->zone_min = (int16_t)(west ? -(int32_t)minutes : (int32_t)minutes);
+	return 0;
+}
+
+static int open_consent(struct line *l, struct cap_open *o)
+{
+	const struct word w = value_word(l);
+	const char *colon = w.len > 0 ? memchr(w.text, ':', w.len) : NULL;
+	uint32_t slot = CAP_SLOT_NEW, code;
+	struct word left, right;
+
+	if (!colon)
+		return bad(l, -EINVAL, "a consent is slot:code or new:code");
+	left = (struct word){ w.text, (size_t)(colon - w.text) };
+	right = (struct word){ colon + 1, (size_t)(w.text + w.len - colon) - 1 };
+	if ((!word_is(left, "new") && !parse_decimal(left, CAP_SLOT_NEW - 1, &slot)) ||
+	    !parse_decimal(right, 9999, &code))
+		return bad(l, -EINVAL, "a consent is slot:code or new:code");
+	if (o->n_consents == CAP_CONSENTS_MAX)
+		return bad(l, -EMSGSIZE, "more than 8 consents");
+	o->consents[o->n_consents++] = (struct cap_consent){ (uint8_t)slot, (uint16_t)code };
+	return 0;
+}
+
+static int open_kept(struct line *l, struct cap_open *o)
+{
+	const struct word w = value_word(l);
+
+	if (w.len == 0 || w.len % 2 != 0 || w.len / 2 > CAP_KEPT_MAX)
+		return bad(l, -EINVAL, "kept is 1 to 64 bytes in hex");
+	for (size_t i = 0; i < w.len; i += 2) {
+		const int high = hex_digit(w.text[i]), low = hex_digit(w.text[i + 1]);
+
+		if (high < 0 || low < 0)
+			return bad(l, -EINVAL, "kept is 1 to 64 bytes in hex");
+		o->kept[i / 2] = (uint8_t)(high << 4 | low);
+	}
+	o->kept_len = w.len / 2;
+	return 0;
+}
+
+static int open_last(struct line *l, struct cap_open *o)
+{
+	if (!parse_decimal(value_word(l), UINT32_MAX, &o->last))
+		return bad(l, -EINVAL, "last is a record number");
+	o->has_last = true;
+	return 0;
+}
+
+static int open_quirks(struct line *l, struct cap_open *o)
+{
+	const struct word w = value_word(l);
+	uint32_t bits = 0;
+
+	if (w.len == 0 || w.len > 8)
+		return bad(l, -EINVAL, "quirks are 1 to 8 hex digits");
+	for (size_t i = 0; i < w.len; i++) {
+		const int digit = hex_digit(w.text[i]);
+
+		if (digit < 0)
+			return bad(l, -EINVAL, "quirks are 1 to 8 hex digits");
+		bits = bits << 4 | (uint32_t)digit;
+	}
+	o->has_quirks = true;
+	o->quirks = bits;
+	return 0;
+}
+
+/* what the hub knows beforehand */
+static int open_knowledge(struct line *l, struct word key, struct cap_open *o)
+{
+	if (word_is(key, "zone"))
+		return open_zone(l, o);
+	if (word_is(key, "consent"))
+		return open_consent(l, o);
+	if (word_is(key, "kept"))
+		return open_kept(l, o);
+	if (word_is(key, "last"))
+		return open_last(l, o);
+	if (word_is(key, "quirks"))
+		return open_quirks(l, o);
+	return bad(l, -EINVAL, "a key that open does not know");
+}
+
 static int open_value(struct line *l, struct word key, struct cap_open *o)
 {
 	if (word_is(key, "service"))
@@ -310,7 +433,7 @@ static int open_value(struct line *l, struct word key, struct cap_open *o)
 		return parse_bare(l, o->driver, sizeof(o->driver));
 	if (word_is(key, "link"))
 		return parse_bare(l, o->link, sizeof(o->link));
-	return bad(l, -EINVAL, "a key that open does not know");
+	return open_knowledge(l, key, o);
 }
 
 static bool known_word(const char *text, const char *const *words)
@@ -509,6 +632,29 @@ static void put_quoted(struct text *t, const char *key, const char *value)
 	put(t, "\"");
 }
 
+static void put_knowledge(struct text *t, const struct cap_open *o)
+{
+	assert(o->n_consents <= CAP_CONSENTS_MAX && o->kept_len <= CAP_KEPT_MAX);
+	if (o->has_zone)
+		put(t, " zone=%d", o->zone_min);
+	for (size_t i = 0; i < o->n_consents; i++) {
+		const struct cap_consent *c = &o->consents[i];
+
+		if (c->slot == CAP_SLOT_NEW)
+			put(t, " consent=new:%u", c->code);
+		else
+			put(t, " consent=%u:%u", c->slot, c->code);
+	}
+	if (o->kept_len > 0)
+		put(t, " kept=");
+	for (size_t i = 0; i < o->kept_len; i++)
+		put(t, "%02x", o->kept[i]);
+	if (o->has_last)
+		put(t, " last=%lu", (unsigned long)o->last);
+	if (o->has_quirks)
+		put(t, " quirks=%lx", (unsigned long)o->quirks);
+}
+
 static void put_open(struct text *t, const struct cap_open *o)
 {
 	put(t, "open %s", o->bus);
@@ -521,6 +667,7 @@ static void put_open(struct text *t, const struct cap_open *o)
 		put(t, " driver=%s", o->driver);
 	if (o->link[0])
 		put(t, " link=%s", o->link);
+	put_knowledge(t, o);
 }
 
 static void put_time(struct text *t, int64_t us)

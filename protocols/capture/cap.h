@@ -16,6 +16,17 @@
  *   2.000 advert service=181d 62b00b...        a broadcast device's payload, inside a session
  *   9.000 close
  *
+ * What a hub knows about the device before the link comes up, on the same open line, each optional:
+ *
+ *   zone=60                minutes east of UTC: the hub knows its zone and, with `start`, the time,
+ *                          so that a driver may set the device's clock
+ *   consent=1:1234         a user slot of the device and its code, decimal; slot "new": a user to be
+ *                          registered; up to 8 times. Made up, always: such a code is a secret, and
+ *                          nothing that records a live device writes this key
+ *   kept=0a1b...           what the driver kept from an earlier link, up to 64 bytes
+ *   last=42                the highest record number that is known to be durable, decimal
+ *   quirks=1               instead of those of the row that matched, hex
+ *
  * Times are seconds with up to six decimals, rising. Channels are 16-bit UUIDs in hex, or a
  * driver's own number.
  */
@@ -25,10 +36,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CAP_VERSION  1
-#define CAP_LINE_MAX 4096 /* longest line with its newline; what cap_write_event needs at most */
-#define CAP_DATA_MAX 1024
-#define CAP_TEXT_MAX 64
+#define CAP_VERSION      1
+#define CAP_LINE_MAX     4096 /* longest line with its newline; what cap_write_event needs at most */
+#define CAP_DATA_MAX     1024
+#define CAP_TEXT_MAX     64
+#define CAP_KEPT_MAX     64
+#define CAP_CONSENTS_MAX 8
+#define CAP_SLOT_NEW     255  /* "new" */
+#define CAP_ZONE_MAX     1080 /* minutes, either way */
 
 enum cap_kind {
 	CAP_OPEN = 1,
@@ -40,12 +55,23 @@ enum cap_kind {
 	CAP_CLOSE
 };
 
+struct cap_consent {
+	uint8_t slot;
+	uint16_t code; /* 0 to 9999 */
+};
+
 struct cap_open {
 	char bus[8]; /* "ble" "advert" "usb" "hid" "serial" "file" */
 	uint16_t service, company, vid, pid;
 	char name[CAP_TEXT_MAX];   /* "" = none */
 	char driver[CAP_TEXT_MAX]; /* forces a driver; "" = match */
 	char link[16];             /* "clear" "encrypted" "authenticated", "" = replay */
+	bool has_zone, has_last, has_quirks;
+	int16_t zone_min;
+	uint32_t last, quirks;
+	size_t n_consents, kept_len;
+	struct cap_consent consents[CAP_CONSENTS_MAX];
+	uint8_t kept[CAP_KEPT_MAX];
 };
 
 struct cap_event {

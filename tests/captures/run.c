@@ -6,7 +6,7 @@
  *   capture_run --update FILE.cap   rewrites FILE.expect; for people, never in a test
  *
  * Everything is committed after each event and not before, and a confirmation that comes earlier
- * than the commit of what was emitted is a failure.
+ * than the commit of what was emitted is a failure; so is a memory that is kept earlier.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -126,6 +126,39 @@ static void on_fault(void *user, uint16_t link, uint16_t channel, enum session_f
 		     channel) < 0)
 		line = NULL;
 	add_line(&run->out, line);
+}
+
+static void on_consent(void *user, uint16_t link, size_t i, enum drv_consent_outcome outcome,
+		       uint8_t slot)
+{
+	static const char *const names[] = {
+		[DRV_CONSENT_GOOD] = "good",
+		[DRV_CONSENT_MADE] = "made",
+		[DRV_CONSENT_REFUSED] = "refused",
+	};
+	struct run *run = user;
+	char *line = NULL;
+
+	(void)link;
+	if (asprintf(&line, "{\"consent\":%zu,\"outcome\":\"%s\",\"slot\":%u}", i, names[outcome],
+		     slot) < 0)
+		line = NULL;
+	add_line(&run->out, line);
+}
+
+static void on_memory(void *user, uint16_t link, const struct session_memory *memory)
+{
+	struct run *run = user;
+	char line[DRV_KEPT_MAX * 2 + 32] = "{\"kept\":\"";
+	size_t n = strlen(line);
+
+	(void)link;
+	if (run->uncommitted > 0)
+		fail(run, "kept before it was committed", "");
+	for (size_t i = 0; i < memory->kept_len; i++)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%02x", memory->kept[i]);
+	(void)snprintf(line + n, sizeof(line) - n, "\"}");
+	add_line(&run->out, strdup(line));
 }
 
 static void describe(const struct action *a, char *buf, size_t size)
@@ -339,6 +372,8 @@ int main(int argc, char **argv)
 		.request = on_request,
 		.confirm = on_confirm,
 		.fault = on_fault,
+		.memory = on_memory,
+		.consent = on_consent,
 		.user = run,
 	};
 	int status = 1;

@@ -102,6 +102,12 @@ static void a_write_is_a_frame_and_the_rest_has_nothing_to_hide(void **state)
 	assert_true(anonymise_event(-7, &e, &why));
 	assert_string_equal(e.open.name, "");
 	assert_string_equal(e.open.bus, "ble");
+	e.open.n_consents = e.open.kept_len = 1;
+	e.open.consents[0].code = 1234;
+	e.open.kept[0] = 7;
+	assert_true(anonymise_event(-7, &e, &why));
+	assert_int_equal(e.open.n_consents + e.open.kept_len, 0);
+	assert_int_equal(e.open.consents[0].code + e.open.kept[0], 0);
 }
 
 int main(void)

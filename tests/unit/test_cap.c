@@ -34,6 +34,11 @@ static void every_event_survives_writing_and_reading(void **state)
 		"0.000 open ble service=181d company=0611 vid=1234 name=\"BF \\\"7\\\\\\x01\"\n",
 		"0.000 close\n",
 		"0.000 open usb vid=1234 pid=abcd driver=weight_scale link=encrypted\n",
+		"0.000 close\n",
+		"0.000 open ble service=181d zone=-570 consent=1:1234 consent=new:9999 kept=00ff7a "
+		"last=4294967295 quirks=8000000f\n",
+		"0.000 close\n",
+		"0.000 open ble service=1810 zone=0 last=0 quirks=0\n",
 		"0.000001 < 2a9d 0e783eea07\n",
 		"1.200 < 2a9d\n",
 		"1.210 > confirm 2a9d\n",
@@ -74,6 +79,8 @@ static void fields_are_what_was_written(void **state)
 	assert_int_equal(e.open.service, 0x181d);
 	assert_string_equal(e.open.name, "A B");
 	assert_string_equal(e.open.bus, "ble");
+	assert_false(e.open.has_zone || e.open.has_last || e.open.has_quirks);
+	assert_int_equal(e.open.n_consents + e.open.kept_len, 0);
 	assert_int_equal(read_text(&r, "12.000007 < 2a9d 06 d0 39e8", &e), 1);
 	assert_int_equal(e.at_us, 12000007);
 	assert_int_equal(e.channel, 0x2a9d);
@@ -140,6 +147,30 @@ static void a_bad_open_is_refused(void **state)
 		  "too long" },
 		{ "2 open ble link=tight", "link security that is not known" },
 		{ "2 < 2a9d 00", "before open" },
+		{ "2 open ble zone=1081", "minutes east" },
+		{ "2 open ble zone=--1", "minutes east" },
+		{ "2 open ble zone= 1", "minutes east" },
+		{ "2 open ble zone=", "minutes east" },
+		{ "2 open ble consent=1", "slot:code" },
+		{ "2 open ble consent=", "slot:code" },
+		{ "2 open ble consent=:", "slot:code" },
+		{ "2 open ble consent=255:1", "slot:code" },
+		{ "2 open ble consent=1:10000", "slot:code" },
+		{ "2 open ble consent=1:99999999999", "slot:code" },
+		{ "2 open ble consent=0:0 consent=1:0 consent=2:0 consent=3:0 consent=4:0 "
+		  "consent=5:0 consent=6:0 consent=7:0 consent=8:0",
+		  "more than 8" },
+		{ "2 open ble kept=", "64 bytes" },
+		{ "2 open ble kept=0", "64 bytes" },
+		{ "2 open ble kept=0g", "64 bytes" },
+		{ "2 open ble "
+		  "kept=000000000000000000000000000000000000000000000000000000000000000000000000000"
+		  "0000000000000000000000000000000000000000000000000000000",
+		  "64 bytes" },
+		{ "2 open ble last=4294967296", "record number" },
+		{ "2 open ble last=x", "record number" },
+		{ "2 open ble quirks=123456789", "8 hex" },
+		{ "2 open ble quirks=g", "8 hex" },
 	};
 
 	(void)state;
