@@ -15,12 +15,19 @@
 #define REASON_BYTES 64
 /* packets per turn of the loop, so that a flood does not starve the control socket */
 #define TURN_MAX 200
-/* a ToDevices with a reason of REASON_BYTES */
+/* the longest ToDevices */
 #define OUT_BYTES 256
+/* commands and clocks that wait for room in the socket */
+#define SAY_MAX 16
 
 struct refusal {
 	uint64_t sequence;
 	char reason[REASON_BYTES];
+};
+
+struct said {
+	size_t len;
+	uint8_t packet[OUT_BYTES];
 };
 
 struct devices {
@@ -35,6 +42,8 @@ struct devices {
 	uint64_t committed;
 	struct refusal refused[REFUSED_MAX];
 	size_t n_refused;
+	struct said said[SAY_MAX];
+	size_t n_said;
 
 	uint8_t packet[LISTENER_PACKET_MAX];
 };
@@ -67,6 +76,15 @@ static int say_refused(const struct devices *d, const struct refusal *refusal)
 	return say(d, &message);
 }
 
+static int say_said(struct devices *d)
+{
+	const int r = listener_send(d->client_fd, d->said[0].packet, d->said[0].len);
+
+	if (r == 0)
+		memmove(&d->said[0], &d->said[1], --d->n_said * sizeof(d->said[0]));
+	return r;
+}
+
 /* Refusals go first: `committed` covers their sequences too. */
 static int say_next(struct devices *d)
 {
@@ -83,6 +101,8 @@ static int say_next(struct devices *d)
 		if (r == 0)
 			memmove(&d->refused[0], &d->refused[1],
 				--d->n_refused * sizeof(d->refused[0]));
+	} else if (!d->say_committed) {
+		r = say_said(d);
 	} else {
 		message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_COMMITTED;
 		message.committed = d->committed;
@@ -103,7 +123,7 @@ static void flush(struct devices *d)
 
 	if (d->client_fd < 0)
 		return;
-	while (r == 0 && (d->say_committed || d->say_full || d->n_refused > 0))
+	while (r == 0 && (d->say_committed || d->say_full || d->n_refused > 0 || d->n_said > 0))
 		r = say_next(d);
 	if (r < 0 && r != -EAGAIN)
 		end_later(d);
@@ -141,6 +161,21 @@ static void on_refused(void *user, uint64_t sequence, const char *reason)
 	flush(d);
 }
 
+static int on_say(void *user, const Wellgate__V1__ToDevices *message)
+{
+	const size_t len = wellgate__v1__to_devices__get_packed_size(message);
+	struct devices *d = user;
+
+	if (len > OUT_BYTES)
+		return -EMSGSIZE;
+	if (d->n_said == SAY_MAX)
+		return -ENOBUFS;
+	d->said[d->n_said].len = len;
+	(void)wellgate__v1__to_devices__pack(message, d->said[d->n_said++].packet);
+	flush(d);
+	return 0;
+}
+
 static void on_restart(void *user)
 {
 	end_later(user);
@@ -158,7 +193,7 @@ static void end(struct devices *d)
 	(void)close(d->client_fd);
 	d->client_fd = -1;
 	d->say_committed = d->say_full = false;
-	d->n_refused = 0;
+	d->n_refused = d->n_said = 0;
 	log_info("devices process disconnected");
 }
 
@@ -209,6 +244,7 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
 					    .full = on_full,
 					    .refused = on_refused,
 					    .restart = on_restart,
+					    .say = on_say,
 					    .user = user };
 	struct devices *d = user;
 	int client = -1, r;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/radio_state.h"
 #include "gateway/text.h"
 
 static void set_text(char *field, const char *text)
@@ -21,6 +22,16 @@ static bool is_same(const struct inventory_device *d, const struct intake_device
 	return strcmp(d->driver, key->driver ? key->driver : "") == 0;
 }
 
+/* may it go before the other? */
+static bool is_less_wanted(const struct inventory_device *d, const struct inventory_device *other)
+{
+	if (d->radio.enrolled != other->radio.enrolled)
+		return !d->radio.enrolled;
+	if (d->links != other->links)
+		return d->links < other->links;
+	return d->last_seen_ms < other->last_seen_ms;
+}
+
 static struct inventory_device *make_room(struct inventory *inv)
 {
 	struct inventory_device *oldest = &inv->devices[0];
@@ -28,11 +39,8 @@ static struct inventory_device *make_room(struct inventory *inv)
 	if (inv->n < INVENTORY_MAX)
 		return &inv->devices[inv->n++];
 	for (size_t i = 1; i < inv->n; i++) {
-		struct inventory_device *d = &inv->devices[i];
-
-		if (d->links < oldest->links ||
-		    (d->links == oldest->links && d->last_seen_ms < oldest->last_seen_ms))
-			oldest = d;
+		if (is_less_wanted(&inv->devices[i], oldest))
+			oldest = &inv->devices[i];
 	}
 	return oldest;
 }
@@ -98,12 +106,128 @@ void inventory_link_down(struct inventory_device *d, const Wellgate__V1__DeviceI
 	}
 }
 
+/* ---- what the radio says ---- */
+
+void inventory_radio_begin(struct inventory *inv)
+{
+	for (size_t i = 0; i < inv->n; i++)
+		inv->devices[i].radio.listed = false;
+}
+
+void inventory_radio_end(struct inventory *inv)
+{
+	for (size_t i = 0; i < inv->n; i++) {
+		if (!inv->devices[i].radio.listed)
+			inv->devices[i].radio = (struct inventory_radio){ 0 };
+	}
+}
+
+void inventory_radio_gone(struct inventory *inv)
+{
+	inventory_radio_begin(inv);
+	inventory_radio_end(inv);
+}
+
+static void copy_text(char *to, size_t size, const char *text)
+{
+	const char *clean = radio_state_text(text, size);
+
+	(void)snprintf(to, size, "%s", clean ? clean : "");
+}
+
+#define KNOWN(type, value) radio_state_enum(&wellgate__v1__##type##__descriptor, (int)(value))
+
+static void set_radio(struct inventory_radio *to, const Wellgate__V1__RadioDevice *m)
+{
+	*to = (struct inventory_radio){ .enrolled = true, .listed = true };
+	copy_text(to->address, sizeof(to->address), m->address);
+	copy_text(to->name, sizeof(to->name), m->name);
+	to->state = (Wellgate__V1__RadioDevice__State)KNOWN(radio_device__state, m->state);
+	to->trouble = (Wellgate__V1__RadioDevice__Trouble)KNOWN(radio_device__trouble, m->trouble);
+	to->path = (Wellgate__V1__RadioDevice__Path)KNOWN(radio_device__path, m->path);
+	to->security = (Wellgate__V1__LinkSecurity)KNOWN(link_security, m->security);
+	to->has_rssi = m->has_rssi && m->rssi >= INT8_MIN && m->rssi <= INT8_MAX;
+	to->rssi = m->rssi;
+	to->links = m->links;
+	to->failed_links = m->failed_links;
+	to->in_clear = m->in_clear;
+	to->bad_length = m->bad_length;
+	to->bad_checksum = m->bad_checksum;
+	to->bad_range = m->bad_range;
+	to->not_mine = m->not_mine;
+	to->enrolled_ms = m->enrolled_ms;
+	to->consents = m->consents;
+}
+
+void inventory_radio_device(struct inventory *inv, const struct intake_device *key,
+			    const Wellgate__V1__RadioDevice *m, int64_t seen_ms)
+{
+	struct inventory_device *d = inventory_device(inv, key);
+
+	set_radio(&d->radio, m);
+	if (seen_ms > d->last_seen_ms)
+		d->last_seen_ms = seen_ms;
+	if (m->has_battery && m->battery <= 100) {
+		d->has_battery = true;
+		d->battery = m->battery;
+	}
+}
+
+const struct inventory_device *inventory_enrolled(const struct inventory *inv,
+						  const uint8_t *digest, size_t len)
+{
+	for (size_t i = 0; i < inv->n; i++) {
+		const struct inventory_device *d = &inv->devices[i];
+
+		if (d->radio.enrolled && d->has_digest && len == sizeof(d->digest) &&
+		    memcmp(d->digest, digest, len) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+/* ---- replies ---- */
+
 static char *said(struct arena *arena, const char *text)
 {
 	return *text ? arena_strdup(arena, text) : NULL;
 }
 
-static int reply_one(const struct inventory_device *d, struct arena *arena,
+static int reply_radio(const struct inventory_radio *r, bool addresses, struct arena *arena,
+		       Wellgate__V1__DeviceInfo *info)
+{
+	Wellgate__V1__RadioDevice *m = arena_alloc(arena, sizeof(*m));
+
+	if (!m)
+		return -ENOMEM;
+	wellgate__v1__radio_device__init(m);
+	m->address = addresses ? said(arena, r->address) : NULL;
+	m->name = said(arena, r->name);
+	m->has_state = m->has_trouble = m->has_path = m->has_security = true;
+	m->state = r->state;
+	m->trouble = r->trouble;
+	m->path = r->path;
+	m->security = r->security;
+	m->has_rssi = r->has_rssi;
+	m->rssi = r->rssi;
+	m->has_links = m->has_failed_links = m->has_in_clear = m->has_consents = true;
+	m->links = r->links;
+	m->failed_links = r->failed_links;
+	m->in_clear = r->in_clear;
+	m->consents = r->consents;
+	m->has_enrolled_ms = r->enrolled_ms != 0;
+	m->enrolled_ms = r->enrolled_ms;
+	info->radio = m;
+	return 0;
+}
+
+/* Counted by link over all starts of the radio, and by the radio since its last: neither has all. */
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int reply_one(const struct inventory_device *d, bool addresses, struct arena *arena,
 		     Wellgate__V1__DeviceInfo **ret)
 {
 	Wellgate__V1__DeviceInfo *info = arena_alloc(arena, sizeof(*info));
@@ -129,31 +253,36 @@ static int reply_one(const struct inventory_device *d, struct arena *arena,
 	info->has_readings = true;
 	info->readings = d->readings;
 	info->has_bad_length = info->has_bad_checksum = info->has_bad_range = true;
-	info->bad_length = d->bad_length;
-	info->bad_checksum = d->bad_checksum;
-	info->bad_range = d->bad_range;
+	info->bad_length = larger(d->bad_length, d->radio.bad_length);
+	info->bad_checksum = larger(d->bad_checksum, d->radio.bad_checksum);
+	info->bad_range = larger(d->bad_range, d->radio.bad_range);
 	info->has_not_mine = info->has_connected = true;
-	info->not_mine = d->not_mine;
+	info->not_mine = larger(d->not_mine, d->radio.not_mine);
 	info->connected = d->links > 0;
 	info->has_battery = d->has_battery;
 	info->battery = d->battery;
 	*ret = info;
-	return 0;
+	return d->radio.enrolled ? reply_radio(&d->radio, addresses, arena, info) : 0;
 }
 
-int inventory_reply(const struct inventory *inv, struct arena *arena, Wellgate__V1__Reply *reply)
+int inventory_reply(const struct inventory *inv, uint64_t after, bool addresses,
+		    struct arena *arena, Wellgate__V1__Reply *reply)
 {
-	Wellgate__V1__DeviceInfo **list = arena_alloc(arena, (inv->n + 1) * sizeof(void *));
+	Wellgate__V1__DeviceInfo **list = arena_alloc(arena, INVENTORY_PAGE * sizeof(*list));
+	size_t n = 0;
 
 	if (!list)
 		return -ENOMEM;
-	for (size_t i = 0; i < inv->n; i++) {
-		const int r = reply_one(&inv->devices[i], arena, &list[i]);
+	for (uint64_t i = after; i < inv->n && n < INVENTORY_PAGE; i++) {
+		const int r = reply_one(&inv->devices[i], addresses, arena, &list[n]);
 
 		if (r < 0)
 			return r;
+		n++;
 	}
 	reply->devices = list;
-	reply->n_devices = inv->n;
+	reply->n_devices = n;
+	reply->has_more = true;
+	reply->more = after < inv->n && inv->n - after > n;
 	return 0;
 }

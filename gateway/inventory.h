@@ -1,6 +1,8 @@
 /*
- * The devices that were heard, for `wellgate devices`: a table in memory, filled again from the
- * stored readings at start. Knows digests, never a serial number or an address.
+ * The devices that were heard, and those that are enrolled with the radio of this hub, for `wellgate
+ * devices`: a table in memory, filled again from the stored readings at start. Knows digests; the
+ * Bluetooth address of an enrolled device is held because the operator labels devices by it, and is
+ * never stored or logged.
  */
 #pragma once
 
@@ -12,8 +14,27 @@
 #include "gateway/intake/intake.h"
 #include "wellgate.pb-c.h"
 
-#define INVENTORY_MAX  64 /* the one that was silent longest makes room */
-#define INVENTORY_TEXT 65
+/* the one that was silent longest makes room, unless it is linked or enrolled */
+#define INVENTORY_MAX     320
+#define INVENTORY_TEXT    65
+#define INVENTORY_ADDRESS 32
+#define INVENTORY_PAGE    64 /* devices of one reply */
+
+/* What the radio knows of a device that is enrolled with it. */
+struct inventory_radio {
+	bool enrolled, listed; /* listed: named by the status that is coming in */
+	char address[INVENTORY_ADDRESS], name[INVENTORY_TEXT];
+	Wellgate__V1__RadioDevice__State state;
+	Wellgate__V1__RadioDevice__Trouble trouble;
+	Wellgate__V1__RadioDevice__Path path;
+	Wellgate__V1__LinkSecurity security;
+	bool has_rssi;
+	int32_t rssi;
+	uint64_t links, failed_links, in_clear;
+	uint64_t bad_length, bad_checksum, bad_range, not_mine; /* since the radio started */
+	int64_t enrolled_ms;
+	uint32_t consents;
+};
 
 struct inventory_device {
 	char driver[INVENTORY_TEXT], make[INVENTORY_TEXT], model[INVENTORY_TEXT];
@@ -26,6 +47,7 @@ struct inventory_device {
 	unsigned int links; /* open now */
 	bool has_battery;
 	uint32_t battery; /* percent */
+	struct inventory_radio radio;
 };
 
 struct inventory {
@@ -40,5 +62,20 @@ struct inventory_device *inventory_device(struct inventory *inv, const struct in
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading);
 /* The link to the device is gone; counts may be NULL. */
 void inventory_link_down(struct inventory_device *d, const Wellgate__V1__DeviceInfo *counts);
-/* -ENOMEM */
-int inventory_reply(const struct inventory *inv, struct arena *arena, Wellgate__V1__Reply *reply);
+
+/* A status of the radio begins, or ends: what it did not list is not enrolled any more. */
+void inventory_radio_begin(struct inventory *inv);
+void inventory_radio_end(struct inventory *inv);
+/* The radio is gone, and with it all that it knew. */
+void inventory_radio_gone(struct inventory *inv);
+/* An enrolled device; key as for inventory_device(), seen_ms 0: not known. */
+void inventory_radio_device(struct inventory *inv, const struct intake_device *key,
+			    const Wellgate__V1__RadioDevice *m, int64_t seen_ms);
+/* The enrolled device with this digest, or NULL. */
+const struct inventory_device *inventory_enrolled(const struct inventory *inv,
+						  const uint8_t *digest, size_t len);
+
+/* A page of devices from `after` on; reply->more: ask again, after = INVENTORY_PAGE further.
+ * -ENOMEM */
+int inventory_reply(const struct inventory *inv, uint64_t after, bool addresses,
+		    struct arena *arena, Wellgate__V1__Reply *reply);

@@ -7,6 +7,7 @@
 
 #include "drivers/cleanup.h"
 #include "drivers/log.h"
+#include "gateway/hub_clock.h"
 
 #define SECOND_US INT64_C(1000000)
 /* One packet unpacked; a hostile one that unpacks larger is malformed. */
@@ -34,6 +35,8 @@ struct pipeline {
 	const char *hub;
 	struct arena arena;
 	struct inventory inventory;
+	struct radio_state *radio;
+	struct hub_clock *clock;
 	struct pipeline_counters counters;
 	int64_t since_ms;
 
@@ -367,19 +370,17 @@ static void link_describe(struct link *l, const struct inventory_device *d)
 	}
 }
 
-static int link_digest(struct pipeline *p, const Wellgate__V1__LinkUp *up,
-		       struct intake_device *device)
+/* id: its address or serial number */
+static int device_digest(const struct pipeline *p, const char *driver, const char *id,
+			 struct intake_device *device)
 {
-	/* the address first: unlike the serial number it is known from a link's first message */
-	const char *id = up->address && *up->address ? up->address : up->serial;
 	char text[DIGEST_TEXT_BYTES];
 	int r;
 
 	if (!id || !*id)
 		return 0;
 	/* two makers may give out the same serial number */
-	if (snprintf(text, sizeof(text), "%s/%s", up->driver ? up->driver : "", id) >=
-	    (int)sizeof(text))
+	if (snprintf(text, sizeof(text), "%s/%s", driver ? driver : "", id) >= (int)sizeof(text))
 		return -EBADMSG;
 	r = intake_digest(store_identity(p->parts.store)->digest_key, text, device->serial_digest);
 	device->has_digest = r == 0;
@@ -397,7 +398,9 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 	struct link *l;
 	int r;
 
-	r = link_digest(p, up, &device);
+	/* the address first: unlike the serial number it is known from a link's first message */
+	r = device_digest(p, up->driver, up->address && *up->address ? up->address : up->serial,
+			  &device);
 	l = up->has_link ? link_make(p, up->link) : NULL;
 	if (r < 0 || !l)
 		return r < 0 ? r : -EBADMSG;
@@ -493,6 +496,78 @@ static int take_done(struct pipeline *p)
 	return 0;
 }
 
+/* ---- what the radio says ---- */
+
+/* when it was last heard, by our clock; 0: not known */
+static int64_t seen_ms(struct pipeline *p, const Wellgate__V1__RadioDevice *m)
+{
+	int64_t ago_us;
+
+	if (!m->has_last_seen_us ||
+	    __builtin_sub_overflow(now_monotonic(p), m->last_seen_us, &ago_us) || ago_us < 0)
+		return 0;
+	return now_utc_ms() - ago_us / 1000;
+}
+
+static int take_radio_device(struct pipeline *p, const Wellgate__V1__RadioDevice *m)
+{
+	struct intake_device key = { .driver = m->driver,
+				     .make = m->make,
+				     .model = m->model,
+				     .firmware = m->firmware,
+				     .hardware = m->hardware };
+	int r = device_digest(p, m->driver, m->address, &key);
+
+	if (r < 0 || !key.has_digest)
+		return r < 0 ? r : -EBADMSG; /* without an address nobody could act on it */
+	inventory_radio_device(&p->inventory, &key, m, seen_ms(p, m));
+	return 0;
+}
+
+static int take_radio(struct pipeline *p, const Wellgate__V1__RadioStatus *m)
+{
+	int r = radio_state_take_status(p->radio, m);
+
+	if (r == 0 && m->first)
+		inventory_radio_begin(&p->inventory);
+	for (size_t i = 0; i < m->n_devices && r == 0; i++)
+		r = take_radio_device(p, m->devices[i]);
+	if (r == 0 && m->last)
+		inventory_radio_end(&p->inventory);
+	return r;
+}
+
+static int take_pairing(struct pipeline *p, const Wellgate__V1__Pairing *m)
+{
+	const int r = radio_state_take_pairing(p->radio, m);
+
+	/* who hears that it is paired finds it among the devices */
+	return r < 0 || !m->device ? r : take_radio_device(p, m->device);
+}
+
+/* called by radio_state and by us, on behalf of the operator and the clock */
+static int say(void *user, const Wellgate__V1__ToDevices *message)
+{
+	const struct pipeline *p = user;
+
+	if (!p->attached || !p->back.say)
+		return -ENOTCONN;
+	return p->back.say(p->back.user, message);
+}
+
+static void on_clock(void *user, bool synced, int offset_min)
+{
+	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
+	Wellgate__V1__Clock clock = WELLGATE__V1__CLOCK__INIT;
+
+	clock.has_synced = clock.has_zone_offset_min = true;
+	clock.synced = synced;
+	clock.zone_offset_min = offset_min;
+	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_CLOCK;
+	message.clock = &clock;
+	(void)say(user, &message);
+}
+
 static int take(struct pipeline *p, const Wellgate__V1__FromDevices *m)
 {
 	switch (m->what_case) {
@@ -507,9 +582,11 @@ static int take(struct pipeline *p, const Wellgate__V1__FromDevices *m)
 	case WELLGATE__V1__FROM_DEVICES__WHAT_DONE:
 		return take_done(p);
 	case WELLGATE__V1__FROM_DEVICES__WHAT_RADIO:
+		return take_radio(p, m->radio);
 	case WELLGATE__V1__FROM_DEVICES__WHAT_PAIRING:
+		return take_pairing(p, m->pairing);
 	case WELLGATE__V1__FROM_DEVICES__WHAT_OUTCOME:
-		return 0;
+		return radio_state_take_outcome(p->radio, m->outcome);
 	case WELLGATE__V1__FROM_DEVICES__WHAT__NOT_SET:
 	case _WELLGATE__V1__FROM_DEVICES__WHAT__CASE_IS_INT_SIZE:
 	default:
@@ -544,6 +621,9 @@ static void detach(struct pipeline *p)
 	}
 	p->attached = false;
 	p->deaf = false;
+	hub_clock_stop(p->clock);
+	radio_state_detached(p->radio);
+	inventory_radio_gone(&p->inventory);
 }
 
 void pipeline_attach(struct pipeline *p, const struct pipeline_back *back)
@@ -563,6 +643,7 @@ void pipeline_attach(struct pipeline *p, const struct pipeline_back *back)
 		p->deaf = waiting != SD_EVENT_OFF;
 		if (p->deaf)
 			p->back.full(p->back.user, true);
+		hub_clock_start(p->clock);
 	}
 	status_changed(p);
 }
@@ -649,6 +730,10 @@ int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret)
 	p->retry_us = RETRY_FIRST_US;
 	r = arena_init(&p->arena, ARENA_BYTES);
 	if (r >= 0)
+		r = radio_state_new(parts->event, say, p, &p->radio);
+	if (r >= 0)
+		r = hub_clock_new(parts->event, parts->config->time_zone, on_clock, p, &p->clock);
+	if (r >= 0)
 		r = add_timers(p);
 	if (r >= 0)
 		r = refill_results(p);
@@ -676,6 +761,8 @@ void pipeline_free(struct pipeline *p)
 	sd_event_source_disable_unref(p->status);
 	sd_event_source_disable_unref(p->housekeeping);
 	sd_event_source_disable_unref(p->period_end);
+	hub_clock_free(p->clock);
+	radio_state_free(p->radio);
 	arena_finish(&p->arena);
 	free(p);
 }
@@ -688,6 +775,11 @@ const struct pipeline_counters *pipeline_counters(const struct pipeline *p)
 const struct inventory *pipeline_inventory(const struct pipeline *p)
 {
 	return &p->inventory;
+}
+
+struct radio_state *pipeline_radio(const struct pipeline *p)
+{
+	return p->radio;
 }
 
 bool pipeline_is_full(const struct pipeline *p)

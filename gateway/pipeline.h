@@ -24,6 +24,7 @@
 #include "gateway/intake/intake.h"
 #include "gateway/inventory.h"
 #include "gateway/publish/publish.h"
+#include "gateway/radio_state.h"
 #include "gateway/store/store.h"
 
 #define PIPELINE_EXIT_STORE 74
@@ -44,6 +45,9 @@ struct pipeline_back {
 	void (*full)(void *user, bool full);
 	void (*refused)(void *user, uint64_t sequence, const char *reason);
 	void (*restart)(void *user); /* end the connection: what was not committed comes again */
+	/* a command to the radio, or the hub's clock; copied, sent when there is room; -ENOBUFS.
+	 * NULL: this door has no ear for them */
+	int (*say)(void *user, const Wellgate__V1__ToDevices *message);
 	void *user;
 };
 
@@ -83,6 +87,8 @@ int pipeline_commit(struct pipeline *p);
 void pipeline_status(const struct pipeline *p, struct pipeline_status *ret);
 const struct pipeline_counters *pipeline_counters(const struct pipeline *p);
 const struct inventory *pipeline_inventory(const struct pipeline *p);
+/* What the radio says, and the way to it. */
+struct radio_state *pipeline_radio(const struct pipeline *p);
 bool pipeline_is_full(const struct pipeline *p);
 /* the hub's name: configured, or random and kept in the database */
 const char *pipeline_hub(const struct pipeline *p);

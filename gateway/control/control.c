@@ -8,8 +8,9 @@
 #include "gateway/listener.h"
 
 /* as the command line has them (cli/cli.h) */
-#define CODE_USAGE 64
-#define CODE_IO    74
+#define CODE_USAGE       64
+#define CODE_UNAVAILABLE 69
+#define CODE_IO          74
 
 #define ROWS_DEFAULT 100
 #define ROWS_MAX     500
@@ -57,7 +58,75 @@ static int handle_status(const struct request *q)
 
 static int handle_devices(const struct request *q)
 {
-	return inventory_reply(pipeline_inventory(q->c->pipeline), q->arena, q->reply);
+	q->reply->has_devices_connected = true;
+	q->reply->devices_connected = pipeline_attached(q->c->pipeline);
+	if (radio_state_reply_radio(pipeline_radio(q->c->pipeline), q->arena, q->reply) < 0)
+		return -ENOMEM;
+	return inventory_reply(pipeline_inventory(q->c->pipeline), q->command->after,
+			       q->command->addresses, q->arena, q->reply);
+}
+
+/* ---- radio ---- */
+
+/* the operator names a device by its digest, the radio by its address */
+static int name_device(const struct request *q, Wellgate__V1__RadioCommand__Device *m)
+{
+	const struct inventory_device *d = inventory_enrolled(pipeline_inventory(q->c->pipeline),
+							      m->digest.data, m->digest.len);
+
+	if (!d)
+		return -ENOENT;
+	m->has_digest = false;
+	m->address = arena_strdup(q->arena, d->radio.address);
+	return m->address ? 0 : -ENOMEM;
+}
+
+static int hand_on(const struct request *q, Wellgate__V1__RadioCommand *m)
+{
+	int r = 0;
+
+	if (m->what_case == WELLGATE__V1__RADIO_COMMAND__WHAT_UNPAIR)
+		r = name_device(q, m->unpair);
+	else if (m->what_case == WELLGATE__V1__RADIO_COMMAND__WHAT_RETRY)
+		r = name_device(q, m->retry);
+	if (r < 0)
+		return r;
+	q->reply->has_request = true;
+	return radio_state_command(pipeline_radio(q->c->pipeline), m, &q->reply->request);
+}
+
+static int handle_radio(const struct request *q)
+{
+	const int r = q->command->radio ? hand_on(q, q->command->radio) : -EBADMSG;
+
+	switch (r) {
+	case 0:
+		return 0;
+	case -ENOTCONN:
+		return say_error(q, CODE_UNAVAILABLE,
+				 "the Bluetooth program (wellgate-devices) is not running");
+	case -EBUSY:
+		return say_error(q, CODE_UNAVAILABLE, "another pairing is running");
+	case -ENOENT:
+		return say_error(q, CODE_USAGE, "no such device is paired with this hub");
+	case -ENOBUFS:
+		return say_error(q, CODE_UNAVAILABLE,
+				 "the Bluetooth program (wellgate-devices) does not listen");
+	default:
+		return say_error(q, CODE_USAGE, "the gateway does not understand this command");
+	}
+}
+
+static int handle_outcome(const struct request *q)
+{
+	return radio_state_reply_outcome(pipeline_radio(q->c->pipeline), q->command->after,
+					 q->arena, q->reply);
+}
+
+static int handle_pairing(const struct request *q)
+{
+	return radio_state_reply_pairing(pipeline_radio(q->c->pipeline), q->command->addresses,
+					 q->arena, q->reply);
 }
 
 /* ---- pages ---- */
@@ -200,6 +269,8 @@ static const struct {
 	{ "status", handle_status },     { "devices", handle_devices },
 	{ "readings", handle_readings }, { "results", handle_results },
 	{ "goals", handle_goals },       { "doctor", handle_doctor },
+	{ "radio", handle_radio },       { "outcome", handle_outcome },
+	{ "pairing", handle_pairing },
 };
 
 static int dispatch(const struct request *q)

@@ -5,9 +5,13 @@
  *   status    HubStatus, broker, watermark           goals   Goal and current GoalResult of each
  *   readings  stored readings above `after`          devices DeviceInfo of each device heard
  *   results   stored goal results above `after`      doctor  Finding: good, notice, problem
+ *   radio     hands a RadioCommand to wellgate-devices; `request` is the number to ask
+ *   outcome   ... for, in `after`: absent as long as it is not known
+ *   pairing   where the pairing stands; who began one asks again and again, or it is cancelled
  *
  * A page of readings or results ends at `limit` rows (default 100, at most 500) or when the Reply
- * would not fit one packet; `more` then asks to come again with after = the last sequence.
+ * would not fit one packet; `more` then asks to come again with after = the last sequence. A page of
+ * devices ends after INVENTORY_PAGE; after = how many have come.
  */
 #pragma once
 

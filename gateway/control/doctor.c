@@ -11,7 +11,7 @@
 #include "drivers/cleanup.h"
 #include "gateway/control/control.h"
 
-#define FINDINGS_MAX  32
+#define FINDINGS_MAX  64
 #define MIB           ((uint64_t)1024 * 1024)
 #define SPACE_PROBLEM (16 * MIB)
 #define SPACE_NOTICE  (256 * MIB)
@@ -19,6 +19,9 @@
 #define GOOD    WELLGATE__V1__FINDING__LEVEL__LEVEL_GOOD
 #define NOTICE  WELLGATE__V1__FINDING__LEVEL__LEVEL_NOTICE
 #define PROBLEM WELLGATE__V1__FINDING__LEVEL__LEVEL_PROBLEM
+
+#define ADAPTER(name) WELLGATE__V1__RADIO_STATUS__ADAPTER__ADAPTER_##name
+#define TROUBLE(name) WELLGATE__V1__RADIO_DEVICE__TROUBLE__TROUBLE_##name
 
 struct doctor {
 	const struct control *c;
@@ -178,6 +181,99 @@ static void check_devices(struct doctor *d)
 		     counters->refused, counters->malformed);
 }
 
+/* ---- the radio ---- */
+
+static void check_adapter(struct doctor *d)
+{
+	static const struct {
+		Wellgate__V1__RadioStatus__Adapter adapter;
+		Wellgate__V1__Finding__Level level;
+		const char *what, *advice;
+	} rows[] = {
+		{ ADAPTER(READY), GOOD, "the adapter works", NULL },
+		{ ADAPTER(POWERING), NOTICE, "the adapter is being switched on",
+		  "ask again in half a minute" },
+		{ ADAPTER(SUSPECT), NOTICE, "the adapter is being checked: it went silent",
+		  "ask again in a minute" },
+		{ ADAPTER(RESET), NOTICE, "the adapter is being reset",
+		  "ask again in a minute; it is repaired without help" },
+		{ ADAPTER(NO_BUS), PROBLEM, "the system's message bus (D-Bus) does not answer",
+		  "systemctl status dbus" },
+		{ ADAPTER(NO_DAEMON), PROBLEM, "bluetoothd is not running",
+		  "systemctl enable --now bluetooth; it is in the package bluez" },
+		{ ADAPTER(ABSENT), PROBLEM, "no adapter was found",
+		  "plug in a USB Bluetooth adapter, or look whether it shows in `bluetoothctl "
+		  "list`" },
+		{ ADAPTER(BLOCKED), PROBLEM, "the adapter is blocked",
+		  "rfkill unblock bluetooth; a laptop may have a switch or an aeroplane key" },
+		{ ADAPTER(OFF), PROBLEM, "the adapter is off and does not come on",
+		  "bluetoothctl power on; if it goes off again, unplug and plug the adapter" },
+		{ ADAPTER(FAILED), PROBLEM,
+		  "the adapter does not work, and resetting it did not help",
+		  "unplug the adapter, or the power of this box, for ten seconds; it is also tried "
+		  "again by itself" },
+	};
+	const Wellgate__V1__RadioStatus__Adapter now =
+		radio_state_adapter(pipeline_radio(d->c->pipeline));
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].adapter == now)
+			find(d, rows[i].level, rows[i].advice, "Bluetooth: %s", rows[i].what);
+	}
+}
+
+static void on_radio_finding(void *user, Wellgate__V1__Finding__Level level, const char *what,
+			     const char *advice)
+{
+	find(user, level, advice, "Bluetooth: %s", what);
+}
+
+static void check_troubles(struct doctor *d)
+{
+	static const struct {
+		Wellgate__V1__RadioDevice__Trouble trouble;
+		const char *what, *advice;
+	} rows[] = {
+		{ TROUBLE(BOND_SUSPECT), "refuse the key of this hub",
+		  "they were reset or paired elsewhere: wellgate devices names them, then "
+		  "wellgate unpair and wellgate pair" },
+		{ TROUBLE(SPOOF_SUSPECT),
+		  "were imitated: something without their key used their address",
+		  "nothing of it was kept; see that nobody tampers, then wellgate pair --again" },
+		{ TROUBLE(BUSY_ELSEWHERE), "are held by another program of this machine",
+		  "stop that program (a desktop's Bluetooth settings, a phone app bridge)" },
+		{ TROUBLE(CONSENT_NEEDED), "want the code of their user again",
+		  "wellgate pair --consent SLOT:CODE" },
+	};
+	const struct inventory *inv = pipeline_inventory(d->c->pipeline);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t n = 0;
+
+		for (size_t j = 0; j < inv->n; j++)
+			n += inv->devices[j].radio.trouble == rows[i].trouble;
+		if (n > 0)
+			find(d, PROBLEM, rows[i].advice, "Bluetooth: %zu of the paired devices %s",
+			     n, rows[i].what);
+	}
+}
+
+static void check_radio(struct doctor *d)
+{
+	const struct radio_state *radio = pipeline_radio(d->c->pipeline);
+
+	if (!pipeline_attached(d->c->pipeline))
+		return; /* that is a finding of its own */
+	if (!radio_state_is_known(radio)) {
+		find(d, NOTICE, "fine for a replay; else see journalctl -u wellgate-devices",
+		     "Bluetooth: not in use");
+		return;
+	}
+	check_adapter(d);
+	radio_state_findings(radio, on_radio_finding, d);
+	check_troubles(d);
+}
+
 static void check_socket(struct doctor *d, const char *name)
 {
 	char path[256];
@@ -204,6 +300,7 @@ int control_doctor(const struct control *c, struct arena *arena, Wellgate__V1__R
 	check_clock(&d);
 	check_broker(&d);
 	check_devices(&d);
+	check_radio(&d);
 	check_socket(&d, "devices.sock");
 	check_socket(&d, "control.sock");
 	return d.result;
