@@ -1,7 +1,8 @@
 /*
- * The hub's own clock as devices are told of it: the offset of the configured zone, now, and whether
- * the clock may be believed. Looks at every whole quarter of an hour (zones change at none other)
- * while it is synchronised, else every half minute, and only while somebody wants to know.
+ * The hub's own clock as devices are told of it: the offset of the configured zone, now, and
+ * whether the clock may be believed. Looks at every whole quarter of an hour (zones change at
+ * none other) while it is synchronised, else every half minute, and only while somebody wants to
+ * know.
  */
 #pragma once
 

@@ -221,7 +221,7 @@ static int reply_radio(const struct inventory_radio *r, bool addresses, struct a
 	return 0;
 }
 
-/* Counted by link over all starts of the radio, and by the radio since its last: neither has all. */
+/* Counted by link over all starts of the radio, and by the radio since its last: neither is all */
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -268,7 +268,7 @@ static int reply_one(const struct inventory_device *d, bool addresses, struct ar
 int inventory_reply(const struct inventory *inv, uint64_t after, bool addresses,
 		    struct arena *arena, Wellgate__V1__Reply *reply)
 {
-	Wellgate__V1__DeviceInfo **list = arena_alloc(arena, INVENTORY_PAGE * sizeof(*list));
+	Wellgate__V1__DeviceInfo **list = arena_alloc(arena, INVENTORY_PAGE * sizeof(void *));
 	size_t n = 0;
 
 	if (!list)

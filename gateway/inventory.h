@@ -1,8 +1,8 @@
 /*
- * The devices that were heard, and those that are enrolled with the radio of this hub, for `wellgate
- * devices`: a table in memory, filled again from the stored readings at start. Knows digests; the
- * Bluetooth address of an enrolled device is held because the operator labels devices by it, and is
- * never stored or logged.
+ * The devices that were heard, and those that are enrolled with the radio of this hub, for
+ * `wellgate devices`: a table in memory, filled again from the stored readings at start. Knows
+ * digests; the Bluetooth address of an enrolled device is held because the operator labels
+ * devices by it, and is never stored or logged.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
- * What wellgate-devices says of its radio and of a pairing, and the commands to it. In memory only:
- * it holds Bluetooth addresses of candidates, which are never stored or logged. The enrolled devices
- * are in the inventory.
+ * What wellgate-devices says of its radio and of a pairing, and the commands to it. In memory
+ * only: it holds Bluetooth addresses of candidates, which are never stored or logged. The
+ * enrolled devices are in the inventory.
  *
  *   operator --command--> control --radio_state_command()--> wellgate-devices
  *   operator <--asks: outcome, pairing-- control <-- radio_state <--status, pairing, outcome--+

@@ -10,8 +10,8 @@
  *   pairing   where the pairing stands; who began one asks again and again, or it is cancelled
  *
  * A page of readings or results ends at `limit` rows (default 100, at most 500) or when the Reply
- * would not fit one packet; `more` then asks to come again with after = the last sequence. A page of
- * devices ends after INVENTORY_PAGE; after = how many have come.
+ * would not fit one packet; `more` then asks to come again with after = the last sequence. A page
+ * of devices ends after INVENTORY_PAGE; after = how many have come.
  */
 #pragma once
 
