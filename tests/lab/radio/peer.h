@@ -61,8 +61,8 @@ void peer_connected(struct peer *p);
 void peer_disconnected(struct peer *p, uint8_t reason);
 /* an L2CAP SDU of the host on a fixed channel */
 void peer_receive(struct peer *p, uint16_t cid, const uint8_t *data, size_t len);
-/* The host starts encryption: the key for this (rand, ediv), or false: this peripheral has none. rand
- * and the key are in the order of HCI and of the security manager's PDUs. */
+/* The host starts encryption: the key for this (rand, ediv), or false: this peripheral has none.
+ * rand and the key are in the order of HCI and of the security manager's PDUs. */
 bool peer_long_term_key(struct peer *p, const uint8_t rand[8], uint16_t ediv, uint8_t ret[16]);
 void peer_encrypted(struct peer *p);
 /* the time asked for with air_wake() has come */
