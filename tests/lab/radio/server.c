@@ -181,16 +181,6 @@ static uint16_t group_end(const struct server *s, size_t i)
 	return s->attrs[i].handle;
 }
 
-void server_set(struct server *s, uint8_t id, const void *value, size_t len)
-{
-	struct server_attr *const attr = attr_by_id(s, id, false);
-
-	assert(attr && len <= SERVER_VALUE_MAX);
-	attr->len = (uint8_t)len;
-	if (len)
-		memcpy(attr->value, value, len);
-}
-
 uint16_t server_handle(const struct server *s, uint8_t id)
 {
 	const struct server_attr *const attr = attr_by_id(s, id, false);
@@ -203,15 +193,6 @@ uint16_t server_ccc(const struct server *s, uint8_t id)
 	const struct server_attr *const attr = attr_by_id(s, id, true);
 
 	return attr ? (uint16_t)(attr->value[0] | attr->value[1] << 8) : 0;
-}
-
-void server_set_ccc(struct server *s, uint8_t id, uint16_t ccc)
-{
-	struct server_attr *const attr = attr_by_id(s, id, true);
-
-	assert(attr);
-	attr->value[0] = (uint8_t)ccc;
-	attr->value[1] = (uint8_t)(ccc >> 8);
 }
 
 void server_forget(struct server *s)
@@ -599,11 +580,18 @@ static uint8_t write_attr(struct server *s, struct server_attr *attr, const uint
 }
 
 /* after the response, so that what a model sends then comes second, as on a device */
-static void tell_subscribed(const struct server *s, const struct server_attr *attr)
+static void tell_written(const struct server *s, const struct server_attr *attr)
 {
-	if (attr && attr->type == TYPE_CCC && attr->id && s->host.subscribed)
-		s->host.subscribed(s->host.context, attr->id,
-				   (uint16_t)(attr->value[0] | attr->value[1] << 8));
+	uint8_t value[SERVER_VALUE_MAX];
+	const size_t len = attr ? attr->len : 0;
+
+	if (!attr || !attr->id)
+		return;
+	memcpy(value, attr->value, len);
+	if (attr->type == TYPE_CCC && s->host.subscribed)
+		s->host.subscribed(s->host.context, attr->id, (uint16_t)(value[0] | value[1] << 8));
+	else if (attr->type != TYPE_CCC && s->host.wrote)
+		s->host.wrote(s->host.context, attr->id, value, len);
 }
 
 static void on_write(struct request *r)
@@ -631,7 +619,7 @@ static void on_write(struct request *r)
 	else if (!command)
 		s->host.send(s->host.context, &response, 1);
 	if (!error)
-		tell_subscribed(s, attr);
+		tell_written(s, attr);
 }
 
 static void on_prepare(struct request *r)
@@ -720,7 +708,7 @@ static void on_execute(struct request *r)
 	}
 	s->host.send(s->host.context, &response, 1);
 	if (handle)
-		tell_subscribed(s, attr_of(s, handle));
+		tell_written(s, attr_of(s, handle));
 }
 
 static void on_confirm(struct server *s, size_t len)

@@ -83,7 +83,9 @@ struct server_host {
 	uint8_t (*read)(void *context, uint8_t id, struct writer *value);
 	/* a write to a value with an id, after all checks; the value is stored if ATT_OK */
 	uint8_t (*write)(void *context, uint8_t id, const uint8_t *data, size_t len);
-	/* the CCC of this value was written */
+	/* a write that was taken, after its response has gone */
+	void (*wrote)(void *context, uint8_t id, const uint8_t *data, size_t len);
+	/* the CCC of this value was written, after its response has gone */
 	void (*subscribed)(void *context, uint8_t id, uint16_t ccc);
 	/* the outstanding indication was confirmed */
 	void (*confirmed)(void *context);
@@ -125,8 +127,6 @@ struct server {
 /* rows is copied, uuid128 borrowed for good. -ENOSPC too many rows, -EINVAL a value too long. */
 int server_init(struct server *s, const struct server_host *host, const struct server_row *rows,
 		size_t n_rows);
-/* The value of a row as it is read from now on; len at most SERVER_VALUE_MAX. */
-void server_set(struct server *s, uint8_t id, const void *value, size_t len);
 /* Moves all services from the third on by `gap` handles: a firmware update. CCCs stay. */
 void server_move(struct server *s, uint16_t gap);
 /* Core volume 3 part G 7.3, least significant byte first; over the table as it is now */
@@ -142,7 +142,6 @@ void server_receive(struct server *s, const uint8_t *pdu, size_t len);
 /* 0 for an id that is not in the table */
 uint16_t server_handle(const struct server *s, uint8_t id);
 uint16_t server_ccc(const struct server *s, uint8_t id);
-void server_set_ccc(struct server *s, uint8_t id, uint16_t ccc);
 /* handle: to be sent under it, right or wrong. A value longer than the MTU allows is cut, as GATT
  * says. -ENOTCONN no link; -EBUSY an indication is outstanding (server_indicate only). */
 int server_notify(struct server *s, uint16_t handle, const uint8_t *value, size_t len);

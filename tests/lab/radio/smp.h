@@ -81,7 +81,7 @@ struct smp {
 	uint8_t refuses;     /* every request fails with this reason; 0: none */
 	bool gives_wrong_key;
 	struct crypto_address identity;
-	uint8_t irk[16]; /* least significant first; all zero: none is given */
+	uint8_t irk[16]; /* as in the PDU; all zero: none is given */
 
 	struct smp_key bond;
 
