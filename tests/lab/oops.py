@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Finds what a kernel complained about in a guest's console.
 
 usage: oops.py CONSOLE [--expect REGEX]... [--require REGEX]...

@@ -69,6 +69,14 @@ def wait_for(what, predicate, limit=LIMIT):
         time.sleep(0.02)
 
 
+class BusError(Exception):
+    """A D-Bus call was refused; .name is the error's."""
+
+    def __init__(self, error):
+        super().__init__(f"{error.get_dbus_name()}: {error.get_dbus_message()}")
+        self.name = error.get_dbus_name()
+
+
 class Program:
     """A process with its log; with restart (seconds) it is started again when it ends, as systemd would."""
 
@@ -171,10 +179,15 @@ class World:
     def wait_log(self, name, regex, count=1, since=0, limit=LIMIT):
         """Until a log has `count` matches after the first `since` characters; the last match."""
         pattern = re.compile(regex, re.M)
+        program = self.running.get(name)
 
         def found():
+            over = program is not None and program.restart is None and not program.alive()
             matches = list(pattern.finditer(self.log(name)[since:]))
-            return matches[count - 1] if len(matches) >= count else None
+            if len(matches) < count:
+                assert not over, f"{name} ended with {program.process.returncode} and never said /{regex}/"
+                return None
+            return matches[count - 1]
         return wait_for(f"{count} x /{regex}/ in {name}.log", found, limit)
 
     def wait(self, what, predicate, limit=LIMIT):
@@ -268,7 +281,10 @@ class World:
         message = dbus.lowlevel.MethodCallMessage("org.bluez", path, full(interface), method)
         if arguments:
             message.append(*arguments, signature=signature)
-        answer = self.bus().send_message_with_reply_and_block(message, limit)
+        try:
+            answer = self.bus().send_message_with_reply_and_block(message, limit)
+        except dbus.exceptions.DBusException as error:
+            raise BusError(error) from error
         values = answer.get_args_list()
         return values[0] if len(values) == 1 else values or None
 
@@ -280,10 +296,9 @@ class World:
 
     def objects(self):
         """bluetoothd's objects: path -> interface -> properties; {} while it is not there."""
-        import dbus
         try:
             return self.call("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
-        except dbus.exceptions.DBusException:
+        except BusError:
             return {}
 
     def wait_adapter(self, name="hci0", limit=LIMIT):
