@@ -34,19 +34,18 @@ int acl_push(struct acl_sdu *s, unsigned int boundary, const uint8_t *data, size
 	     uint16_t *ret_cid, const uint8_t **ret_data, size_t *ret_len)
 {
 	const bool first = boundary == ACL_FIRST || boundary == ACL_FIRST_NO_FLUSH;
-	const bool cut_short = first && s->begun;
 	int r;
 
 	if (!first && (boundary != ACL_CONTINUES || !s->begun))
 		return drop(s, -EPROTO);
-	if (first)
+	if (first) {
+		s->unfinished += s->begun;
 		s->have = 0;
+	}
 	s->begun = true;
 	r = take(s, data, len);
-	if (r < 0)
+	if (r <= 0)
 		return r;
-	if (r == 0)
-		return cut_short ? -EBADMSG : 0;
 	*ret_cid = (uint16_t)(s->data[2] | s->data[3] << 8);
 	*ret_data = s->data + ACL_HEADER;
 	*ret_len = s->have - ACL_HEADER;

@@ -22,6 +22,7 @@
 
 struct acl_sdu {
 	bool begun;
+	unsigned int unfinished; /* SDUs that were dropped because the next one began */
 	size_t have;
 	uint8_t data[ACL_SDU_MAX]; /* with the L2CAP header */
 };
@@ -30,7 +31,6 @@ struct acl_sdu {
  * One fragment. 1: an SDU is complete, *ret_cid, *ret_data and *ret_len are set, borrowed until the
  * next call; 0: more is to come. -EPROTO: a continuation of nothing, or an unknown flag; -EMSGSIZE:
  * more bytes than the header says, or an SDU longer than PEER_SDU_MAX: what was there is dropped.
- * -EBADMSG: the SDU before was never finished and is dropped; this one has begun.
  */
 int acl_push(struct acl_sdu *s, unsigned int boundary, const uint8_t *data, size_t len,
 	     uint16_t *ret_cid, const uint8_t **ret_data, size_t *ret_len);

@@ -442,12 +442,17 @@ static unsigned int buffers_in_use(const struct air *a)
 static void take_fragment(struct air *a, struct peer *p, unsigned int boundary, const uint8_t *data,
 			  size_t len)
 {
+	struct acl_sdu *incoming = &side(p)->incoming;
+	const unsigned int unfinished = incoming->unfinished;
 	const uint8_t *sdu;
 	size_t sdu_len;
 	uint16_t cid;
-	int r;
+	const int r = acl_push(incoming, boundary, data, len, &cid, &sdu, &sdu_len);
 
-	r = acl_push(&side(p)->incoming, boundary, data, len, &cid, &sdu, &sdu_len);
+	if (incoming->unfinished != unfinished) {
+		a->host_errors++;
+		air_log(p, "host-error unfinished");
+	}
 	if (r < 0) {
 		a->host_errors++;
 		air_log(p, "host-error fragment %d", -r);
