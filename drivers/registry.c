@@ -143,6 +143,15 @@ static const struct drv_match *plainest_row(const struct driver *driver)
 	return plainest;
 }
 
+/* Of two drivers that listen to one characteristic: the plainer one, then the one that matters more
+ * (2A52 is glucose's before it is an oximeter's). */
+static bool comes_before(struct weight a, struct weight b)
+{
+	if (a.fields != b.fields)
+		return a.fields < b.fields;
+	return a.prefix != b.prefix ? a.prefix < b.prefix : a.rank > b.rank;
+}
+
 const struct driver *registry_by_channel(uint16_t uuid16)
 {
 	const struct driver *best = NULL;
@@ -154,7 +163,7 @@ const struct driver *registry_by_channel(uint16_t uuid16)
 
 		if (!listens_to(*d, uuid16))
 			continue;
-		if (best && weight_compare(row_weight(row), row_weight(best_row)) >= 0)
+		if (best && !comes_before(row_weight(row), row_weight(best_row)))
 			continue;
 		best = *d;
 		best_row = row;

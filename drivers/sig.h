@@ -1,12 +1,14 @@
 /*
  * What the drivers of Bluetooth SIG profiles share: the channels about the device itself (Device
- * Information, battery, clock) and the fields that look alike in every measurement. Pure, as they
- * are.
+ * Information, battery, clock), setting its clock, and the fields that look alike in every
+ * measurement. Pure, as they are.
  */
 #pragma once
 
 #include "drivers/driver.h"
+#include "protocols/gatt/blood_pressure.h"
 #include "protocols/gatt/time.h"
+#include "protocols/gatt/weight.h"
 
 #define SIG_BATTERY_LEVEL 0x2a19
 #define SIG_MODEL         0x2a24
@@ -32,6 +34,58 @@
 
 /* The frame of one of SIG_CHANNELS. -ENOMSG if it is of another channel; else as a driver's. */
 int sig_frame(struct drv_ctx *ctx, const struct drv_frame *frame);
+
+/*
+ * A clock that is set by us: part of a driver's state. The device's time is read when the link is
+ * up (SIG_CHANNELS), so the stamps of what it has stored can be corrected. If it is off by more
+ * than a minute or was never set, and the hub knows the time, it is set, in this order:
+ *
+ *   readings come, are committed, confirmed; none comes for a second: the stored ones are read
+ *   we --write 2A2B or 2A08--> the hub's local time, and read it back
+ *   the link is closed: what is measured by the new clock comes on a link that has read it
+ *
+ * A link without a reading leaves the clock as it is: nothing shows that the device has no stored
+ * ones. A reading that was stored under the old clock and comes on a later link all the same cannot
+ * be recognised here.
+ */
+#define SIG_QUIET_MS    1000
+#define SIG_CLOCK_OFF_S 60
+
+struct sig_clock {
+	uint16_t channel; /* SIG_CURRENT_TIME or SIG_DATE_TIME; 0: none was read */
+	bool wrong;       /* and the hub knows better */
+	bool waits;       /* a reading is not durable yet */
+	bool readings;    /* one is */
+	bool set;         /* written; now it is read back */
+};
+
+/* Each: 0, or as a driver's callback. */
+/* in place of sig_frame() */
+int sig_clock_frame(struct drv_ctx *ctx, struct sig_clock *clock, const struct drv_frame *frame);
+/* in place of drv_emit() */
+int sig_clock_emit(struct drv_ctx *ctx, struct sig_clock *clock, const struct measurement *m);
+int sig_clock_committed(struct drv_ctx *ctx, struct sig_clock *clock);
+/* SIG_QUIET_MS after the last reading: the timer is the clock's unless the driver uses its own */
+int sig_clock_timeout(struct drv_ctx *ctx, struct sig_clock *clock);
+int sig_clock_refused(struct drv_ctx *ctx, const struct sig_clock *clock, uint16_t channel);
+
+/* The hub's local time as devices are told it; false: it does not know. */
+bool sig_local_time(const struct drv_ctx *ctx, struct gatt_date_time *ret);
+/* Tells the session the device's time, read just now; nothing if the date is not whole. */
+int sig_tell_clock(struct drv_ctx *ctx, const struct gatt_date_time *now, uint32_t fraction_us);
+/* seconds from 1970-01-01 00:00 on the same clock; only for a whole date */
+int64_t sig_seconds(const struct gatt_date_time *time);
+/* year, month and day are known */
+bool sig_is_whole(const struct gatt_date_time *time);
+
+/* All that a 2A35 or 2A9D says, into an empty measurement of its metric. An error frame (no
+ * pressure is a number; weight 0xffff) gets FLAG_ERROR. A mean pressure of 0 is absent: cuffs that
+ * do not compute one send it. */
+void sig_blood_pressure(struct measurement *m, const struct gatt_blood_pressure *bp);
+void sig_pressures(struct measurement *m, enum unit unit, struct number systolic,
+		   struct number diastolic, struct number mean);
+uint64_t sig_pressure_flags(uint16_t status); /* GATT_BP_STATUS_* */
+void sig_weight(struct measurement *m, const struct gatt_weight *w);
 
 /* The device's stamp; FLAG_CLOCK_NOT_SET if it does not know the whole date. */
 void sig_set_time(struct measurement *m, const struct gatt_date_time *time);

@@ -6,6 +6,8 @@
  *   we          --confirm, once the reading is durable-->
  *   thermometer --notifies 2A1E --> the same layout while it measures
  *
+ * A clock that is off is set when the stored readings have come (sig.h).
+ *
  * A thermometer with one place to measure states it once, in 2A1D, instead of in each frame.
  */
 #include <errno.h>
@@ -18,6 +20,7 @@
 #define INTERMEDIATE 0x2a1e
 
 struct state {
+	struct sig_clock clock;
 	const char *site; /* a constant, or NULL */
 };
 
@@ -48,7 +51,7 @@ static int on_type(struct drv_ctx *ctx, const struct drv_frame *frame)
 
 static int on_measurement(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
-	const struct state *s = drv_state(ctx);
+	struct state *s = drv_state(ctx);
 	struct measurement m = { .metric = METRIC_TEMPERATURE, .context = s->site };
 	struct gatt_temperature t;
 	int r = gatt_temperature_decode(frame->data, frame->len, &t);
@@ -65,11 +68,13 @@ static int on_measurement(struct drv_ctx *ctx, const struct drv_frame *frame)
 		m.flags |= FLAG_BIT(FLAG_INTERMEDIATE);
 	else if (t.value.absent != ABSENT_NO)
 		m.flags |= FLAG_BIT(FLAG_ERROR);
-	return drv_emit(ctx, &m);
+	return sig_clock_emit(ctx, &s->clock, &m);
 }
 
 static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
+	struct state *s = drv_state(ctx);
+
 	switch (frame->channel) {
 	case MEASUREMENT:
 	case INTERMEDIATE:
@@ -77,8 +82,30 @@ static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 	case TYPE:
 		return on_type(ctx, frame);
 	default:
-		return sig_frame(ctx, frame);
+		return sig_clock_frame(ctx, &s->clock, frame);
 	}
+}
+
+static int on_committed(struct drv_ctx *ctx)
+{
+	struct state *s = drv_state(ctx);
+
+	return sig_clock_committed(ctx, &s->clock);
+}
+
+static int on_timeout(struct drv_ctx *ctx)
+{
+	struct state *s = drv_state(ctx);
+
+	return sig_clock_timeout(ctx, &s->clock);
+}
+
+static int on_refused(struct drv_ctx *ctx, uint16_t channel, uint8_t error)
+{
+	const struct state *s = drv_state(ctx);
+
+	(void)error;
+	return sig_clock_refused(ctx, &s->clock, channel);
 }
 
 const struct driver driver_thermometer = {
@@ -89,4 +116,7 @@ const struct driver driver_thermometer = {
 	.maturity = DRV_BY_SPECIFICATION,
 	.state_size = sizeof(struct state),
 	.frame = on_frame,
+	.committed = on_committed,
+	.timeout = on_timeout,
+	.refused = on_refused,
 };

@@ -122,6 +122,14 @@ static const struct driver *match(const struct cap_open *o, uint32_t *ret_quirks
 	return driver;
 }
 
+uint32_t feed_quirks(const struct cap_open *open)
+{
+	uint32_t quirks = 0;
+
+	(void)match(open, &quirks);
+	return quirks;
+}
+
 /* What the hub knows beforehand. */
 static void tell(struct session *s, const struct cap_open *o)
 {

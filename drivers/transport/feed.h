@@ -46,5 +46,7 @@ int feed_committed(struct feed *f, uint64_t seq, int64_t now);
 struct session *feed_session(struct feed *f, uint16_t link);
 /* the driver that would get this link, or, if nothing in `open` tells, this channel; NULL */
 const struct driver *feed_driver(const struct cap_open *open, uint16_t channel);
+/* the quirks that it would get */
+uint32_t feed_quirks(const struct cap_open *open);
 /* how the driver reads this channel; 0 if it does not */
 enum drv_channel_mode feed_mode(const struct driver *driver, uint16_t channel);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "protocols/bytes/cursor.h"
+#include "protocols/bytes/decimal.h"
 #include "protocols/bytes/medfloat.h"
 #include "protocols/gatt/field.h"
 
@@ -45,6 +46,85 @@ int gatt_blood_pressure_decode(const uint8_t *data, size_t len, struct gatt_bloo
 		return -EMSGSIZE;
 	if (x.has_time && !gatt_date_time_valid(&x.time))
 		return -ERANGE;
+	*ret = x;
+	return 0;
+}
+
+/* ---- BM85 ---- */
+
+#define FLAGS_BM85 0x56
+#define PULSE_MIN  20
+#define PULSE_MAX  300
+
+struct tail {
+	struct number pulse;
+	uint16_t status;
+	bool plausible;
+};
+
+static bool plausible_pulse(struct number pulse)
+{
+	const struct decimal least = { PULSE_MIN, 0 }, most = { PULSE_MAX, 0 };
+
+	return pulse.absent != ABSENT_NO || (decimal_compare(pulse.value, least) >= 0 &&
+					     decimal_compare(pulse.value, most) <= 0);
+}
+
+/* pulse and status as 16 bit words, in one of the two orders */
+static struct tail tail_of(uint16_t pulse, uint16_t status)
+{
+	struct tail t = { .pulse = medfloat16_decode(pulse), .status = status };
+
+	t.plausible = plausible_pulse(t.pulse) && !(status & ~GATT_BP_STATUS_ALL);
+	return t;
+}
+
+static uint16_t swapped(uint16_t word)
+{
+	return (uint16_t)(word << 8 | word >> 8);
+}
+
+static int choose_order(uint16_t pulse, uint16_t status, struct gatt_blood_pressure *x)
+{
+	const struct tail big = tail_of(pulse, status);
+	const struct tail little = tail_of(swapped(pulse), swapped(status));
+	const struct tail *t = big.plausible ? &big : &little;
+	const bool same = pulse == swapped(pulse) && status == swapped(status);
+
+	if (!t->plausible || (big.plausible && little.plausible && !same))
+		return -ERANGE;
+	x->pulse = t->pulse;
+	x->status = t->status;
+	return 0;
+}
+
+int gatt_blood_pressure_decode_bm85(const uint8_t *data, size_t len,
+				    struct gatt_blood_pressure *ret)
+{
+	struct cursor c = cursor_of(data, len);
+	const uint8_t flags = cursor_u8(&c);
+	struct gatt_blood_pressure x = {
+		.has_time = true, .has_pulse = true, .has_user = true, .has_status = true
+	};
+	uint16_t pulse, status;
+	int r;
+
+	if (cursor_ok(&c) && flags != FLAGS_BM85)
+		return -ENOMSG;
+	x.systolic = medfloat16_read(&c);
+	x.diastolic = medfloat16_read(&c);
+	x.mean = medfloat16_read(&c);
+	x.time = gatt_date_time_read(&c);
+	pulse = cursor_be16(&c);
+	x.user = cursor_u8(&c);
+	status = cursor_be16(&c);
+	if (!cursor_at_end(&c))
+		return -EMSGSIZE;
+	if (!gatt_date_time_valid(&x.time))
+		return -ERANGE;
+	r = choose_order(pulse, status, &x);
+	if (r < 0)
+		return r;
 	*ret = x;
 	return 0;
 }

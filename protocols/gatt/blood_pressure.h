@@ -27,6 +27,7 @@
 #define GATT_BP_STATUS_PULSE_ABOVE     0x0008
 #define GATT_BP_STATUS_PULSE_BELOW     0x0010 /* 0x18 is reserved */
 #define GATT_BP_STATUS_POSITION        0x0020
+#define GATT_BP_STATUS_ALL             0x003f
 
 struct gatt_blood_pressure {
 	bool kpa; /* kPa instead of mmHg */
@@ -44,6 +45,19 @@ struct gatt_blood_pressure {
 /* 0x2A35 and 0x2A36 */
 int gatt_blood_pressure_decode(const uint8_t *data, size_t len, struct gatt_blood_pressure *ret);
 int gatt_blood_pressure_encode(const struct gatt_blood_pressure *x, struct writer *w);
+
+/*
+ * 0x2A35 as a Beurer BM85 sends it: flags 0x56, of which bit 6 is reserved; a user byte although
+ * its flag is clear; pulse and status big endian, everything else as in the specification:
+ *   0x56 | systolic, diastolic, mean | Date Time 7 | pulse SFLOAT, BE | user u8 | status u16, BE
+ * Whether all of them do is not known, so both orders are tried. One is plausible if it makes the
+ * pulse a number from 20 to 300 /min or a special value, and sets no reserved bit of the status.
+ * -ERANGE if both are, and differ, or neither is: a pulse is not guessed. -ENOMSG the flags are not
+ * 0x56: then gatt_blood_pressure_decode() is the one to ask. -EMSGSIZE.
+ * Source: notes of two public projects; no frame of a real one was at hand.
+ */
+int gatt_blood_pressure_decode_bm85(const uint8_t *data, size_t len,
+				    struct gatt_blood_pressure *ret);
 
 /* bits of the Feature 0x2A49 */
 #define GATT_BP_FEATURE_MOVEMENT         0x0001

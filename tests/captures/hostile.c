@@ -27,6 +27,7 @@ struct bench {
 	struct totals t;
 	const char *path;
 	const struct driver *driver;
+	uint32_t quirks;
 	struct session *session;
 	uint64_t next_seq;
 	uint64_t random;
@@ -113,6 +114,9 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 
 static void renew(struct bench *b)
 {
+	static const struct session_memory memory = {
+		.consents = { { 1, 1234 }, { DRV_SLOT_NEW, 7007 } }, .n_consents = 2
+	};
 	const struct session_sink sink = {
 		.measurement = on_measurement,
 		.request = on_request,
@@ -123,8 +127,12 @@ static void renew(struct bench *b)
 
 	session_free(b->session);
 	b->session = NULL;
-	if (session_new(b->driver, 0, &sink, &b->next_seq, &b->session) < 0)
+	if (session_new(b->driver, b->quirks, &sink, &b->next_seq, &b->session) < 0)
 		exit(1);
+	/* a hub that knows everything, so that the drivers have something to do */
+	session_set_wall(b->session, INT64_C(1778612020000));
+	session_set_zone(b->session, 60);
+	session_set_memory(b->session, &memory);
 	(void)session_open(b->session, LINK_REPLAY, 0);
 }
 
@@ -239,6 +247,12 @@ static void attack(struct bench *b, const struct cap_event *e)
 	mutate_frame(b, e);
 }
 
+static void open_as(struct bench *b, const struct cap_open *open)
+{
+	b->driver = feed_driver(open, 0);
+	b->quirks = feed_quirks(open);
+}
+
 static int attack_file(struct bench *b)
 {
 	_cleanup_free_ char *error = NULL;
@@ -248,7 +262,7 @@ static int attack_file(struct bench *b)
 
 	while (r >= 0 && (r = replay_next(replay, &e, &error)) > 0) {
 		if (e.kind == CAP_OPEN)
-			b->driver = feed_driver(&e.open, 0);
+			open_as(b, &e.open);
 		if (e.kind == CAP_FRAME && b->driver)
 			attack(b, &e);
 	}

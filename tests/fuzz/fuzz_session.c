@@ -15,12 +15,14 @@
 #define EVENT_COMMIT  0xfe
 #define EVENT_LATER   0xfd
 #define EVENT_FOREIGN 0xfc
+#define EVENT_REFUSED 0xfb /* of the channel that the length picks */
 
 struct watch {
 	struct session *session;
 	uint64_t next_seq, seen, committed;
 	unsigned int emitted; /* by the frame at hand */
-	uint64_t waits_for;   /* last reading of the indication that is held; 0: none */
+	uint64_t last_reading;
+	uint64_t waits_for; /* last reading of the indication that is held; 0: none */
 	bool held;
 };
 
@@ -54,7 +56,7 @@ static void on_measurement(void *user, const struct measurement *m, uint64_t seq
 	w->seen = seq;
 	w->emitted++;
 	if (measurement_is_final(m))
-		w->waits_for = seq;
+		w->waits_for = w->last_reading = seq;
 }
 
 static void on_request(void *user, const struct session_request *request)
@@ -77,6 +79,21 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 	(void)user;
 	(void)channel;
 	require(r < 0 && fault < FAULT_END);
+}
+
+static void on_memory(void *user, const struct session_memory *memory)
+{
+	const struct watch *w = user;
+
+	/* nothing is kept that is not durable; w->last_reading: of any frame */
+	require(memory->kept_len <= DRV_KEPT_MAX && w->last_reading <= w->committed);
+}
+
+static void on_consent(void *user, size_t i, enum drv_consent_outcome outcome, uint8_t slot)
+{
+	(void)user;
+	(void)slot;
+	require(i < 2 && outcome >= DRV_CONSENT_GOOD && outcome <= DRV_CONSENT_REFUSED);
 }
 
 static const struct drv_channel *channel_at(const struct driver *driver, uint8_t what)
@@ -133,13 +150,18 @@ static void play(struct watch *w, const uint8_t *data, size_t size)
 		} else if (what == EVENT_COMMIT) {
 			w->committed = w->seen;
 			(void)session_committed(w->session, w->committed, now);
+		} else if (what == EVENT_REFUSED) {
+			(void)session_refused(w->session,
+					      channel_at(session_driver(w->session), data[1])->id,
+					      1, now);
+			w->waits_for = before;
 		} else if (what == EVENT_LATER) {
 			now += INT64_C(1000000) * data[1];
 		} else {
 			give(w, what, data + 2, len, now);
 		}
-		data += what == EVENT_LATER ? 2 : 2 + len;
-		size -= what == EVENT_LATER ? 2 : 2 + len;
+		data += what == EVENT_LATER || what == EVENT_REFUSED ? 2 : 2 + len;
+		size -= what == EVENT_LATER || what == EVENT_REFUSED ? 2 : 2 + len;
 	}
 	session_close(w->session, now);
 }
@@ -151,15 +173,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					   .request = on_request,
 					   .confirm = on_confirm,
 					   .fault = on_fault,
+					   .memory = on_memory,
+					   .consent = on_consent,
 					   .user = &w };
+	static const struct session_memory memory = { .consents = { { 1, 1234 },
+								    { DRV_SLOT_NEW, 7007 } },
+						      .n_consents = 2,
+						      .kept = { 1, 2, 3, 4, 5, 6, 7 },
+						      .kept_len = 7 };
 	size_t n = 0;
 
 	while (drivers[n])
 		n++;
 	if (size == 0 || n == 0)
 		return 0;
-	require(session_new(drivers[data[0] % n], 0, &sink, &w.next_seq, &w.session) == 0);
-	session_set_wall(w.session, 0);
+	require(session_new(drivers[data[0] % n], data[0] >> 6, &sink, &w.next_seq, &w.session) ==
+		0);
+	/* 2026-05-12, in UTC + 1 */
+	session_set_wall(w.session, INT64_C(1778612020000));
+	session_set_zone(w.session, 60);
+	session_set_memory(w.session, &memory);
 	if (data[0] & 0x80)
 		session_set_last_record(w.session, data[0]);
 	(void)session_open(w.session, LINK_REPLAY, 0);

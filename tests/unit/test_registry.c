@@ -99,13 +99,14 @@ static void test_by_channel(void **state)
 		uint16_t channel;
 		const char *name;
 	} rows[] = {
-		{ 0x2a9d, "weight_scale" },     { 0x2a9c, "weight_scale" },
-		{ 0x2a35, "blood_pressure" },   { 0x2a36, "blood_pressure" },
-		{ 0x2b34, "blood_pressure" },   { 0x2a37, "heart_rate" },
-		{ 0x2a1c, "thermometer" },      { 0x2a5e, "pulse_oximeter" },
-		{ 0x2a5f, "pulse_oximeter" },   { 0x2a18, "glucose_meter" },
-		{ 0x2a34, "glucose_meter" },    { 0x2a52, "glucose_meter" },
-		{ 0x2b40, "activity_monitor" }, { 0x2a53, "running_speed" },
+		{ 0x2a9d, "weight_scale" },   { 0x2a9c, "weight_scale" },
+		{ 0x2a35, "blood_pressure" }, { 0x2a36, "blood_pressure" },
+		{ 0x2b34, "blood_pressure" }, { 0x2a37, "heart_rate" },
+		{ 0x2a1c, "thermometer" },    { 0x2a5e, "pulse_oximeter" },
+		{ 0x2a5f, "pulse_oximeter" }, { 0x2a18, "glucose_meter" },
+		{ 0x2a34, "glucose_meter" },  { 0x2a52, "glucose_meter" },
+		{ 0x2a9f, "weight_scale" },   { 0x2b40, "activity_monitor" },
+		{ 0x2a53, "running_speed" },
 	};
 
 	(void)state;
@@ -114,7 +115,7 @@ static void test_by_channel(void **state)
 		assert_string_equal(registry_by_channel(rows[i].channel)->name, rows[i].name);
 	}
 	assert_null(registry_by_channel(0x2a19)); /* only read */
-	assert_null(registry_by_channel(0x2a9f)); /* only written */
+	assert_null(registry_by_channel(0x2a99)); /* only written */
 	assert_null(registry_by_channel(0xffff));
 }
 
