@@ -681,7 +681,7 @@ static void encryption_begins_and_is_refreshed(void **state)
 {
 	PLAY(*state, LINK_UP, ENCRYPT("0201", KEY5), "<04 08 04 00 4000 01", "!0 encrypted",
 	     ENCRYPT("0201", KEY5), "<04 30 03 00 4000", "!0 encrypted");
-	assert_true(logged(*state, " 0 sensor encrypted\n"));
+	assert_true(logged(*state, " 0 sensor link-encrypted\n"));
 }
 
 static void a_missing_key_leaves_the_link_a_wrong_one_ends_it(void **state)

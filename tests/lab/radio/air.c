@@ -632,7 +632,7 @@ static void on_encrypt(void *user, uint16_t handle, const uint8_t rand[8], uint1
 		return;
 	}
 	p->encrypted = true;
-	air_log(p, refreshed ? "encrypted again" : "encrypted");
+	air_log(p, refreshed ? "link-encrypted again" : "link-encrypted");
 	controller_encrypted(&a->controller, handle, STATUS_GOOD, refreshed);
 	peer_encrypted(p);
 }
