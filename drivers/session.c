@@ -22,6 +22,13 @@ struct queued {
 	uint8_t data[DRV_WRITE_MAX];
 };
 
+/* What the driver wants to be kept. */
+struct keep {
+	bool wanted;
+	size_t len;
+	uint8_t data[DRV_KEPT_MAX];
+};
+
 /* What a driver sees of it is struct drv_ctx, which is never defined. */
 struct session {
 	const struct driver *driver;
@@ -38,6 +45,7 @@ struct session {
 	struct measurement emits[DRV_EMITS_MAX];
 	size_t n_requests;
 	struct queued requests[REQUESTS_MAX];
+	struct keep asked;
 
 	bool pending; /* a reading up to last_seq is not durable yet */
 	uint64_t last_seq;
@@ -50,8 +58,9 @@ struct session {
 	int64_t wall_at_zero_ms, clock_offset_ms;
 	int zone_min;
 	uint32_t last_record;
-	struct session_memory memory;
+	struct session_memory memory; /* of which nothing waits for a commit */
 	bool memory_changed;
+	struct keep waiting;
 	struct session_facts facts;
 	struct session_counts counts;
 	_Alignas(max_align_t) unsigned char state[];
@@ -376,9 +385,9 @@ int drv_keep(struct drv_ctx *ctx, const void *data, size_t len)
 	if (len > DRV_KEPT_MAX)
 		return -EMSGSIZE;
 	if (len > 0)
-		memcpy(s->memory.kept, data, len);
-	s->memory.kept_len = len;
-	s->memory_changed = true;
+		memcpy(s->asked.data, data, len);
+	s->asked.len = len;
+	s->asked.wanted = true;
 	return 0;
 }
 
@@ -386,6 +395,12 @@ size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX])
 {
 	const struct session *s = session_of_const(ctx);
 
+	const struct keep *k = s->asked.wanted ? &s->asked : &s->waiting;
+
+	if (k->wanted) {
+		memcpy(ret, k->data, k->len);
+		return k->len;
+	}
 	memcpy(ret, s->memory.kept, s->memory.kept_len);
 	return s->memory.kept_len;
 }
@@ -422,6 +437,7 @@ static void reject(struct session *s, uint16_t channel, int r)
 	enum session_fault fault;
 
 	s->n_emits = 0;
+	s->asked.wanted = false; /* it would vouch for what was dropped */
 	if (fault_of(r, &fault) < 0) {
 		s->failed = true;
 		return;
@@ -454,10 +470,22 @@ static bool deliver(struct session *s)
 	return readings;
 }
 
-/* What was read so far is kept only when it is durable: a history pointer must not run ahead. */
+/*
+ * What was read so far is kept only when it is durable: a history pointer must not run ahead. A user
+ * that the device made does not wait for that, or the next link would make another.
+ */
 static void remember(struct session *s)
 {
-	if (!s->memory_changed || s->pending || s->failed)
+	if (s->asked.wanted)
+		s->waiting = s->asked;
+	s->asked.wanted = false;
+	if (s->waiting.wanted && !s->pending && !s->failed) {
+		memcpy(s->memory.kept, s->waiting.data, s->waiting.len);
+		s->memory.kept_len = s->waiting.len;
+		s->waiting.wanted = false;
+		s->memory_changed = true;
+	}
+	if (!s->memory_changed)
 		return;
 	s->memory_changed = false;
 	if (s->sink.memory)

@@ -55,7 +55,8 @@ struct session_sink {
 	void (*confirm)(void *user, uint16_t channel);
 	/* a spoiled frame: the transport must not confirm it; r is the -errno */
 	void (*fault)(void *user, uint16_t channel, enum session_fault fault, int r);
-	/* the memory of the device has changed and is to be kept; may be NULL */
+	/* the memory of the device has changed and is to be kept: nothing in it waits for a commit;
+	 * may be NULL */
 	void (*memory)(void *user, const struct session_memory *memory);
 	/* may be NULL */
 	void (*consent)(void *user, size_t i, enum drv_consent_outcome outcome, uint8_t slot);
@@ -95,7 +96,7 @@ int session_open(struct session *s, enum link_security security, int64_t now);
 int session_frame(struct session *s, const struct drv_frame *frame, bool indication, int64_t now);
 int session_advert(struct session *s, const struct drv_advert *advert, int64_t now);
 int session_timeout(struct session *s, int64_t now);
-/* The device refused a write or a read on this channel; error is its ATT error (or another bus's). */
+/* The device refused a write or a read on this channel; error: its ATT error, or another bus's. */
 int session_refused(struct session *s, uint16_t channel, uint8_t error, int64_t now);
 /* Everything up to seq is durable. The driver hears of it once all that it emitted is. */
 int session_committed(struct session *s, uint64_t seq, int64_t now);

@@ -154,6 +154,7 @@ struct fixture {
 	uint64_t next_seq;
 	char log[4096];
 	struct measurement last;
+	bool keeps_at_commit;
 };
 
 static char *log_end(struct fixture *f, size_t *ret_left)
@@ -558,9 +559,302 @@ static void test_huge_numbers(void **state)
 	session_free(s);
 }
 
+/* ---- memory, consents, refusals, the hub's time ---- */
+
+/*
+ * What its frames say: r reading, k keep the rest of the frame, ? says what is kept, g m x the
+ * consent at the digit is good, made (slot 5), refused; s too long to keep, 3 -ERANGE, 5 -EIO.
+ */
+static struct fixture *clerk_of; /* whom it tells what it was told */
+
+static int clerk_consent(struct drv_ctx *ctx, char what, size_t i)
+{
+	if (what == 'g')
+		drv_consent_outcome(ctx, i, DRV_CONSENT_GOOD, 1);
+	else if (what == 'm')
+		drv_consent_outcome(ctx, i, DRV_CONSENT_MADE, 5);
+	else
+		drv_consent_outcome(ctx, i, DRV_CONSENT_REFUSED, 1);
+	return 0;
+}
+
+static int clerk_do(struct drv_ctx *ctx, const uint8_t *data, size_t len, size_t *ret_used)
+{
+	static const uint8_t too_long[DRV_KEPT_MAX + 1];
+	uint8_t kept[DRV_KEPT_MAX];
+
+	*ret_used = 1;
+	switch (data[0]) {
+	case 'r':
+		return emit(ctx, 0);
+	case 'k':
+		*ret_used = 2;
+		return drv_keep(ctx, data + 1, len > 1 ? 1 : 0);
+	case '?':
+		say(clerk_of, "has:%.*s ", (int)drv_kept(ctx, kept), (const char *)kept);
+		return 0;
+	case 's':
+		assert_int_equal(drv_keep(ctx, too_long, sizeof(too_long)), -EMSGSIZE);
+		return 0;
+	case 'g':
+	case 'm':
+	case 'x':
+		*ret_used = 2;
+		return clerk_consent(ctx, (char)data[0], (size_t)(data[1] - '0'));
+	case '3':
+		return -ERANGE;
+	default:
+		return -EIO;
+	}
+}
+
+static int clerk_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	size_t at = 0, used;
+	int r = 0;
+
+	while (at < frame->len && r == 0) {
+		r = clerk_do(ctx, frame->data + at, frame->len - at, &used);
+		at += used;
+	}
+	return r;
+}
+
+static int clerk_committed(struct drv_ctx *ctx)
+{
+	return clerk_of->keeps_at_commit ? drv_keep(ctx, "C", 1) : 0;
+}
+
+static int clerk_refused(struct drv_ctx *ctx, uint16_t channel, uint8_t error)
+{
+	say(clerk_of, "refused:%04x:%02x ", channel, error);
+	return error == 0xee ? -EIO : drv_read(ctx, channel);
+}
+
+static void clerk_close(struct drv_ctx *ctx)
+{
+	drv_consent_outcome(ctx, 0, DRV_CONSENT_REFUSED, 1);
+	(void)drv_keep(ctx, "closed", 6);
+}
+
+static const struct driver clerk = {
+	.name = "clerk",
+	.frame = clerk_frame,
+	.committed = clerk_committed,
+	.refused = clerk_refused,
+	.close = clerk_close,
+};
+
+static void on_memory(void *user, const struct session_memory *memory)
+{
+	say(user, "kept:%.*s:%u:%u ", (int)memory->kept_len, (const char *)memory->kept,
+	    memory->consents[0].slot, memory->consents[1].slot);
+}
+
+static void on_consent(void *user, size_t i, enum drv_consent_outcome outcome, uint8_t slot)
+{
+	say(user, "consent:%zu:%d:%u ", i, (int)outcome, slot);
+}
+
+static int setup_clerk(void **state)
+{
+	static const struct session_memory memory = {
+		.consents = { { 1, 1234 }, { DRV_SLOT_NEW, 7007 } },
+		.n_consents = 2,
+		.kept = "old",
+		.kept_len = 3,
+	};
+	struct fixture *f = calloc(1, sizeof(*f));
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .memory = on_memory,
+					   .consent = on_consent,
+					   .user = f };
+
+	assert_non_null(f);
+	clerk_of = f;
+	f->next_seq = 1;
+	assert_int_equal(session_new(&clerk, 0, &sink, &f->next_seq, &f->session), 0);
+	session_set_memory(f->session, &memory);
+	assert_int_equal(session_open(f->session, LINK_ENCRYPTED, 0), 0);
+	*state = f;
+	return 0;
+}
+
+static void test_kept_once_durable(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "?", false), 0);
+	assert_string_equal(f->log, "has:old ");
+	assert_int_equal(feed(f, 1, "ka?", false), 0); /* nothing is open: at once */
+	assert_string_equal(f->log, "has:a kept:a:1:255 ");
+	assert_int_equal(feed(f, 1, "?s?", false), 0);
+	assert_string_equal(f->log, "has:a has:a ");
+	/* not before all that was emitted until then is durable */
+	assert_int_equal(feed(f, 1, "rkb?", false), 0);
+	assert_string_equal(f->log, "has:b m1 ");
+	assert_int_equal(feed(f, 1, "?", false), 0);
+	assert_string_equal(f->log, "has:b ");
+	assert_int_equal(feed(f, 1, "r", false), 0);
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "");
+	assert_int_equal(commit(f, 2), 0);
+	assert_string_equal(f->log, "kept:b:1:255 ");
+	assert_int_equal(commit(f, 2), 0);
+	assert_string_equal(f->log, "");
+	/* a reading of an earlier frame holds it too */
+	assert_int_equal(feed(f, 1, "r", false), 0);
+	assert_int_equal(feed(f, 1, "kc", false), 0);
+	assert_int_equal(feed(f, 1, "kd", false), 0);
+	assert_string_equal(f->log, "");
+	f->keeps_at_commit = true;
+	assert_int_equal(commit(f, 3), 0);
+	assert_string_equal(f->log, "kept:C:1:255 ");
+}
+
+static void test_kept_not_by_a_spoiled_frame(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "rka3", false), -ERANGE);
+	assert_string_equal(f->log, "fault:0001:range:-34 ");
+	assert_int_equal(feed(f, 1, "?", false), 0);
+	assert_string_equal(f->log, "has:old ");
+	/* nor does it undo what waits */
+	assert_int_equal(feed(f, 1, "rkb", false), 0);
+	assert_int_equal(feed(f, 1, "kc3", false), -ERANGE);
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "kept:b:1:255 ");
+}
+
+static void test_kept_not_after_the_end(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(feed(f, 1, "rkb", false), 0);
+	assert_int_equal(feed(f, 1, "5", false), -EIO);
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "");
+	session_close(f->session, 10);
+	assert_string_equal(f->log, "consent:0:3:1 "); /* and "closed" is not kept */
+}
+
+static void test_consents(void **state)
+{
+	struct fixture *f = *state;
+	struct drv_consent c = { 9, 9 };
+	const struct drv_ctx *ctx = (const struct drv_ctx *)(const void *)f->session;
+
+	assert_true(drv_consent(ctx, 0, &c));
+	assert_int_equal(c.slot, 1);
+	assert_int_equal(c.code, 1234);
+	assert_true(drv_consent(ctx, 1, &c));
+	assert_int_equal(c.slot, DRV_SLOT_NEW);
+	assert_false(drv_consent(ctx, 2, &c));
+	assert_int_equal(c.code, 7007); /* untouched */
+	assert_int_equal(feed(f, 1, "g0x0", false), 0);
+	assert_string_equal(f->log, "consent:0:1:1 consent:0:3:1 ");
+	/* a new user is remembered at once, and without what still waits */
+	assert_int_equal(feed(f, 1, "rkam1", false), 0);
+	assert_string_equal(f->log, "consent:1:2:5 m1 kept:old:1:5 ");
+	assert_true(drv_consent(ctx, 1, &c));
+	assert_int_equal(c.slot, 5);
+	assert_int_equal(c.code, 7007);
+	assert_int_equal(commit(f, 1), 0);
+	assert_string_equal(f->log, "kept:a:1:5 ");
+}
+
+static void test_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(session_refused(f->session, 0x2a9f, 0x80, 5), 0);
+	assert_string_equal(f->log, "refused:2a9f:80 read ");
+	f->log[0] = '\0';
+	assert_int_equal(session_refused(f->session, 1, 0xee, 5), -EIO);
+	assert_string_equal(f->log, "refused:0001:ee close ");
+	f->log[0] = '\0';
+	assert_int_equal(session_refused(f->session, 1, 1, 5), -ENOTCONN);
+	assert_string_equal(f->log, "");
+}
+
+/* a driver without the callback, a transport without the sinks */
+static void test_nobody_minds(void **state)
+{
+	struct fixture *f = *state;
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
+	const struct session_memory memory = { .consents = { { 1, 1 } }, .n_consents = 1 };
+	const struct drv_frame frame = { 1, (const uint8_t *)"kam0", 4 };
+	struct session *s;
+
+	assert_int_equal(session_refused(f->session, 1, 1, 5), 0);
+	assert_string_equal(f->log, "");
+	clerk_of = f;
+	assert_int_equal(session_new(&clerk, 0, &sink, &f->next_seq, &s), 0);
+	session_set_memory(s, &memory);
+	assert_int_equal(session_frame(s, &frame, false, 0), 0);
+	session_free(s);
+}
+
+static void assert_local(struct fixture *f, const char *text)
+{
+	struct device_time t;
+	char found[40];
+
+	assert_true(drv_local_time((const struct drv_ctx *)(const void *)f->session, &t));
+	assert_int_equal(t.kind, DEVICE_TIME_LOCAL);
+	(void)snprintf(found, sizeof(found), "%04u-%02u-%02uT%02u:%02u:%02u.%06u", t.year, t.month,
+		       t.day, t.hour, t.minute, t.second, (unsigned int)t.fraction_us);
+	assert_string_equal(found, text);
+}
+
+static void test_local_time(void **state)
+{
+	/* date -u +%s of the UTC time, in ms */
+	static const struct {
+		int64_t utc_ms;
+		int zone_min;
+		const char *local;
+	} rows[] = {
+		{ INT64_C(1778612020250), 0, "2026-05-12T18:53:40.250000" },
+		{ INT64_C(1778612020000), 60, "2026-05-12T19:53:40.000000" },
+		{ INT64_C(1772323199000), 0, "2026-02-28T23:59:59.000000" },
+		{ INT64_C(1772323199999), 1, "2026-03-01T00:00:59.999000" },
+		{ INT64_C(1835393400000), 30, "2028-02-29T00:00:00.000000" },
+		{ INT64_C(1767224400000), -570, "2025-12-31T14:10:00.000000" },
+		{ INT64_C(1577836800000), 0, "2020-01-01T00:00:00.000000" },
+	};
+	struct fixture *f = *state;
+	const struct drv_ctx *ctx = (const struct drv_ctx *)(const void *)f->session;
+	struct device_time t = { .year = 1 };
+
+	session_set_wall(f->session, INT64_C(1778612020000));
+	assert_false(drv_local_time(ctx, &t)); /* no zone */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		session_set_wall(f->session, rows[i].utc_ms);
+		session_set_zone(f->session, rows[i].zone_min);
+		assert_local(f, rows[i].local);
+	}
+	assert_int_equal(session_timeout(f->session, INT64_C(86400000000)), 0);
+	assert_local(f, "2020-01-02T00:00:00.000000");
+	session_set_wall(f->session, -1); /* 1970, and a day */
+	assert_false(drv_local_time(ctx, &t));
+	session_set_wall(f->session, INT64_C(4102444800000)); /* 2100 */
+	assert_false(drv_local_time(ctx, &t));
+	assert_int_equal(t.year, 1); /* untouched */
+}
+
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CLERK(f) cmocka_unit_test_setup_teardown(f, setup_clerk, teardown)
+#define TEST(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_confirm_after_commit),
 		TEST(test_each_confirmation_waits_for_its_own),
@@ -579,8 +873,16 @@ int main(void)
 		TEST(test_digest),
 		TEST(test_facts),
 		TEST(test_huge_numbers),
+		CLERK(test_kept_once_durable),
+		CLERK(test_kept_not_by_a_spoiled_frame),
+		CLERK(test_kept_not_after_the_end),
+		CLERK(test_consents),
+		CLERK(test_refused),
+		TEST(test_nobody_minds),
+		CLERK(test_local_time),
 	};
 #undef TEST
+#undef CLERK
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
