@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs scenarios in the guest, one after the other in one interpreter (it takes seconds to start here).
 
-usage: inside.py KERNEL PROGRAMS NAME...      run by tests/lab/run as the guest's job
+usage: inside.py KERNEL FOLDER PROGRAMS NAME...      run by tests/lab/run as the guest's job
 Each scenario is a fork with a time limit; after it, every process it left is killed, and what the
 kernel complained about meanwhile is held against what it announced. One JSON line per scenario goes to
 OUT/results, so that a guest that dies is noticed and says where.
@@ -155,12 +155,12 @@ def run(name, function, special, programs, kernel):
 
 
 def main():
-    release, programs, names = sys.argv[1], sys.argv[2], sys.argv[3:]
+    release, folder, programs, names = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     kernel = Kernel()
     failed = 0
     print(f"lab: first scenario after {time.monotonic():.1f} s", flush=True)
-    known = {name: (function, special) for name, function, special in scenarios(release)}
+    known = {name: (function, special) for name, function, special in scenarios(release, folder)}
     for name in names:
         start = time.monotonic()
         why, usable = run(name, *known[name], programs, kernel)

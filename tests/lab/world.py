@@ -22,7 +22,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -387,10 +386,11 @@ def listens(path):
 
 # ---- which scenarios there are
 
-def scenarios(kernel):
+def scenarios(kernel, folder=HERE):
     """All for a kernel: [(name, function, what is special)], in the order of files and lines."""
     found = []
-    for path in sorted(glob.glob(os.path.join(HERE, "test_*.py"))):
+    sys.path.insert(0, folder)
+    for path in sorted(glob.glob(os.path.join(folder, "test_*.py"))):
         module = importlib.import_module(os.path.splitext(os.path.basename(path))[0])
         for name, function in list(vars(module).items()):
             if not name.startswith("test_") or not callable(function):
@@ -402,3 +402,12 @@ def scenarios(kernel):
     names = [name for name, _, _ in found]
     assert len(names) == len(set(names)), "two scenarios have one name"
     return found
+
+
+if __name__ == "__main__":
+    # python3 -i world.py [PROGRAMS], in a shell of the guest: a world to play with, logs in OUT/hand
+    hand = os.path.join(os.environ.get("OUT", "/nonexistent"), "hand")
+    os.makedirs(hand, exist_ok=True)
+    world = World(sys.argv[1] if len(sys.argv) > 1 else
+                  os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "release", "bin"), hand)
+    print('world.up("add weight_scale"), world.scan(), world.seen(), ...: help(world)')
