@@ -419,8 +419,6 @@ static void turn(struct helper *h)
 		end(h, FRAME_STAGE_LINK, ETIMEDOUT);
 	if (h->orphan_until != 0 && now_us() > h->orphan_until)
 		leave(0);
-	if (h->ending)
-		tell_end(h);
 }
 
 /* ---- the beginning ---- */
@@ -514,6 +512,9 @@ int main(void)
 	} else {
 		tell(&helper, FRAME_READY, NULL, 0);
 	}
-	for (;;)
+	for (;;) {
+		if (helper.ending)
+			tell_end(&helper);
 		turn(&helper);
+	}
 }
