@@ -58,16 +58,22 @@ struct adapter_handlers {
 	void (*intruder)(void *user, const struct ble_address *address);
 	void *user;
 };
+/* Called from the event loop only, never from inside a function below; any may be NULL. The adapter
+ * must not be freed in one. */
 
 struct adapter_options {
 	const char *bus_address; /* NULL: the system bus; tests bring their own */
 	bool any;                /* the first usable adapter; else the one below */
 	struct ble_address adapter;
 	int64_t call_timeout_us; /* 0: 5 s */
+	int64_t silence_us;      /* without any report, until the radio is probed; 0: 90 s */
+	int64_t rung_us;         /* for each rung of the ladder to prove itself; 0: 10 s */
+	const char *root;        /* in front of /sys, /dev, /etc, /proc, /usr; NULL: "" */
 };
 
 struct adapter;
 
+/* options is copied. 0 also without a bus: it is tried again, at most every 5 s. */
 int adapter_new(sd_event *event, const struct adapter_options *options,
 		const struct adapter_handlers *handlers, struct adapter **ret);
 void adapter_free(struct adapter *a); /* NULL is fine */
@@ -86,9 +92,11 @@ void adapter_scan_resume(struct adapter *a);
 
 /* The pairing window: until it closes the agent agrees to a pairing with this address, and with no
  * other. Without a window it agrees to nothing. */
+/* Replaces one that is open. The adapter is pairable from before scan_pause's `ready` is called.
+ * -ENODEV: not READY */
 int adapter_window_open(struct adapter *a, const struct ble_address *address, int64_t usec);
 void adapter_window_close(struct adapter *a);
-/* -ENOENT: no such question is open */
+/* -ENOENT: no such question is open; -EINVAL: more than six digits */
 int adapter_answer_passkey(struct adapter *a, uint32_t passkey);
 int adapter_answer(struct adapter *a, bool yes);
 
@@ -96,10 +104,12 @@ int adapter_answer(struct adapter *a, bool yes);
 bool adapter_is_bonded(const struct adapter *a, const struct ble_address *address);
 /* Does bluetoothd hold a link to it? A new attempt must wait until it does not. */
 bool adapter_is_linked(const struct adapter *a, const struct ble_address *address);
-/* Drops the bond and all that bluetoothd knows of the device. done: 0 or -errno; may be NULL. */
+/* Drops the bond and all that bluetoothd knows of the device. done: 0 or -errno, called once, also
+ * when bluetoothd dies meanwhile (-EPIPE), not after adapter_free(); may be NULL. 0 if bluetoothd
+ * knew nothing of it. */
 int adapter_forget(struct adapter *a, const struct ble_address *address,
 		   void (*done)(void *user, int r), void *user);
-/* asks bluetoothd to drop a link that somebody left behind */
+/* asks bluetoothd to drop a link that somebody left behind; -ENOENT: it knows no such device */
 int adapter_disconnect(struct adapter *a, const struct ble_address *address);
 
 /* The links say that the radio may be wedged: it is probed, and the ladder is climbed if the probe
@@ -109,6 +119,9 @@ void adapter_works(struct adapter *a);
 
 struct adapter_counts {
 	uint64_t adverts, restarts_of_bluetoothd, resets, recoveries, refused_pairings;
+	uint64_t malformed;       /* properties, objects and calls that cannot be */
+	uint64_t dropped;         /* strangers that made room, or found none */
+	uint64_t failed_calls;    /* that bluetoothd refused and that nothing else tells of */
 	int64_t last_recovery_us; /* how long the last one took */
 };
 const struct adapter_counts *adapter_counts(const struct adapter *a);

@@ -1,0 +1,166 @@
+/*
+ * The adapter's parts among themselves; nobody else includes this.
+ *
+ *   adapter.c          the bus, bluetoothd's name and objects, the state
+ *   adapter_scan.c     discovery: wanted, paused, probed
+ *   adapter_agent.c    org.bluez.Agent1 and the pairing window
+ *   adapter_rungs.c    what the rungs of the ladder do
+ *   adapter_rfkill.c   /sys/class/rfkill, /dev/rfkill
+ *   adapter_ladder.c, adapter_window.c: pure; adapter_objects.c: parsing and the table
+ */
+#pragma once
+
+#include "drivers/transport/adapter.h"
+#include "drivers/transport/adapter_ladder.h"
+#include "drivers/transport/adapter_objects.h"
+#include "drivers/transport/adapter_window.h"
+
+#define ADAPTERS_MAX 16
+#define EVENTS_MAX   32
+#define BLUEZ        "org.bluez"
+#define ADAPTER1     "org.bluez.Adapter1"
+#define DEVICE1      "org.bluez.Device1"
+#define AGENT_PATH   "/org/wellgate/agent"
+
+/* one that bluetoothd knows; path "" = free */
+struct adapter_seen {
+	char path[OBJECT_PATH];
+	struct ble_address address;
+	bool powered, discovering, rfkilled;
+	char modalias[48];
+};
+
+enum scan_probe {
+	SCAN_PROBE_NONE,
+	SCAN_PROBE_STOP,
+	SCAN_PROBE_FILTER,
+	SCAN_PROBE_START
+};
+
+struct scan {
+	bool wanted, paused;
+	bool session;  /* bluetoothd discovers for us, as far as we know */
+	bool filtered; /* our filter is set; it goes with the power and the daemon */
+	bool busy;     /* a call is on its way */
+	enum scan_probe probe;
+	unsigned int failures;
+	int64_t heard_at; /* last report, or the beginning of the session */
+	void (*ready)(void *user);
+	void *ready_user;
+	sd_event_source *retry, *pause, *silence;
+	bool retrying;
+};
+
+struct agent {
+	struct window window;
+	sd_event_source *closing;
+	sd_bus_message *question; /* waits for the operator */
+	enum window_request request;
+	bool pairable_busy;
+};
+
+struct rung {
+	unsigned int serial;
+	unsigned int n; /* 1 to 5; 0: none runs */
+	bool acted;     /* its own action is over: power up, if need be, and probe */
+	bool powering, probing;
+	bool blocked; /* by us, through rfkill */
+	unsigned int rfkill;
+	sd_event_source *timer, *child;
+	int child_fd; /* pidfd of the USB reset */
+};
+
+struct adapter {
+	sd_event *event;
+	struct adapter_handlers handlers;
+	struct adapter_options options; /* its strings are the two below */
+	char *bus_address, *root;
+	struct adapter_counts counts;
+
+	struct ladder ladder;
+	enum adapter_state told;
+	enum ladder_event events[EVENTS_MAX];
+	size_t n_events;
+	sd_event_source *drain, *deadline, *block;
+
+	sd_bus *bus;
+	sd_event_source *reopen;
+	int64_t reopen_us;
+	char owner[64];      /* unique name of bluetoothd; "" = it is not there */
+	uint64_t generation; /* of the bus, bluetoothd and their answers */
+	bool had_daemon;
+
+	struct adapter_seen seen[ADAPTERS_MAX];
+	struct adapter_seen *own;
+	struct ble_address address; /* of the last one that was ours */
+	bool has_address;
+	bool lifted; /* a soft block that was there before us has been lifted once */
+	struct objects *objects;
+	unsigned int fetching; /* GetAll on their way */
+	sd_event_source *sweep, *list;
+
+	struct scan scan;
+	struct agent agent;
+	struct rung rung;
+};
+
+/* error: a D-Bus error name, or NULL */
+typedef void call_done(struct adapter *a, sd_bus_message *reply, const char *error, void *user);
+
+int64_t adapter_now(const struct adapter *a);
+/* One-shot, `usec` from now; made at its first use. */
+void adapter_timer(struct adapter *a, sd_event_source **source, int64_t usec,
+		   sd_event_time_handler_t handler);
+void adapter_timer_stop(sd_event_source *source);
+/* To the state machine, after the present callback. */
+void adapter_post(struct adapter *a, enum ladder_event event);
+
+/* Sends it with a timer of its own; done is not called when it fails at once, nor for an answer of
+ * an older generation. A call that is never answered is a doubt. Takes no reference. */
+int adapter_call(struct adapter *a, sd_bus_message *m, call_done *done, void *user);
+int adapter_method(struct adapter *a, const char *path, const char *interface, const char *member,
+		   sd_bus_message **ret);
+/* a method without arguments, of our adapter */
+int adapter_own_call(struct adapter *a, const char *member, call_done *done, void *user);
+int adapter_own_set(struct adapter *a, const char *property, bool value, call_done *done,
+		    void *user);
+bool adapter_error_is(const char *error, const char *name); /* "org.bluez.Error." + name */
+bool adapter_error_is_timeout(const char *error);
+bool adapter_is_from_daemon(const struct adapter *a, sd_bus_message *m);
+/* the power is what it is now */
+void adapter_set_powered(struct adapter *a, bool powered);
+void adapter_check_block(struct adapter *a);
+/* "hci0" */
+const char *adapter_hci(const struct adapter *a);
+
+void scan_step(struct adapter *a);
+void scan_probe(struct adapter *a);
+void scan_probe_cancel(struct adapter *a);
+void scan_heard(struct adapter *a, int64_t now);
+void scan_lost(struct adapter *a, bool calls_too); /* what bluetoothd did for us is gone */
+void scan_free(struct adapter *a);
+void scan_pause_check(struct adapter *a);
+
+int agent_export(struct adapter *a);
+void agent_register(struct adapter *a);
+void agent_ready(struct adapter *a); /* the adapter is */
+void agent_lost(struct adapter *a);
+void agent_free(struct adapter *a);
+
+void rung_power(struct adapter *a);
+void rung_start(struct adapter *a);
+void rung_step(struct adapter *a);
+void rung_end(struct adapter *a);
+void rung_lost(struct adapter *a, bool daemon); /* the adapter is gone, or with it the daemon */
+void rung_free(struct adapter *a);
+
+struct rfkill {
+	unsigned int index;
+	bool soft, hard;
+};
+/* of the Bluetooth adapter of this name, "hci0"; -ENOENT */
+int rfkill_read(const char *root, const char *hci, struct rfkill *ret);
+/* -EACCES and the like: not ours to do */
+int rfkill_block(const char *root, unsigned int index, bool block);
+/* ROOT/PATH, a small file, without its newline. size includes the NUL. */
+int adapter_read_file(const char *root, const char *path, char *ret, size_t size);
