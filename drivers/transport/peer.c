@@ -36,7 +36,7 @@ enum job {
 	JOB_DISCOVER,
 	JOB_HASH,    /* of the table just discovered */
 	JOB_CHANGED, /* subscribing to Service Changed */
-	JOB_CHANNEL, /* arming: channels[p->armed] */
+	JOB_CHANNEL, /* arming: p->channel */
 	JOB_REQUEST  /* requests[first] */
 };
 
@@ -80,7 +80,7 @@ struct peer {
 	enum stage stage;
 	enum job job;
 	bool mtu_wanted, changed_asked;
-	size_t armed; /* channels that are open */
+	const struct drv_channel *channel; /* arming: the next one to be opened */
 	unsigned int discoveries;
 	unsigned int faults, unrouted;
 
@@ -229,17 +229,6 @@ static const struct att_characteristic *characteristic_of(const struct peer *p,
 	const struct att_uuid uuid = uuid_of(c);
 
 	return att_table_characteristic(&p->table, NULL, &uuid);
-}
-
-static const struct drv_channel *channel_at(const struct peer *p, size_t i)
-{
-	const struct drv_channel *c = p->driver->channels;
-
-	for (size_t k = 0; c && c->mode; c++, k++) {
-		if (k == i)
-			return c;
-	}
-	return NULL;
 }
 
 static const struct drv_channel *channel_by_id(const struct peer *p, uint16_t id)
@@ -610,14 +599,11 @@ static bool begin_changed(struct peer *p)
 
 static void arm_next(struct peer *p)
 {
-	const struct drv_channel *c;
-
 	if (begin_changed(p))
 		return;
-	while (!p->ended && (c = channel_at(p, p->armed))) {
-		if (begin_channel(p, c))
+	for (; !p->ended && p->channel->mode; p->channel++) {
+		if (begin_channel(p, p->channel))
 			return;
-		p->armed++;
 	}
 	if (p->ended)
 		return;
@@ -627,10 +613,9 @@ static void arm_next(struct peer *p)
 
 static void channel_done(struct peer *p, const struct att_result *result, int64_t now)
 {
-	const struct drv_channel *c = channel_at(p, p->armed);
+	const struct drv_channel *c = p->channel++;
 	const struct drv_frame frame = { c->id, result->data, result->len };
 
-	p->armed++;
 	if (result->error == 0 && c->mode == DRV_READ) {
 		observe_value(p, CAP_FRAME, c->id, result->data, result->len);
 		settled(p, session_frame(p->session, &frame, false, now));
@@ -723,7 +708,7 @@ static bool worth_raising(const struct peer *p, enum job job)
 {
 	if (job == JOB_REQUEST)
 		return true;
-	return job == JOB_CHANNEL && channel_at(p, p->armed)->mode != DRV_READ;
+	return job == JOB_CHANNEL && p->channel->mode != DRV_READ;
 }
 
 /* true: the job is begun again once the level is there */
@@ -1190,6 +1175,7 @@ static void inform(struct session *s, const struct peer_driver *d)
 
 int peer_open(struct peer *p, const struct peer_driver *d)
 {
+	static const struct drv_channel none;
 	const struct session_sink sink = {
 		.measurement = on_measurement,
 		.request = on_request,
@@ -1208,6 +1194,7 @@ int peer_open(struct peer *p, const struct peer_driver *d)
 	if (r < 0)
 		return r;
 	p->driver = d->driver;
+	p->channel = d->driver->channels ? d->driver->channels : &none;
 	p->opened_at = p->level;
 	p->has_record = d->has_last_record;
 	p->record = d->last_record;

@@ -8,6 +8,7 @@
 
 #include "drivers/session.h"
 #include "drivers/transport/adapter.h"
+#include "drivers/transport/bearer.h"
 #include "drivers/transport/device.h"
 #include "drivers/transport/enrolment.h"
 #include "protocols/capture/cap.h"
@@ -17,6 +18,10 @@ struct radio_options {
 	const char *directory; /* enrolments */
 	struct adapter_options adapter;
 	unsigned int links_max; /* at the same time; 0: 3 */
+	/* For tests: changes how the bearer to this address is made; NULL in life. */
+	void (*stand_in)(void *user, const struct ble_address *address,
+			 struct bearer_options *options);
+	void *stand_in_user;
 };
 
 /* Where a pairing stands: one at a time, shown to the operator. */

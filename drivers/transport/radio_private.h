@@ -1,0 +1,125 @@
+/* Shared by radio.c and radio_pair.c, and by nobody else. */
+#pragma once
+
+#include "drivers/transport/peer.h"
+#include "drivers/transport/radio.h"
+
+#define RADIO_NEVER INT64_MAX
+
+/* What one session is to the gateway. */
+struct line {
+	uint32_t id;    /* 0: none yet */
+	bool announced; /* with these facts */
+	struct session_facts facts;
+};
+
+/* One enrolled device, or the one that is being paired. */
+struct node {
+	struct radio *radio;
+	struct ble_address address;
+	const struct driver *driver; /* NULL: not known yet, or no longer in the table */
+	bool adverts;                /* its driver listens to what it broadcasts */
+	bool pairing;
+	struct device device;
+	struct peer *peer;
+	struct line link, broadcast;
+	struct session *heard; /* of its advertisements */
+	int64_t heard_deadline;
+	bool heard_done;
+	bool connected;              /* this link came up, */
+	bool said_linked, said_gone; /* and what bluetoothd said of it */
+	int64_t queued_at, linked_at;
+	bool has_rssi, has_facts;
+	int8_t rssi;
+	int64_t last_seen;
+	struct session_facts facts;
+	uint64_t links, failed_links, in_clear, faults[FAULT_END];
+};
+
+enum pair_step {
+	PAIR_LOOK,
+	PAIR_FORGET, /* an earlier bond is being dropped */
+	PAIR_WAIT,   /* for the turn to connect */
+	PAIR_CONNECT,
+	PAIR_MTU,
+	PAIR_SECURE,
+	PAIR_VERIFY,
+	PAIR_IDENTITY, /* it uses changing addresses: which one is its own? */
+	PAIR_ARM
+};
+
+struct pairing {
+	struct radio_pairing shown;
+	enum pair_step step;
+	bool has_address, has_consent, has_wanted;
+	struct ble_address wanted_address;
+	struct drv_consent consent;
+	const struct driver *wanted;
+	int64_t deadline, not_before;
+	unsigned int attempts;
+	bool questioned; /* the operator had a part in it */
+	bool has_identity;
+	struct ble_address identity;
+	uint32_t quirks;
+	struct node *node;       /* owned until it is enrolled */
+	struct enrolment *draft; /* owned */
+};
+
+struct radio {
+	sd_event *event;
+	sd_event_source *timer;
+	struct radio_options options;
+	char *helper;
+	struct radio_sink sink;
+	uint64_t *next_seq;
+	uint32_t *next_id;
+	struct adapter *adapter;
+	struct enrolments *enrolments;
+	struct node *nodes[ENROLMENT_MAX];
+	size_t n_nodes;
+	bool raise_late;
+	bool trusted;
+	int zone_min;
+	/* the one attempt: first the scan is stopped for it, then it runs */
+	bool pausing, attempting;
+	struct node *chosen; /* NULL: gone meanwhile */
+	int64_t retry_at;
+	bool has_timeout; /* the last attempt that never ended, with none that did since */
+	struct ble_address timeout;
+	struct pairing pairing;
+};
+
+int64_t radio_now(void);
+struct node *radio_node(struct radio *r, const struct ble_address *address);
+int radio_node_new(struct radio *r, const struct ble_address *address, struct node **ret);
+void radio_node_free(struct node *n);
+/* a node of an enrolled device: driver, level, state machine; it joins the list */
+int radio_node_enrolled(struct node *n, const struct enrolment *e);
+void radio_node_remove(struct node *n); /* from the list, and frees it */
+void radio_node_event(struct node *n, enum device_event event, unsigned int argument);
+/* the attempt: begins on its bearer. ask: the level to ask for before it */
+int radio_connect(struct node *n, const struct att_table *table, enum bearer_level required,
+		  enum bearer_level ask);
+/* the attempt is over, with or without a link */
+void radio_attempt_over(struct radio *r, const struct node *n);
+void radio_hang_up(struct node *n);
+int radio_open_session(struct node *n, const struct enrolment *e);
+/* after anything that happened: who may connect now, and when to look again */
+void radio_settle(struct radio *r);
+bool radio_driver_on(const struct driver *driver, enum drv_bus bus);
+void radio_changed(struct radio *r);
+
+void pairing_event(struct radio *r, enum device_event event, unsigned int argument);
+void pairing_advert(struct radio *r, const struct ble_advert *advert);
+void pairing_bonded(struct radio *r, const struct ble_address *address, bool bonded);
+void pairing_question(struct radio *r, const struct ble_address *address,
+		      enum adapter_question question, uint32_t passkey);
+void pairing_adapter_lost(struct radio *r);
+void pairing_turn(struct radio *r); /* its attempt may begin */
+void pairing_time(struct radio *r, int64_t now);
+int64_t pairing_deadline(const struct radio *r);
+bool pairing_waits(const struct radio *r, int64_t now); /* for its turn */
+bool pairing_is_about(const struct radio *r, const struct ble_address *address);
+bool pairing_runs(const struct radio *r);
+bool pairing_has_link(const struct radio *r);
+void pairing_free(struct radio *r);
