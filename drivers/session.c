@@ -471,8 +471,8 @@ static bool deliver(struct session *s)
 }
 
 /*
- * What was read so far is kept only when it is durable: a history pointer must not run ahead. A user
- * that the device made does not wait for that, or the next link would make another.
+ * What was read so far is kept only when it is durable: a history pointer must not run ahead. A
+ * user that the device made does not wait for that, or the next link would make another.
  */
 static void remember(struct session *s)
 {

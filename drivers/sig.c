@@ -200,12 +200,10 @@ int sig_clock_frame(struct drv_ctx *ctx, struct sig_clock *clock, const struct d
 	if (frame->channel != SIG_CURRENT_TIME && frame->channel != SIG_DATE_TIME)
 		return sig_frame(ctx, frame);
 	r = decode_clock(frame, &now, &fraction_us);
-	if (r < 0)
-		return r;
-	if (clock->set) { /* read back; what comes now was stamped before */
+	if (clock->set) /* read back: from now on the offset of this link would be wrong */
 		drv_done(ctx);
-		return 0;
-	}
+	if (clock->set || r < 0)
+		return r;
 	if (clock->channel == SIG_CURRENT_TIME && frame->channel == SIG_DATE_TIME)
 		return 0; /* the same, less exactly */
 	clock->channel = frame->channel;

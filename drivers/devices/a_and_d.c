@@ -29,7 +29,7 @@
  *
  * Its memory is not deleted: it holds 30 to 90 readings and drops the oldest by itself, and what
  * comes twice is recognised by its stamp. QUIRK_DELETE, which no row sets and an operator may,
- * deletes after all that came is durable and nothing more has come for a second:
+ * deletes after all that came was understood and is durable, and nothing has come for a second:
  *   we     --write 233bf001-... 02 01 12-->
  *
  * The first UC-352BLE have a weight service of their own (23434100-1fe4-1eff-80cb-00ff78297d8b).
@@ -59,6 +59,7 @@ enum step {
 struct state {
 	enum step step;
 	bool waits;     /* a reading is not durable yet */
+	bool spoiled;   /* something was not understood, and only the device has it */
 	bool has_since; /* this clock runs since then */
 	struct gatt_date_time since;
 	uint8_t kept[DRV_KEPT_MAX]; /* as it was before this link */
@@ -226,13 +227,22 @@ static int on_weight(struct drv_ctx *ctx, const struct drv_frame *frame)
 	return emit(ctx, &m, w.has_time, &w.time);
 }
 
+static int on_measurement(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	struct state *s = drv_state(ctx);
+	int r = frame->channel == PRESSURE ? on_pressure(ctx, frame) : on_weight(ctx, frame);
+
+	if (r < 0)
+		s->spoiled = true;
+	return r;
+}
+
 static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
 	switch (frame->channel) {
 	case PRESSURE:
-		return on_pressure(ctx, frame);
 	case WEIGHT:
-		return on_weight(ctx, frame);
+		return on_measurement(ctx, frame);
 	case SIG_DATE_TIME:
 		return on_date_time(ctx, frame);
 	default:
@@ -254,7 +264,7 @@ static int on_timeout(struct drv_ctx *ctx)
 	static const uint8_t delete_memory[] = { 0x02, 0x01, 0x12 };
 	const struct state *s = drv_state(ctx);
 
-	if (s->waits)
+	if (s->waits || s->spoiled)
 		return 0;
 	return drv_write(ctx, COMMAND, delete_memory, sizeof(delete_memory));
 }

@@ -166,12 +166,24 @@ static bool is_known(const struct drv_ctx *ctx, const struct state *s, const str
 	return false;
 }
 
+static void drop_weighing(struct state *s, size_t i)
+{
+	s->n_weighings--;
+	memmove(s->weighings + i, s->weighings + i + 1,
+		(s->n_weighings - i) * sizeof(s->weighings[0]));
+}
+
+/* One that comes again is the newest again. */
 static void add_weighing(struct state *s, const struct weighing *w)
 {
-	if (s->n_weighings == WEIGHINGS_MAX) {
-		s->n_weighings--;
-		memmove(s->weighings, s->weighings + 1, s->n_weighings * sizeof(*w));
+	for (size_t i = 0; i < s->n_weighings; i++) {
+		if (same_weighing(&s->weighings[i], w)) {
+			drop_weighing(s, i);
+			break;
+		}
 	}
+	if (s->n_weighings == WEIGHINGS_MAX)
+		drop_weighing(s, 0);
 	s->weighings[s->n_weighings++] = *w;
 }
 
@@ -214,11 +226,8 @@ static int remember_weighing(struct drv_ctx *ctx, const struct gatt_weight *g)
 	const struct weighing w =
 		weighing_of(g->has_time && sig_is_whole(&g->time) ? &g->time : NULL,
 			    g->has_user ? g->user : GATT_USER_UNKNOWN, g->imperial, g->weight);
-	const bool known = w.when != 0 && is_known(ctx, s, &w);
 
 	s->last_at = drv_now(ctx);
-	if (known)
-		return 0;
 	add_weighing(s, &w);
 	return s->sends_weight && w.when != 0 ? keep_weighings(ctx, s) : 0;
 }

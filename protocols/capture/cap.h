@@ -20,8 +20,8 @@
  *
  *   zone=60                minutes east of UTC: the hub knows its zone and, with `start`, the time,
  *                          so that a driver may set the device's clock
- *   consent=1:1234         a user slot of the device and its code, decimal; slot "new": a user to be
- *                          registered; up to 8 times. Made up, always: such a code is a secret, and
+ *   consent=1:1234         a user slot of the device and its code, decimal; slot "new": a user to
+ *                          be registered; up to 8 times. Made up, always: such a code is a secret, and
  *                          nothing that records a live device writes this key
  *   kept=0a1b...           what the driver kept from an earlier link, up to 64 bytes
  *   last=42                the highest record number that is known to be durable, decimal
@@ -37,7 +37,7 @@
 #include <stdint.h>
 
 #define CAP_VERSION      1
-#define CAP_LINE_MAX     4096 /* longest line with its newline; what cap_write_event needs at most */
+#define CAP_LINE_MAX     4096 /* longest line with newline: what cap_write_event needs */
 #define CAP_DATA_MAX     1024
 #define CAP_TEXT_MAX     64
 #define CAP_KEPT_MAX     64

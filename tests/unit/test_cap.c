@@ -35,8 +35,10 @@ static void every_event_survives_writing_and_reading(void **state)
 		"0.000 close\n",
 		"0.000 open usb vid=1234 pid=abcd driver=weight_scale link=encrypted\n",
 		"0.000 close\n",
-		"0.000 open ble service=181d zone=-570 consent=1:1234 consent=new:9999 kept=00ff7a "
-		"last=4294967295 quirks=8000000f\n",
+		"0.000 open ble zone=-570 consent=1:1234 consent=new:9999 kept=00ff7a "
+		"last=4294967295\n",
+		"0.000 close\n",
+		"0.000 open ble quirks=8000000f\n",
 		"0.000 close\n",
 		"0.000 open ble service=1810 zone=0 last=0 quirks=0\n",
 		"0.000001 < 2a9d 0e783eea07\n",

@@ -1,6 +1,8 @@
 /* links: protocols */
 #include "protocols/gatt/blood_pressure.h"
 
+#include <stdio.h>
+
 #include "tests/unit/gatt_test.h"
 
 DECODER(gatt_blood_pressure_decode)
@@ -8,6 +10,7 @@ DECODER(gatt_blood_pressure_feature_decode)
 DECODER(gatt_enhanced_blood_pressure_decode)
 DECODER(gatt_enhanced_cuff_pressure_decode)
 DECODER(gatt_blood_pressure_record_decode)
+DECODER(gatt_blood_pressure_decode_bm85)
 ENCODER(gatt_blood_pressure_encode)
 ENCODER(gatt_blood_pressure_feature_encode)
 ENCODER(gatt_enhanced_blood_pressure_encode)
@@ -156,6 +159,70 @@ static void test_refused_frames(void **state)
 	assert_decodes(gatt_blood_pressure_decode, "02 7800 5000 5d00 ea07050c12353c", &x, -ERANGE);
 	assert_decodes(gatt_blood_pressure_decode, "02 7800 5000 5d00 ea07020c123536 00", &x,
 		       -EMSGSIZE);
+}
+
+static void test_bm85(void **state)
+{
+	static const struct {
+		const char *tail; /* pulse, user, status */
+		int r, pulse;
+		unsigned int status;
+	} rows[] = {
+		{ "0042 02 0004", 0, 66, 4 },      { "4200 02 0400", 0, 66, 4 },
+		{ "0042 02 0000", 0, 66, 0 },      { "4200 02 0000", 0, 66, 0 },
+		{ "0014 02 0000", 0, 20, 0 },      { "0013 02 0000", -ERANGE, 0, 0 },
+		{ "012c 02 0000", 0, 300, 0 },     { "012d 02 0000", -ERANGE, 0, 0 },
+		{ "0042 02 003f", 0, 66, 0x3f },   { "0042 02 0040", -ERANGE, 0, 0 },
+		{ "0042 02 0400", -ERANGE, 0, 0 }, /* the one in this order, the other in that */
+		{ "4200 02 0004", -ERANGE, 0, 0 }, { "0000 02 0000", -ERANGE, 0, 0 },
+		{ "f2f2 02 0000", 0, 0, 0 },       /* see below */
+		{ "f300 02 0000", -ERANGE, 0, 0 }, /* 76.8 or 243 */
+	};
+	char hex[80];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct gatt_blood_pressure x = { 0 };
+		const bool same = rows[i].tail[0] == 'f' && rows[i].tail[2] == 'f';
+
+		(void)snprintf(hex, sizeof(hex), "56 7f00 5100 6000 ea07050c123536 %s",
+			       rows[i].tail);
+		assert_decodes(gatt_blood_pressure_decode_bm85, hex, &x, rows[i].r);
+		if (rows[i].r < 0)
+			continue;
+		assert_number(x.systolic, 127, 0);
+		assert_number(x.mean, 96, 0);
+		assert_int_equal(x.time.year, 2026);
+		assert_int_equal(x.user, 2);
+		assert_int_equal(x.status, rows[i].status);
+		if (same) /* one number, whichever way: 754 * 10^-1 */
+			assert_number(x.pulse, 754, -1);
+		else
+			assert_number(x.pulse, rows[i].pulse, 0);
+	}
+}
+
+static void test_bm85_refused(void **state)
+{
+	struct gatt_blood_pressure x = { 0 };
+	struct value v = value_of_hex("56 7f00 5100 6000 ea07050c123536 0042 02 0004");
+
+	(void)state;
+	assert_length_exact(gatt_blood_pressure_decode_bm85, v.data, v.len, &x);
+	value_free(&v);
+	assert_decodes(gatt_blood_pressure_decode_bm85, "", &x, -EMSGSIZE);
+	assert_decodes(gatt_blood_pressure_decode_bm85,
+		       "16 7f00 5100 6000 ea07050c123536 0042 02 0004", &x, -ENOMSG);
+	assert_decodes(gatt_blood_pressure_decode_bm85,
+		       "56 7f00 5100 6000 ea070d0c123536 0042 02 0004", &x, -ERANGE);
+	/* a pulse that is none has an order too */
+	assert_decodes(gatt_blood_pressure_decode_bm85,
+		       "56 ff07 ff07 ff07 ea07050c123536 07ff 02 0000", &x, 0);
+	assert_int_equal(x.pulse.absent, ABSENT_NAN);
+	assert_int_equal(x.systolic.absent, ABSENT_NAN);
+	assert_decodes(gatt_blood_pressure_decode_bm85,
+		       "56 ff07 ff07 ff07 ea07050c123536 ff07 02 0000", &x, 0);
+	assert_int_equal(x.pulse.absent, ABSENT_NAN);
 }
 
 static void test_there_and_back(void **state)
@@ -343,6 +410,8 @@ int main(void)
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_specials),
 		cmocka_unit_test(test_refused_frames),
+		cmocka_unit_test(test_bm85),
+		cmocka_unit_test(test_bm85_refused),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_refused_values),
 		cmocka_unit_test(test_feature),
