@@ -21,8 +21,8 @@
  *   zone=60                minutes east of UTC: the hub knows its zone and, with `start`, the time,
  *                          so that a driver may set the device's clock
  *   consent=1:1234         a user slot of the device and its code, decimal; slot "new": a user to
- *                          be registered; up to 8 times. Made up, always: such a code is a secret, and
- *                          nothing that records a live device writes this key
+ *                          be registered; up to 8 times. Made up, always: such a code is a secret,
+ *                          and nothing that records a live device writes this key
  *   kept=0a1b...           what the driver kept from an earlier link, up to 64 bytes
  *   last=42                the highest record number that is known to be durable, decimal
  *   quirks=1               instead of those of the row that matched, hex

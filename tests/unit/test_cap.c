@@ -35,8 +35,9 @@ static void every_event_survives_writing_and_reading(void **state)
 		"0.000 close\n",
 		"0.000 open usb vid=1234 pid=abcd driver=weight_scale link=encrypted\n",
 		"0.000 close\n",
-		"0.000 open ble zone=-570 consent=1:1234 consent=new:9999 kept=00ff7a "
-		"last=4294967295\n",
+		"0.000 open ble zone=-570 consent=1:1234 consent=new:9999\n",
+		"0.000 close\n",
+		"0.000 open ble kept=00ff7a last=4294967295\n",
 		"0.000 close\n",
 		"0.000 open ble quirks=8000000f\n",
 		"0.000 close\n",
