@@ -338,7 +338,7 @@ static unsigned int children(pid_t *ret_last)
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	f = fopen(path, "re");
 	assert_non_null(f);
-	(void)fread(text, 1, sizeof(text) - 1, f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
 	(void)fclose(f);
 	for (char *at = text, *next; *at; at = next) {
 		const long pid = strtol(at, &next, 10);
