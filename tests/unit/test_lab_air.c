@@ -645,16 +645,38 @@ static void fragments_that_contradict_are_dropped(void **state)
 {
 	struct bench *b = *state;
 
-	PLAY(b, LINK_UP, ">02 4010 0200 0300", FREED,   /* continues nothing */
-	     ">02 4030 0700 0300 0400 021702", FREED,   /* unknown flag */
-	     ">02 4000 0800 0300 0400 02170200", FREED, /* longer than it says */
-	     ">02 4000 0400 ffff 0400", FREED,          /* longer than we take */
-	     ">02 4000 0500 0300 0400 02", FREED,       /* never finished */
-	     ">02 4000 0700 0300 0400 021702", FREED, "!0 receive 4 021702", /* and replaced */
-	     ">02 4000 0900 0300 0400 021702", "=",                          /* cut short by HCI */
-	     ">02 4000 00", "=", ">02 4100 0000", "=",                       /* no link */
-	     ">02 4000 0500 0100 4000 00", FREED); /* a channel nobody has */
+	PLAY(b, LINK_UP, ">02 4010 0200 0300", FREED,    /* continues nothing */
+	     ">02 4030 0700 0300 0400 021702", FREED,    /* unknown flag */
+	     ">02 4000 0800 0300 0400 02170200", FREED); /* longer than it says */
+	assert_int_equal(b->air.host_errors, 3);
+	PLAY(b, ">02 4000 0400 ffff 0400", FREED); /* longer than we take */
+	assert_int_equal(b->air.host_errors, 4);
+	assert_int_equal(times_logged(b, "host-error fragment"), 4);
+	PLAY(b, ">02 4000 0500 0300 0400 02", FREED); /* never finished, and replaced */
+	PLAY(b, ">02 4000 0700 0300 0400 021702", FREED, "!0 receive 4 021702");
+	assert_int_equal(times_logged(b, "host-error unfinished"), 1);
+	PLAY(b, ">02 4000 0900 0300 0400 021702", "=",  /* cut short by HCI */
+	     ">02 4000 00", "=", ">02 4100 0000", "=",  /* no link */
+	     ">02 4000 0500 0100 4000 00", FREED, "="); /* a channel nobody has */
 	assert_int_equal(b->air.host_errors, 8);
+	assert_int_equal(n_seen, read_seen);
+}
+
+/* far more in one packet than any SDU may have, and more than the buffers that were offered */
+static void an_oversize_packet_is_dropped(void **state)
+{
+	struct bench *b = *state;
+	uint8_t packet[5 + 1500] = { H4_ACL, 0x40, 0x00, 1500 & 0xff, 1500 >> 8 };
+
+	PLAY(b, LINK_UP);
+	packet[7] = PEER_CID_ATT;
+	air_from_host(&b->air, packet, sizeof(packet));
+	packet[5] = 1496 & 0xff;
+	packet[6] = 1496 >> 8;
+	air_from_host(&b->air, packet, sizeof(packet));
+	PLAY(b, FREED, FREED, "=");
+	assert_int_equal(times_logged(b, "host-error overrun"), 2);
+	assert_int_equal(times_logged(b, "host-error fragment"), 2);
 	assert_int_equal(n_seen, read_seen);
 }
 
@@ -666,9 +688,10 @@ static void signalling_is_answered(void **state)
 	     /* a connection request has no place here; a cut one is not answered */
 	     ">02 4000 0c00 0800 0500 14 07 0400 40004000", FREED,
 	     "<02 4020 0a00 0600 0500 01 07 0200 0000", ">02 4000 0700 0300 0500 120100", FREED,
-	     "=", ">02 4000 0800 0400 0500 16 01 0000", FREED, "=");
+	     "=", ">02 4000 0800 0400 0500 12 01 0500", FREED, "=",
+	     ">02 4000 0800 0400 0500 16 01 0000", FREED, "=");
 	assert_true(logged(*state, "parameters accepted"));
-	assert_true(logged(*state, "host-error signalling"));
+	assert_int_equal(times_logged(*state, "host-error signalling"), 2);
 }
 
 /* ---- encryption; the key of the stand-in is the first byte of rand, sixteen times ---- */
@@ -746,8 +769,9 @@ static void sdus_are_lost_and_late(void **state)
 
 static void a_silent_controller_says_nothing(void **state)
 {
-	PLAY(*state, ":add sensor", ":adapter silent on", ">01 0110 00", "=", ":adapter silent off",
-	     ">01 0110 00", "<04 0e 0c 01 0110 00 08 0000 08 f105 0000");
+	PLAY(*state, ":add sensor", SCAN_PASSIVE, SCAN_ON("01"), ADVERT, ":adapter silent on",
+	     ":0 advertise off", ":0 advertise on", "*", "=", ">01 0110 00", "=",
+	     ":adapter silent off", ">01 0110 00", "<04 0e 0c 01 0110 00 08 0000 08 f105 0000");
 }
 
 static void single_commands_fail(void **state)
@@ -945,6 +969,13 @@ static void the_socket_serves_several(void **state)
 
 static void our_own_reader_takes_the_capture(void **state)
 {
+	static const struct packet rest[] = {
+		{ .type = PACKET_EVENT, .direction = PACKET_RECEIVED, .len = 6 },
+		{ .type = PACKET_EVENT, .direction = PACKET_RECEIVED, .len = 21 },
+		{ .type = PACKET_ACL, .direction = PACKET_SENT, .len = 9 },
+		{ .type = PACKET_EVENT, .direction = PACKET_RECEIVED, .len = 7 },
+		{ .type = PACKET_ACL, .direction = PACKET_RECEIVED, .len = 10 },
+	};
 	struct bench *b = *state;
 	char path[] = "/tmp/lab-air-XXXXXX";
 	_cleanup_close_ int fd = mkstemp(path);
@@ -955,7 +986,8 @@ static void our_own_reader_takes_the_capture(void **state)
 
 	assert_true(fd >= 0);
 	assert_int_equal(snoop_open(path, &b->air.port.snoop), 0);
-	PLAY(b, LINK_UP);
+	PLAY(b, LINK_UP, ">02 4000 0500 0100 0400 1e", FREED, "[0 4 0b04",
+	     "<02 4020 0600 0200 0400 0b04");
 	snoop_close(b->air.port.snoop);
 	b->air.port.snoop = NULL;
 	len = (size_t)read(fd, file, sizeof(file));
@@ -968,12 +1000,12 @@ static void our_own_reader_takes_the_capture(void **state)
 	/* after 2020 and before 2100 */
 	assert_true(packet.at_us / AIR_SECOND > 1577836800);
 	assert_true(packet.at_us / AIR_SECOND < 4102444800);
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < N(rest); i++) {
 		assert_int_equal(packets_next(&p, file + p.offset, len - p.offset, &packet), 1);
-		assert_int_equal(packet.type, PACKET_EVENT);
-		assert_int_equal(packet.direction, PACKET_RECEIVED);
+		assert_int_equal(packet.type, rest[i].type);
+		assert_int_equal(packet.direction, rest[i].direction);
+		assert_int_equal(packet.len, rest[i].len);
 	}
-	assert_int_equal(packet.len, 21);
 	assert_int_equal(packets_next(&p, file + p.offset, len - p.offset, &packet), -ENODATA);
 }
 
@@ -1002,6 +1034,7 @@ int main(void)
 		TEST(a_reset_ends_links),
 		TEST(sdus_are_cut_and_put_together),
 		TEST(fragments_that_contradict_are_dropped),
+		TEST(an_oversize_packet_is_dropped),
 		TEST(signalling_is_answered),
 		TEST(encryption_begins_and_is_refreshed),
 		TEST(a_missing_key_leaves_the_link_a_wrong_one_ends_it),

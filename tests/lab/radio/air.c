@@ -109,8 +109,7 @@ static int push(struct air_queue *q, int64_t due, uint16_t cid, const uint8_t *d
 	s->len = len;
 	if (len > 0)
 		memcpy(s->data, data, len);
-	/* what was queued before is not overtaken */
-	s->due = q->last && q->last->due > due ? q->last->due : due;
+	s->due = due; /* or later: nothing overtakes what was queued before */
 	if (q->last)
 		q->last->next = s;
 	else
