@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "drivers/cleanup.h"
@@ -18,6 +19,9 @@
 #define REPLY_SECONDS 30
 #define PAGE_ROWS     500
 #define LIMIT_DEFAULT 20
+/* an outcome is asked for ten times a second, for ten seconds */
+#define OUTCOME_PAUSE_NS 100000000
+#define OUTCOME_TURNS    100
 
 /* -1 = it was one of ours, or an exit code */
 static int take_option(struct client *c, int option, const char *value)
@@ -50,6 +54,9 @@ static int take_option(struct client *c, int option, const char *value)
 	case 'o':
 		c->output = value;
 		return -1;
+	case 'd':
+		c->addresses = true;
+		return -1;
 	default:
 		return cli_fail(c->name, EXIT_USAGE, "unknown or incomplete option; see --help");
 	}
@@ -59,8 +66,17 @@ static bool is_taken(int option, unsigned int takes)
 {
 	const char *page = strchr("la", option), *file = strchr("fo", option);
 
-	return (option != 'j' || (takes & CLIENT_JSON)) && (!page || (takes & CLIENT_PAGE)) &&
+	return (option != 'd' || (takes & CLIENT_ADDRESSES)) &&
+	       (option != 'j' || (takes & CLIENT_JSON)) && (!page || (takes & CLIENT_PAGE)) &&
 	       (!file || (takes & CLIENT_EXPORT));
+}
+
+void client_init(struct client *c, const char *name)
+{
+	const char *runtime_dir = getenv("WELLGATE_RUNTIME_DIR");
+
+	*c = (struct client){ .name = name, .fd = -1, .limit = LIMIT_DEFAULT };
+	c->runtime_dir = runtime_dir && *runtime_dir ? runtime_dir : RUNTIME_DIR;
 }
 
 int client_arguments(int argc, char **argv, unsigned int takes, const char *usage,
@@ -73,15 +89,14 @@ int client_arguments(int argc, char **argv, unsigned int takes, const char *usag
 		{ "after", required_argument, NULL, 'a' },
 		{ "format", required_argument, NULL, 'f' },
 		{ "output", required_argument, NULL, 'o' },
+		{ "addresses", no_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	const char *runtime_dir = getenv("WELLGATE_RUNTIME_DIR");
 	int option, code = -1;
 
-	*ret = (struct client){ .name = argv[0], .fd = -1 };
+	client_init(ret, argv[0]);
 	ret->limit = takes & CLIENT_EXPORT ? UINT64_MAX : LIMIT_DEFAULT;
-	ret->runtime_dir = runtime_dir && *runtime_dir ? runtime_dir : RUNTIME_DIR;
 	opterr = 0;
 	while (code < 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'h') {
@@ -163,7 +178,8 @@ int client_ask(struct client *c, const Wellgate__V1__Command *command, Wellgate_
 	if (!reply)
 		return EXIT_UNAVAILABLE;
 	if (reply->code != 0) {
-		code = reply->code == EXIT_USAGE ? EXIT_USAGE : EXIT_IO;
+		code = reply->code == EXIT_USAGE || reply->code == EXIT_UNAVAILABLE ? reply->code
+										    : EXIT_IO;
 		(void)cli_fail(c->name, (enum exit_code)code, "%s",
 			       reply->error ? reply->error : "the gateway could not do it");
 		wellgate__v1__reply__free_unpacked(reply, NULL);
@@ -176,6 +192,55 @@ int client_ask(struct client *c, const Wellgate__V1__Command *command, Wellgate_
 static char *verb_text(const char *verb)
 {
 	return (char *)(uintptr_t)verb; /* protobuf-c has no const; packing only reads */
+}
+
+int client_ask_verb(struct client *c, const char *verb, uint64_t after, Wellgate__V1__Reply **ret)
+{
+	Wellgate__V1__Command command = WELLGATE__V1__COMMAND__INIT;
+
+	command.verb = verb_text(verb);
+	command.has_after = true;
+	command.after = after;
+	command.has_addresses = command.addresses = c->addresses;
+	return client_ask(c, &command, ret);
+}
+
+int client_command(struct client *c, Wellgate__V1__RadioCommand *radio, uint64_t *ret)
+{
+	Wellgate__V1__Command command = WELLGATE__V1__COMMAND__INIT;
+	Wellgate__V1__Reply *reply = NULL;
+	int code;
+
+	command.verb = verb_text("radio");
+	command.radio = radio;
+	code = client_ask(c, &command, &reply);
+	if (code == 0 && reply)
+		*ret = reply->request;
+	wellgate__v1__reply__free_unpacked(reply, NULL);
+	return code;
+}
+
+int client_outcome(struct client *c, uint64_t request, int *ret_error)
+{
+	const struct timespec pause = { .tv_nsec = OUTCOME_PAUSE_NS };
+	bool known = false;
+	int code = 0;
+
+	for (unsigned int i = 0; i < OUTCOME_TURNS && code == 0 && !known; i++) {
+		Wellgate__V1__Reply *reply = NULL;
+
+		code = client_ask_verb(c, "outcome", request, &reply);
+		known = code == 0 && reply && reply->outcome;
+		if (known)
+			*ret_error = reply->outcome->error;
+		else if (code == 0)
+			(void)nanosleep(&pause, NULL);
+		wellgate__v1__reply__free_unpacked(reply, NULL);
+	}
+	if (code == 0 && !known)
+		return cli_fail(c->name, EXIT_UNAVAILABLE,
+				"the Bluetooth program (wellgate-devices) does not answer");
+	return code;
 }
 
 int client_ask_once(struct client *c, const char *verb, Wellgate__V1__Reply **ret)

@@ -12,14 +12,15 @@
 /* which options a command takes besides --runtime-dir and --help */
 enum client_option {
 	CLIENT_JSON = 1,
-	CLIENT_PAGE = 2,   /* --limit, --after */
-	CLIENT_EXPORT = 4, /* --format, --output; every row unless --limit says otherwise */
+	CLIENT_PAGE = 2,      /* --limit, --after */
+	CLIENT_EXPORT = 4,    /* --format, --output; every row unless --limit says otherwise */
+	CLIENT_ADDRESSES = 8, /* --addresses */
 };
 
 struct client {
 	const char *name; /* of the command */
 	const char *runtime_dir;
-	bool json;
+	bool json, addresses;
 	uint64_t after;
 	uint64_t limit; /* UINT64_MAX = all */
 	const char *format, *output;
@@ -30,10 +31,18 @@ struct client {
  * --help). `takes` is a mask of client_option, usage the text of --help. */
 int client_arguments(int argc, char **argv, unsigned int takes, const char *usage,
 		     struct client *ret);
+/* For a command that reads its options itself. */
+void client_init(struct client *c, const char *name);
 int client_open(struct client *c);
 void client_close(struct client *c);
 /* Free *ret with wellgate__v1__reply__free_unpacked(reply, NULL). */
 int client_ask(struct client *c, const Wellgate__V1__Command *command, Wellgate__V1__Reply **ret);
+/* The same for a command that is only a verb, with addresses if c->addresses. */
+int client_ask_verb(struct client *c, const char *verb, uint64_t after, Wellgate__V1__Reply **ret);
+/* Hands a command to the radio; *ret is the number of the request. c is open. */
+int client_command(struct client *c, Wellgate__V1__RadioCommand *radio, uint64_t *ret);
+/* Waits for the outcome of a request: 0 and *ret_error 0 or an errno; or an exit code. */
+int client_outcome(struct client *c, uint64_t request, int *ret_error);
 /* A command without arguments: opens, asks, closes. */
 int client_ask_once(struct client *c, const char *verb, Wellgate__V1__Reply **ret);
 

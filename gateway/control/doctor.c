@@ -253,8 +253,8 @@ static void check_troubles(struct doctor *d)
 		for (size_t j = 0; j < inv->n; j++)
 			n += inv->devices[j].radio.trouble == rows[i].trouble;
 		if (n > 0)
-			find(d, PROBLEM, rows[i].advice, "Bluetooth: %zu of the paired devices %s",
-			     n, rows[i].what);
+			find(d, PROBLEM, rows[i].advice, "Bluetooth: paired devices that %s: %zu",
+			     rows[i].what, n);
 	}
 }
 
