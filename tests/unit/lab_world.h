@@ -152,19 +152,26 @@ static inline bool world_wait(struct peer *p, int64_t usec)
 	return true;
 }
 
+static inline int world_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* bytes of a text in hex, spaces between them; 0 if it is none or too long */
 static inline size_t world_bytes(const char *hex, uint8_t *ret, size_t size)
 {
 	size_t n = 0;
-	unsigned int byte;
 
 	while (*hex) {
 		if (*hex == ' ') {
 			hex++;
 			continue;
 		}
-		if (n == size || sscanf(hex, "%2x", &byte) != 1)
+		if (n == size || world_digit(hex[0]) < 0 || world_digit(hex[1]) < 0)
 			return 0;
-		ret[n++] = (uint8_t)byte;
+		ret[n++] = (uint8_t)(world_digit(hex[0]) << 4 | world_digit(hex[1]));
 		hex += 2;
 	}
 	return n;

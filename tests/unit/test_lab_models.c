@@ -248,7 +248,7 @@ static void frames_are_distinct(void **state)
 				p->state->model->frame(p->state, &p->state->stock[i], 0, &w);
 				assert_true(writer_ok(&w));
 				assert_int_equal(decode(peer_models[m], 0, seen[n], w.len), 0);
-				for (size_t k = index * 200; k < n; k++)
+				for (size_t k = (size_t)index * 200; k < n; k++)
 					assert_memory_not_equal(seen[k], seen[n], FRAME_MAX);
 				n++;
 			}

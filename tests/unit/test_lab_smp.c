@@ -35,7 +35,7 @@
 /* as the specification prints them: most significant first; the toolbox wants it the other way */
 static void le(const char *hex, uint8_t *ret, size_t len)
 {
-	uint8_t bytes[64];
+	uint8_t bytes[64] = { 0 };
 
 	assert_int_equal(world_bytes(hex, bytes, sizeof(bytes)), len);
 	for (size_t i = 0; i < len; i++)

@@ -358,7 +358,8 @@ static void build_identity(struct peer *p)
 	p->identity[5] = (uint8_t)p->index;
 	/* synthetic, and different for each device */
 	for (size_t i = 0; i < sizeof(p->irk); i++)
-		p->irk[i] = (uint8_t)(0x5a + 17 * i + p->index * 31 + (p->index >> 8) * 7);
+		p->irk[i] = (uint8_t)(0x5a + 17 * i + 31 * (size_t)p->index +
+				      7 * (size_t)(p->index >> 8));
 	memcpy(p->address, p->identity, sizeof(p->address));
 	p->address_random = p->identity_random;
 }

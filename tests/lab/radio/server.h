@@ -60,13 +60,13 @@ enum server_kind {
 /* One row of a database. The first row is a service. */
 struct server_row {
 	enum server_kind kind;
-	uint16_t uuid;      /* 0: uuid128 */
-	uint8_t properties; /* characteristics */
-	bool secure;        /* value and CCC need the server's security level */
-	uint8_t id;         /* the model's name for the value, from 1; 0: fixed, never written */
+	uint16_t uuid;          /* 0: uuid128 */
+	uint8_t properties;     /* characteristics */
+	bool secure;            /* value and CCC need the server's security level */
 	const uint8_t *uuid128; /* 16 bytes, least significant first, or NULL */
 	const void *value;      /* the value at first; NULL with len 0 */
 	uint8_t len;
+	uint8_t id; /* the model's name for the value, from 1; 0: fixed, never told of */
 };
 
 /* Security of the link or asked for by an attribute, as the kernel counts it. */

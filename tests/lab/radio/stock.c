@@ -24,6 +24,17 @@ static const char *hex_of(const uint8_t *data, size_t len, char text[HEX_MAX])
 	return text;
 }
 
+/* Two lines: about the frame, and what happened to it, which ends in its bytes. */
+static void say_frame(const struct peer_state *s, const char *what, const struct stock_out *out,
+		      const char *fault)
+{
+	char hex[HEX_MAX];
+
+	air_log(s->peer, "frame n=%u part=%u level=%d%s", out->number, out->part,
+		(int)s->server.level, fault);
+	air_log(s->peer, "%s %s", what, hex_of(out->value, out->len, hex));
+}
+
 /* ---- taking ---- */
 
 static void take(struct peer_state *s, int64_t time, uint8_t user)
@@ -101,9 +112,8 @@ unsigned int stock_delete(struct peer_state *s,
 	for (size_t i = s->n_stock; i-- > 0;) {
 		if (pick && !pick(&s->stock[i], context))
 			continue;
-		air_log(s->peer, "deleted %s n=%u",
-			hex_of(frame, frame_of(s, &s->stock[i], 0, frame), hex),
-			s->stock[i].number);
+		air_log(s->peer, "deleted %s",
+			hex_of(frame, frame_of(s, &s->stock[i], 0, frame), hex));
 		let_go(s, &s->stock[i]);
 		s->deleted++;
 		n++;
@@ -171,7 +181,6 @@ static void send_part(struct peer_state *s, struct reading *r, unsigned int part
 	uint16_t handle = server_handle(&s->server, s->model->frame_ids[part]);
 	struct stock_out out = { .number = r->number, .part = (uint8_t)part };
 	const char *fault = "";
-	char hex[HEX_MAX];
 
 	out.len = (uint8_t)frame_of(s, r, part, out.value);
 	if (spend(s, FAULT_TRUNCATE)) {
@@ -184,8 +193,7 @@ static void send_part(struct peer_state *s, struct reading *r, unsigned int part
 	}
 	r->sent |= (uint8_t)(1U << part);
 	s->indicated++;
-	air_log(s->peer, "%s %s n=%u part=%u level=%d%s", notify ? "notified" : "indicated",
-		hex_of(out.value, out.len, hex), r->number, part, (int)s->server.level, fault);
+	say_frame(s, notify ? "notified" : "indicated", &out, fault);
 	if (notify)
 		(void)server_notify(&s->server, handle, out.value, out.len);
 	else
@@ -258,11 +266,9 @@ void stock_force(struct peer_state *s)
 static void confirm_reading(struct peer_state *s, const struct stock_out *out)
 {
 	struct reading *const r = find(s, out->number);
-	char hex[HEX_MAX];
 
 	s->confirmed++;
-	air_log(s->peer, "confirmed %s n=%u part=%u level=%d", hex_of(out->value, out->len, hex),
-		out->number, out->part, (int)s->server.level);
+	say_frame(s, "confirmed", out, "");
 	if (!r)
 		return;
 	if (spend(s, FAULT_DUPLICATE)) {
@@ -299,12 +305,9 @@ void stock_confirmed(struct peer_state *s)
 
 void stock_disconnected(struct peer_state *s)
 {
-	char hex[HEX_MAX];
-
 	for (size_t i = 0; i < s->n_out; i++)
 		if (s->out[i].number)
-			air_log(s->peer, "unconfirmed %s n=%u",
-				hex_of(s->out[i].value, s->out[i].len, hex), s->out[i].number);
+			say_frame(s, "unconfirmed", &s->out[i], "");
 	s->n_out = 0;
 	peer_timer_off(s, TIMER_CONFIRM);
 	for (size_t i = 0; i < s->n_stock; i++) {

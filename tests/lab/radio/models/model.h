@@ -181,7 +181,7 @@ bool peer_secured(const struct peer_state *s);
 /* the device's clock */
 int64_t device_time(const struct peer_state *s);
 /* the 7 bytes of Date Time; unset: all zero */
-void put_date_time(struct writer *w, int64_t time);
+void put_date_time(struct writer *w, int64_t at);
 /* a written Date Time (first 7 of len bytes) becomes the device's clock; an ATT error */
 uint8_t set_device_time(struct peer_state *s, const uint8_t *data, size_t len);
 /* a number that is different for each reading of each device, from base, below base + range; with
