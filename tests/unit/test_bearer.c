@@ -1033,7 +1033,7 @@ static void forbidden(int call)
 		(void)close(0);
 		break;
 	}
-	_exit(0);
+	(void)syscall(SYS_exit_group, 0); /* a leak sanitizer would look around in _exit() */
 }
 
 static void what_the_filter_forbids_kills(void **state)
