@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "drivers/bluetooth.h"
 #include "drivers/cleanup.h"
 #include "drivers/link.h"
 #include "drivers/log.h"
@@ -22,6 +23,7 @@
 
 #define PROGRAM        "wellgate-devices"
 #define DEFAULT_SOCKET "/run/wellgate/devices.sock"
+#define DEFAULT_STATE  "/var/lib/wellgate-devices"
 #define SPEED_MAX      1000000
 
 enum exit_status {
@@ -34,10 +36,11 @@ enum exit_status {
 
 struct options {
 	const char *socket, *memory, *record, *tap;
+	const char *state, *adapter, *link_helper;
 	char **files; /* owned, like the strings */
 	size_t n_files;
 	unsigned int speed;
-	bool once, list, verbose;
+	bool once, list, verbose, bluetooth;
 };
 
 struct program {
@@ -45,6 +48,7 @@ struct program {
 	sd_event *event;
 	struct link *link;
 	struct player *player;
+	struct bluetooth *bluetooth;
 	struct recorder *recorder;
 	struct tap *tap;
 };
@@ -63,6 +67,14 @@ static void usage(FILE *out)
 		    "Reads devices and hands their measurements to the gateway.\n"
 		    "\n"
 		    "  --socket PATH      the gateway's socket, default " DEFAULT_SOCKET "\n"
+		    "  --bluetooth        read the devices that were paired, and pair new "
+		    "ones\n"
+		    "  --no-bluetooth     no radio; this is the default\n"
+		    "  --state DIR        what is known of paired devices, default " DEFAULT_STATE
+		    "\n"
+		    "  --adapter ADDRESS  the Bluetooth adapter, default the first usable one\n"
+		    "  --link-helper PATH the program that holds a link, default wellgate-link "
+		    "beside this one\n"
 		    "  --replay FILE      play a capture as a simulated device, or all .cap of a "
 		    "directory;\n"
 		    "                     may be given several times\n"
@@ -155,17 +167,54 @@ static int parse_speed(const char *text, unsigned int *ret)
 }
 
 static const struct option long_options[] = {
-	{ "socket", required_argument, NULL, 's' }, { "replay", required_argument, NULL, 'r' },
-	{ "speed", required_argument, NULL, 'p' },  { "memory", required_argument, NULL, 'm' },
-	{ "once", no_argument, NULL, 'o' },         { "record", required_argument, NULL, 'd' },
-	{ "tap", required_argument, NULL, 't' },    { "list-devices", no_argument, NULL, 'l' },
-	{ "verbose", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
+	{ "socket", required_argument, NULL, 's' },
+	{ "replay", required_argument, NULL, 'r' },
+	{ "speed", required_argument, NULL, 'p' },
+	{ "memory", required_argument, NULL, 'm' },
+	{ "once", no_argument, NULL, 'o' },
+	{ "record", required_argument, NULL, 'd' },
+	{ "tap", required_argument, NULL, 't' },
+	{ "list-devices", no_argument, NULL, 'l' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "bluetooth", no_argument, NULL, 'b' },
+	{ "no-bluetooth", no_argument, NULL, 'B' },
+	{ "state", required_argument, NULL, 'S' },
+	{ "adapter", required_argument, NULL, 'a' },
+	{ "link-helper", required_argument, NULL, 'H' },
+	{ NULL, 0, NULL, 0 },
 };
+
+/* true: it was one about the radio */
+static bool take_radio_option(struct options *o, int option)
+{
+	switch (option) {
+	case 'b':
+		o->bluetooth = true;
+		return true;
+	case 'B':
+		o->bluetooth = false;
+		return true;
+	case 'S':
+		o->state = optarg;
+		return true;
+	case 'a':
+		o->adapter = optarg;
+		return true;
+	case 'H':
+		o->link_helper = optarg;
+		return true;
+	default:
+		return false;
+	}
+}
 
 /* -1 to go on, otherwise the exit status */
 static int take_option(struct options *o, int option)
 {
+	if (take_radio_option(o, option))
+		return -1;
 	switch (option) {
 	case 's':
 		o->socket = optarg;
@@ -224,6 +273,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 	}
 	if (o->once && o->n_files == 0) {
 		(void)fputs(PROGRAM ": --once needs something to --replay\n", stderr);
+		return STATUS_USAGE;
+	}
+	if (o->bluetooth && o->n_files > 0) { /* both would number their readings from 1 */
+		(void)fputs(PROGRAM ": --replay and --bluetooth do not go together\n", stderr);
 		return STATUS_USAGE;
 	}
 	return -1;
@@ -329,6 +382,8 @@ static void on_committed(void *user, uint64_t seq)
 
 	if (p->player)
 		player_committed(p->player, seq);
+	if (p->bluetooth)
+		bluetooth_committed(p->bluetooth, seq);
 }
 
 static void on_refused(void *user, uint64_t seq)
@@ -337,6 +392,8 @@ static void on_refused(void *user, uint64_t seq)
 
 	if (p->player)
 		player_refused(p->player, seq);
+	if (p->bluetooth)
+		bluetooth_refused(p->bluetooth, seq);
 }
 
 static void on_wake(void *user)
@@ -345,19 +402,36 @@ static void on_wake(void *user)
 
 	if (p->player)
 		player_wake(p->player);
+	if (p->bluetooth)
+		bluetooth_wake(p->bluetooth);
 }
 
 /* ---- running ---- */
 
+static int make_bluetooth(struct program *p)
+{
+	const struct bluetooth_options options = {
+		.state = p->options.state,
+		.adapter = p->options.adapter,
+		.helper = p->options.link_helper,
+		.observe = p->tap || p->recorder ? on_observed : NULL,
+		.user = p,
+	};
+
+	return p->options.bluetooth ? bluetooth_new(&options, &p->bluetooth) : 0;
+}
+
 static int start_link(struct program *p)
 {
-	const struct link_handlers handlers = {
+	struct link_handlers handlers = {
 		.committed = on_committed,
 		.refused = on_refused,
 		.wake = on_wake,
 		.user = p,
 	};
 
+	if (p->bluetooth)
+		handlers.radio = bluetooth_handlers(p->bluetooth);
 	return link_new(p->event, p->options.socket, &handlers, &p->link);
 }
 
@@ -420,9 +494,15 @@ static int start(struct program *p)
 	r = o->tap ? tap_new(p->event, o->tap, &p->tap) : 0;
 	if (r < 0)
 		return fail(o->tap, r);
+	r = make_bluetooth(p);
+	if (r < 0)
+		return fail(o->adapter ? o->adapter : "bluetooth", r);
 	r = start_link(p);
 	if (r < 0)
 		return fail(o->socket, r);
+	r = p->bluetooth ? bluetooth_start(p->bluetooth, p->event, p->link) : 0;
+	if (r < 0)
+		return fail(o->state, r);
 	r = o->n_files > 0 ? start_player(p) : 0;
 	if (r < 0)
 		return fail(o->memory ? o->memory : "replay", r);
@@ -452,6 +532,7 @@ static int run(struct program *p)
 static void stop(struct program *p)
 {
 	player_free(p->player);
+	bluetooth_free(p->bluetooth);
 	link_free(p->link);
 	tap_free(p->tap);
 	recorder_free(p->recorder);
@@ -461,7 +542,9 @@ static void stop(struct program *p)
 int main(int argc, char **argv)
 {
 	_cleanup_(stop) struct program p = { 0 };
-	_cleanup_(options_free) struct options owner = { .socket = DEFAULT_SOCKET, .speed = 1 };
+	_cleanup_(options_free) struct options owner = { .socket = DEFAULT_SOCKET,
+							 .state = DEFAULT_STATE,
+							 .speed = 1 };
 	int status = parse_options(argc, argv, &owner);
 
 	if (status >= 0)

@@ -319,6 +319,7 @@ int radio_connect(struct node *n, const struct att_table *table, enum bearer_lev
 		.required = required,
 		.table = table,
 		.bonded = adapter_is_bonded(r->adapter, &n->address),
+		.raise_us = r->options.pair_step_us,
 	};
 
 	(void)adapter_address(r->adapter, &options.bearer.adapter);

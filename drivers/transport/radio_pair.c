@@ -92,6 +92,11 @@ int64_t pairing_deadline(const struct radio *r)
 	return at;
 }
 
+static int64_t step_us(const struct radio *r)
+{
+	return r->options.pair_step_us > 0 ? r->options.pair_step_us : STEP_US;
+}
+
 static void show(struct radio *r)
 {
 	r->sink.pairing(r->sink.user, &r->pairing.shown);
@@ -390,7 +395,7 @@ void pairing_turn(struct radio *r)
 {
 	struct pairing *p = &r->pairing;
 
-	set_step(r, PAIR_CONNECT, STEP_US);
+	set_step(r, PAIR_CONNECT, step_us(r));
 	p->attempts++;
 	if (radio_connect(p->node, NULL, BEARER_CLEAR, BEARER_CLEAR) < 0)
 		fail(r, NO_RADIO);
@@ -408,13 +413,13 @@ static void try_again(struct radio *r, const char *reason)
 	radio_attempt_over(r, p->node);
 	radio_hang_up(p->node);
 	set_phase(r, RADIO_PAIRING_LINKING);
-	wait_for_turn(r, GONE_US);
+	wait_for_turn(r, step_us(r) < GONE_US ? step_us(r) : GONE_US);
 }
 
 static void settle(struct radio *r)
 {
 	set_phase(r, RADIO_PAIRING_SETTLING);
-	set_step(r, PAIR_VERIFY, STEP_US);
+	set_step(r, PAIR_VERIFY, step_us(r));
 	peer_verify(r->pairing.node->peer);
 }
 
@@ -426,7 +431,7 @@ static void secure(struct radio *r)
 		settle(r);
 		return;
 	}
-	set_step(r, PAIR_SECURE, STEP_US);
+	set_step(r, PAIR_SECURE, step_us(r));
 	(void)peer_raise(n->peer, BEARER_ENCRYPTED);
 }
 
@@ -458,7 +463,7 @@ static void arm(struct radio *r)
 {
 	struct pairing *p = &r->pairing;
 
-	set_step(r, PAIR_ARM, STEP_US);
+	set_step(r, PAIR_ARM, step_us(r));
 	if (radio_open_session(p->node, p->draft) < 0)
 		fail(r, LOST);
 	else
@@ -477,7 +482,7 @@ static void identify(struct radio *r)
 	else if (p->step == PAIR_IDENTITY)
 		fail(r, NAMELESS);
 	else
-		set_step(r, PAIR_IDENTITY, IDENTITY_US);
+		set_step(r, PAIR_IDENTITY, step_us(r) < IDENTITY_US ? step_us(r) : IDENTITY_US);
 }
 
 static void verified(struct radio *r)
@@ -532,7 +537,7 @@ void pairing_event(struct radio *r, enum device_event event, unsigned int argume
 	if (event == DEVICE_ON_END) {
 		ended(r, (enum device_end)argument);
 	} else if (event == DEVICE_ON_CONNECTED && p->step == PAIR_CONNECT) {
-		set_step(r, PAIR_MTU, STEP_US);
+		set_step(r, PAIR_MTU, step_us(r));
 		peer_mtu(p->node->peer);
 	} else if (event == DEVICE_ON_MTU && p->step == PAIR_MTU) {
 		secure(r);
@@ -544,7 +549,7 @@ void pairing_event(struct radio *r, enum device_event event, unsigned int argume
 	} else if (event == DEVICE_ON_ARMED && p->step == PAIR_ARM) {
 		armed(r);
 	} else if (event == DEVICE_ON_READING && (p->step == PAIR_VERIFY || p->step == PAIR_ARM)) {
-		p->deadline = radio_now() + STEP_US; /* progress */
+		p->deadline = radio_now() + step_us(r); /* progress */
 	}
 }
 
