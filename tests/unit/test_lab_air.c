@@ -283,19 +283,19 @@ static void adverts_pass(struct bench *b)
 static void peer_sends(struct bench *b, const char *text)
 {
 	uint8_t data[PACKET_MAX];
-	unsigned int index, cid;
-	int at = 0;
+	char *rest;
+	const unsigned int index = (unsigned int)strtoul(text, &rest, 10);
+	const uint16_t cid = (uint16_t)strtoul(rest, &rest, 10);
 
-	assert_int_equal(sscanf(text, "%u %u %n", &index, &cid, &at), 2);
-	air_send(air_find(&b->air, index), (uint16_t)cid, data, unhex(text + at, data));
+	air_send(air_find(&b->air, index), cid, data, unhex(rest, data));
 }
 
 static void peer_drops(struct bench *b, const char *text)
 {
-	unsigned int index, reason;
+	char *rest;
+	const unsigned int index = (unsigned int)strtoul(text, &rest, 10);
 
-	assert_int_equal(sscanf(text, "%u %x", &index, &reason), 2);
-	air_drop(air_find(&b->air, index), (uint8_t)reason);
+	air_drop(air_find(&b->air, index), (uint8_t)strtoul(rest, NULL, 16));
 }
 
 static void expect_seen(struct bench *b, const char *text)
@@ -382,7 +382,11 @@ static unsigned int times_logged(struct bench *b, const char *text)
 #define TAKEN     "<04 0f 04 00 01 0d20"
 #define CONNECTED "<04 3e 13 01 00 4000 00 00 0000105e0002 1800 0000 2a00 00"
 #define LINK_UP   ":add sensor", CONNECT, TAKEN, CONNECTED, "!0 connected 00aa01020304 0"
-#define ENDED(r)  "<04 05 04 00 4000 " r
+#define ENDED_08  "<04 05 04 00 4000 08"
+#define ENDED_13  "<04 05 04 00 4000 13"
+#define ENDED_16  "<04 05 04 00 4000 16"
+#define ENDED_3D  "<04 05 04 00 4000 3d"
+#define ENDED_3E  "<04 05 04 00 4000 3e"
 #define FREED     "<04 13 05 01 4000 0100"
 
 /* ---- the controller's commands ---- */
@@ -468,7 +472,8 @@ static void any_bytes_of_a_host_are_survived(void **state)
 #define SCAN_ACTIVE   ">01 0b20 07 01 1000 1000 00 00", "<04 0e 04 01 0b20 00"
 #define SCAN_PASSIVE  ">01 0b20 07 00 1000 1000 00 00", "<04 0e 04 01 0b20 00"
 #define SCAN_LISTED   ">01 0b20 07 00 1000 1000 00 01", "<04 0e 04 01 0b20 00"
-#define SCAN_ON(dup)  ">01 0c20 02 01 " dup, "<04 0e 04 01 0c20 00"
+#define SCAN_FILTERED ">01 0c20 02 01 01", "<04 0e 04 01 0c20 00"
+#define SCAN_ALL      ">01 0c20 02 01 00", "<04 0e 04 01 0c20 00"
 #define SCAN_OFF      ">01 0c20 02 00 00", "<04 0e 04 01 0c20 00"
 #define ADVERT        "<04 3e 0f 02 01 00 00 0000105e0002 03 020106 .."
 #define SCAN_RESPONSE "<04 3e 0f 02 01 04 00 0000105e0002 03 020953 .."
@@ -476,15 +481,15 @@ static void any_bytes_of_a_host_are_survived(void **state)
 
 static void active_scanning_brings_both_reports_once(void **state)
 {
-	PLAY(*state, ":add sensor", SCAN_ACTIVE, SCAN_ON("01"), ADVERT, SCAN_RESPONSE, "*", "=",
-	     SCAN_OFF, SCAN_ON("01"), ADVERT, SCAN_RESPONSE, "*", "=");
+	PLAY(*state, ":add sensor", SCAN_ACTIVE, SCAN_FILTERED, ADVERT, SCAN_RESPONSE, "*", "=",
+	     SCAN_OFF, SCAN_FILTERED, ADVERT, SCAN_RESPONSE, "*", "=");
 }
 
 static void new_advert_data_passes_the_duplicate_filter(void **state)
 {
 	struct bench *b = *state;
 
-	PLAY(b, ":add beacon", SCAN_ACTIVE, SCAN_ON("01"), BEACON, "*", "=");
+	PLAY(b, ":add beacon", SCAN_ACTIVE, SCAN_FILTERED, BEACON, "*", "=");
 	air_changed(air_find(&b->air, 0));
 	PLAY(b, BEACON, "*", "=", ":adapter strict on");
 	air_changed(air_find(&b->air, 0));
@@ -493,20 +498,20 @@ static void new_advert_data_passes_the_duplicate_filter(void **state)
 
 static void without_the_filter_each_advert_is_reported(void **state)
 {
-	PLAY(*state, ":add sensor", SCAN_PASSIVE, SCAN_ON("00"), ADVERT, ADVERT, ADVERT);
+	PLAY(*state, ":add sensor", SCAN_PASSIVE, SCAN_ALL, ADVERT, ADVERT, ADVERT);
 }
 
 static void the_accept_list_filters(void **state)
 {
-	PLAY(*state, ":add sensor", SCAN_LISTED, SCAN_ON("00"), "*", "=",
+	PLAY(*state, ":add sensor", SCAN_LISTED, SCAN_ALL, "*", "=",
 	     /* the list is in use */
 	     ">01 1120 07 00 0000105e0002", "<04 0e 04 01 1120 0c", SCAN_OFF,
-	     ">01 1120 07 00 0000105e0002", "<04 0e 04 01 1120 00", SCAN_ON("01"), ADVERT);
+	     ">01 1120 07 00 0000105e0002", "<04 0e 04 01 1120 00", SCAN_FILTERED, ADVERT);
 }
 
 static void an_advertiser_can_be_quiet(void **state)
 {
-	PLAY(*state, ":add sensor", ":0 advertise off", SCAN_PASSIVE, SCAN_ON("00"), "=",
+	PLAY(*state, ":add sensor", ":0 advertise off", SCAN_PASSIVE, SCAN_ALL, "=",
 	     ":0 interval 2", ":0 advertise on", ADVERT, ":adapter deaf on");
 	assert_true(logged(*state, " 0 sensor advertising-ended\n"));
 }
@@ -537,7 +542,7 @@ static void the_crowd_is_heard_at_its_rate(void **state)
 	struct bench *b = *state;
 	const int64_t begun = air_now();
 
-	PLAY(b, "~crowd 30000 10", ":crowd 10000 2000", SCAN_PASSIVE, SCAN_ON("00"));
+	PLAY(b, "~crowd 30000 10", ":crowd 10000 2000", SCAN_PASSIVE, SCAN_ALL);
 	while (b->air.reports < 200) {
 		uint8_t packet[PACKET_MAX];
 
@@ -582,7 +587,7 @@ static void addresses_rotate_on_command_and_after_a_link(void **state)
 	PLAY(b, LINK_UP, ":0 rotate");
 	p = air_find(&b->air, 0);
 	assert_memory_equal(p->address, p->identity, 6);
-	PLAY(b, ":0 drop", ENDED("08"), "!0 disconnected 08");
+	PLAY(b, ":0 drop", ENDED_08, "!0 disconnected 08");
 	assert_int_equal(p->address[0] & 0xc0, 0x40);
 	assert_true(p->address_random);
 	memcpy(first, p->address, 6);
@@ -604,7 +609,7 @@ static void a_link_comes_and_goes(void **state)
 	     ">01 1320 0e 4000 0600 0c00 0000 c800 0000 0000", "<04 0f 04 00 01 1320",
 	     "<04 3e 0a 03 00 4000 0c00 0000 c800", ">01 2220 06 4000 fb00 4808",
 	     "<04 0e 06 01 2220 00 4000", "<04 3e 0b 07 4000 fb00 4808 fb00 4808", "=",
-	     ">01 0604 03 4000 13", "<04 0f 04 00 01 0604", ENDED("16"), "!0 disconnected 13",
+	     ">01 0604 03 4000 13", "<04 0f 04 00 01 0604", ENDED_16, "!0 disconnected 13",
 	     ">01 0604 03 4000 13", "<04 0f 04 02 01 0604", ">01 0514 02 4000",
 	     "<04 0e 07 01 0514 02 4000 7f");
 	assert_true(logged(*state, " 0 sensor connected\n"));
@@ -614,7 +619,7 @@ static void a_link_comes_and_goes(void **state)
 static void a_peripheral_drops_after_what_it_sent(void **state)
 {
 	PLAY(*state, LINK_UP, "[0 4 1d0300aa", "%0 13", "<02 4020 0800 0400 0400 1d0300aa",
-	     ENDED("13"), "!0 disconnected 16");
+	     ENDED_13, "!0 disconnected 16");
 }
 
 static void one_attempt_at_a_time_and_cancelled(void **state)
@@ -696,28 +701,29 @@ static void signalling_is_answered(void **state)
 
 /* ---- encryption; the key of the stand-in is the first byte of rand, sixteen times ---- */
 
-#define ENCRYPT(ediv, key) ">01 1920 1c 4000 0500000000000000" ediv key, "<04 0f 04 00 01 1920"
-#define KEY5               "05050505050505050505050505050505"
-#define KEY6               "06060606060606060606060606060606"
+#define ENCRYPT        ">01 1920 1c 4000 0500000000000000 0201 05050505050505050505050505050505"
+#define ENCRYPT_OTHER  ">01 1920 1c 4000 0500000000000000 0201 06060606060606060606060606060606"
+#define ENCRYPT_NO_KEY ">01 1920 1c 4000 0500000000000000 0202 05050505050505050505050505050505"
+#define BEGUN          "<04 0f 04 00 01 1920"
 
 static void encryption_begins_and_is_refreshed(void **state)
 {
-	PLAY(*state, LINK_UP, ENCRYPT("0201", KEY5), "<04 08 04 00 4000 01", "!0 encrypted",
-	     ENCRYPT("0201", KEY5), "<04 30 03 00 4000", "!0 encrypted");
+	PLAY(*state, LINK_UP, ENCRYPT, BEGUN, "<04 08 04 00 4000 01", "!0 encrypted", ENCRYPT,
+	     BEGUN, "<04 30 03 00 4000", "!0 encrypted");
 	assert_true(logged(*state, " 0 sensor link-encrypted\n"));
 }
 
 static void a_missing_key_leaves_the_link_a_wrong_one_ends_it(void **state)
 {
-	PLAY(*state, LINK_UP, ENCRYPT("0202", KEY5), "<04 08 04 06 4000 00", ENCRYPT("0201", KEY6),
-	     ENDED("3d"), "!0 disconnected 3d");
+	PLAY(*state, LINK_UP, ENCRYPT_NO_KEY, BEGUN, "<04 08 04 06 4000 00", ENCRYPT_OTHER, BEGUN,
+	     ENDED_3D, "!0 disconnected 3d");
 }
 
 /* ---- faults ---- */
 
 static void a_connection_that_is_never_established(void **state)
 {
-	PLAY(*state, ":add sensor", ":0 fault lost 1 1", CONNECT, TAKEN, CONNECTED, ENDED("3e"),
+	PLAY(*state, ":add sensor", ":0 fault lost 1 1", CONNECT, TAKEN, CONNECTED, ENDED_3E,
 	     CONNECT, TAKEN, "<04 3e 13 01 00 4100 00 00 0000105e0002 1800 0000 2a00 00",
 	     "!0 connected 00aa01020304 0");
 }
@@ -739,14 +745,14 @@ static void a_connection_that_hangs(void **state)
 static void a_pdu_ends_the_link_before_it_arrives(void **state)
 {
 	PLAY(*state, LINK_UP, ":0 fault drop-at 0x1e", ">02 4000 0500 0100 0400 1e",
-	     "<04 13 05 01 4000 0100", ENDED("08"), "!0 disconnected 08");
+	     "<04 13 05 01 4000 0100", ENDED_08, "!0 disconnected 08");
 }
 
 static void a_link_ends_between_indication_and_confirmation(void **state)
 {
 	/* the confirmation that comes in between is not seen by the peripheral */
 	PLAY(*state, LINK_UP, ":0 fault unconfirmed 1 300", "[0 4 1d0300aa",
-	     "<02 4020 0800 0400 0400 1d0300aa", ">02 4000 0500 0100 0400 1e", FREED, ENDED("08"),
+	     "<02 4020 0800 0400 0400 1d0300aa", ">02 4000 0500 0100 0400 1e", FREED, ENDED_08,
 	     "!0 disconnected 08");
 }
 
@@ -769,7 +775,7 @@ static void sdus_are_lost_and_late(void **state)
 
 static void a_silent_controller_says_nothing(void **state)
 {
-	PLAY(*state, ":add sensor", SCAN_PASSIVE, SCAN_ON("01"), ADVERT, ":adapter silent on",
+	PLAY(*state, ":add sensor", SCAN_PASSIVE, SCAN_FILTERED, ADVERT, ":adapter silent on",
 	     ":0 advertise off", ":0 advertise on", "*", "=", ">01 0110 00", "=",
 	     ":adapter silent off", ">01 0110 00", "<04 0e 0c 01 0110 00 08 0000 08 f105 0000");
 }

@@ -31,7 +31,7 @@ static int take(struct acl_sdu *s, const uint8_t *data, size_t len)
 }
 
 int acl_push(struct acl_sdu *s, unsigned int boundary, const uint8_t *data, size_t len,
-	     uint16_t *ret_cid, const uint8_t **ret_data, size_t *ret_len)
+	     struct acl_view *ret)
 {
 	const bool first = boundary == ACL_FIRST || boundary == ACL_FIRST_NO_FLUSH;
 	int r;
@@ -46,29 +46,29 @@ int acl_push(struct acl_sdu *s, unsigned int boundary, const uint8_t *data, size
 	r = take(s, data, len);
 	if (r <= 0)
 		return r;
-	*ret_cid = (uint16_t)(s->data[2] | s->data[3] << 8);
-	*ret_data = s->data + ACL_HEADER;
-	*ret_len = s->have - ACL_HEADER;
+	ret->cid = (uint16_t)(s->data[2] | s->data[3] << 8);
+	ret->data = s->data + ACL_HEADER;
+	ret->len = s->have - ACL_HEADER;
 	(void)drop(s, 0);
 	return 1;
 }
 
-size_t acl_cut(uint16_t cid, const uint8_t *data, size_t len, size_t offset, size_t fragment,
+size_t acl_cut(const struct acl_view *sdu, size_t offset, size_t fragment,
 	       unsigned int *ret_boundary, uint8_t ret[ACL_DATA_MAX])
 {
-	const uint8_t header[ACL_HEADER] = { (uint8_t)len, (uint8_t)(len >> 8), (uint8_t)cid,
-					     (uint8_t)(cid >> 8) };
-	const size_t total = ACL_HEADER + len;
+	const uint8_t header[ACL_HEADER] = { (uint8_t)sdu->len, (uint8_t)(sdu->len >> 8),
+					     (uint8_t)sdu->cid, (uint8_t)(sdu->cid >> 8) };
+	const size_t total = ACL_HEADER + sdu->len;
 	size_t n;
 
-	assert(len <= PEER_SDU_MAX && fragment > 0 && fragment <= ACL_DATA_MAX);
+	assert(sdu->len <= PEER_SDU_MAX && fragment > 0 && fragment <= ACL_DATA_MAX);
 	if (offset >= total)
 		return 0;
 	n = total - offset < fragment ? total - offset : fragment;
 	for (size_t i = 0; i < n; i++) {
 		const size_t at = offset + i;
 
-		ret[i] = at < ACL_HEADER ? header[at] : data[at - ACL_HEADER];
+		ret[i] = at < ACL_HEADER ? header[at] : sdu->data[at - ACL_HEADER];
 	}
 	*ret_boundary = offset == 0 ? ACL_FIRST : ACL_CONTINUES;
 	return n;

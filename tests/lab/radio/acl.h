@@ -27,15 +27,21 @@ struct acl_sdu {
 	uint8_t data[ACL_SDU_MAX]; /* with the L2CAP header */
 };
 
+struct acl_view { /* an SDU without the header; borrowed */
+	uint16_t cid;
+	const uint8_t *data;
+	size_t len;
+};
+
 /*
- * One fragment. 1: an SDU is complete, *ret_cid, *ret_data and *ret_len are set, borrowed until the
- * next call; 0: more is to come. -EPROTO: a continuation of nothing, or an unknown flag; -EMSGSIZE:
- * more bytes than the header says, or an SDU longer than PEER_SDU_MAX: what was there is dropped.
+ * One fragment. 1: an SDU is complete, *ret is set until the next call; 0: more is to come. -EPROTO:
+ * a continuation of nothing, or an unknown flag; -EMSGSIZE: more bytes than the header says, or an
+ * SDU longer than PEER_SDU_MAX: what was there is dropped.
  */
 int acl_push(struct acl_sdu *s, unsigned int boundary, const uint8_t *data, size_t len,
-	     uint16_t *ret_cid, const uint8_t **ret_data, size_t *ret_len);
+	     struct acl_view *ret);
 
 /* The fragment of an SDU that begins at `offset` of header and payload together: its boundary flag
  * and its bytes, at most `fragment`. Returns its length, 0 behind the end. */
-size_t acl_cut(uint16_t cid, const uint8_t *data, size_t len, size_t offset, size_t fragment,
+size_t acl_cut(const struct acl_view *sdu, size_t offset, size_t fragment,
 	       unsigned int *ret_boundary, uint8_t ret[ACL_DATA_MAX]);

@@ -325,12 +325,12 @@ static void fragments_to_host(struct peer *p, const struct air_sdu *s)
 {
 	struct air_peer *ap = side(p);
 	const size_t fragment = ap->faults.fragment > 0 ? ap->faults.fragment : ACL_DATA_MAX;
+	const struct acl_view sdu = { s->cid, s->data, s->len };
 	uint8_t data[ACL_DATA_MAX];
 	unsigned int boundary;
 	size_t n;
 
-	for (size_t at = 0;
-	     (n = acl_cut(s->cid, s->data, s->len, at, fragment, &boundary, data)) > 0; at += n)
+	for (size_t at = 0; (n = acl_cut(&sdu, at, fragment, &boundary, data)) > 0; at += n)
 		controller_acl(&ap->air->controller, p->handle, boundary, data, n);
 }
 
@@ -389,17 +389,17 @@ static void flush(struct peer *p, struct air_queue *q, int64_t now,
 	}
 }
 
-static void sdu_from_host(struct peer *p, uint16_t cid, const uint8_t *data, size_t len)
+static void sdu_from_host(struct peer *p, const struct acl_view *sdu)
 {
 	struct air_peer *ap = side(p);
 
 	if (ap->muffled)
 		return;
 	if (chance_below(ap->air, 100) < ap->faults.loss_percent) {
-		air_log(p, "lost to-peer %u", cid);
+		air_log(p, "lost to-peer %u", sdu->cid);
 		return;
 	}
-	if (push(&ap->to_peer, due_after_air(ap), cid, data, len) < 0)
+	if (push(&ap->to_peer, due_after_air(ap), sdu->cid, sdu->data, sdu->len) < 0)
 		air_log(p, "overflow to-peer");
 }
 
@@ -443,10 +443,8 @@ static void take_fragment(struct air *a, struct peer *p, unsigned int boundary, 
 {
 	struct acl_sdu *incoming = &side(p)->incoming;
 	const unsigned int unfinished = incoming->unfinished;
-	const uint8_t *sdu;
-	size_t sdu_len;
-	uint16_t cid;
-	const int r = acl_push(incoming, boundary, data, len, &cid, &sdu, &sdu_len);
+	struct acl_view sdu;
+	const int r = acl_push(incoming, boundary, data, len, &sdu);
 
 	if (incoming->unfinished != unfinished) {
 		a->host_errors++;
@@ -456,7 +454,7 @@ static void take_fragment(struct air *a, struct peer *p, unsigned int boundary, 
 		a->host_errors++;
 		air_log(p, "host-error fragment %d", -r);
 	} else if (r > 0) {
-		sdu_from_host(p, cid, sdu, sdu_len);
+		sdu_from_host(p, &sdu);
 	}
 }
 

@@ -56,15 +56,18 @@ static int usage(void)
 
 static int parse_address(const char *text, uint8_t ret[6])
 {
-	unsigned int b[6];
-	int end = 0;
+	uint8_t address[6];
 
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
-		   &end) != 6 ||
-	    text[end])
-		return -EINVAL;
-	for (unsigned int i = 0; i < 6; i++)
-		ret[i] = (uint8_t)b[i];
+	for (unsigned int i = 0; i < 6; i++) {
+		char *end;
+		const unsigned long v = strtoul(text, &end, 16);
+
+		if (end != text + 2 || *end != (i < 5 ? ':' : 0))
+			return -EINVAL;
+		address[i] = (uint8_t)v;
+		text = end + 1;
+	}
+	memcpy(ret, address, sizeof(address));
 	return 0;
 }
 

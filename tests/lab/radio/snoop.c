@@ -24,18 +24,18 @@ int snoop_open(const char *path, struct snoop **ret)
 {
 	static const uint8_t header[16] = { 'b', 't', 's', 'n', 'o', 'o', 'p', 0,
 					    0,   0,   0,   1,   0,   0,   0x3, 0xea };
-	_cleanup_free_ struct snoop *s = calloc(1, sizeof(*s));
+	_cleanup_file_ FILE *file = fopen(path, "we");
+	struct snoop *s;
 
+	if (!file)
+		return -errno;
+	if (fwrite(header, 1, sizeof(header), file) != sizeof(header) || fflush(file) != 0)
+		return -EIO;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->file = fopen(path, "we");
-	if (!s->file)
-		return -errno;
-	if (put(s, header, sizeof(header)) < 0 || fflush(s->file) != 0) {
-		(void)fclose(s->file);
-		return -EIO;
-	}
-	*ret = TAKE_PTR(s);
+	s->file = TAKE_PTR(file);
+	*ret = s;
 	return 0;
 }
 
