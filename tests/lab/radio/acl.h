@@ -34,9 +34,9 @@ struct acl_view { /* an SDU without the header; borrowed */
 };
 
 /*
- * One fragment. 1: an SDU is complete, *ret is set until the next call; 0: more is to come. -EPROTO:
- * a continuation of nothing, or an unknown flag; -EMSGSIZE: more bytes than the header says, or an
- * SDU longer than PEER_SDU_MAX: what was there is dropped.
+ * One fragment. 1: an SDU is complete, *ret is set until the next call; 0: more is to come.
+ * -EPROTO: a continuation of nothing, or an unknown flag; -EMSGSIZE: more bytes than the header
+ * says, or an SDU longer than PEER_SDU_MAX: what was there is dropped.
  */
 int acl_push(struct acl_sdu *s, unsigned int boundary, const uint8_t *data, size_t len,
 	     struct acl_view *ret);
