@@ -65,7 +65,7 @@ struct pair {
 	uint64_t id;
 	int64_t end_ns, alone_since_ns;
 	uint32_t alone; /* number of the only candidate */
-	bool answered, used_passkey;
+	bool used_passkey;
 	bool input; /* standard input has not ended */
 	char line[64];
 	size_t line_len;
@@ -285,7 +285,7 @@ static int answer(struct pair *p, Wellgate__V1__RadioCommand *command)
 	code = client_command(&p->client, command, &request);
 	if (code == 0)
 		code = client_outcome(&p->client, request, &error);
-	p->answered = code == 0 && error == 0;
+	p->screen.answered = code == 0 && error == 0;
 	if (code || error == 0)
 		return code;
 	screen_say(&p->screen, error == ENOENT ? "That one is not there any more."
@@ -420,7 +420,7 @@ static int act(struct pair *p, const Wellgate__V1__Pairing *m)
 {
 	int r = 0;
 
-	if (m->phase == PHASE(LOOKING) && !p->answered) {
+	if (m->phase == PHASE(LOOKING) && !p->screen.answered) {
 		const uint32_t number = choice_of(p, m);
 
 		r = number > 0 ? choose(p, number) : 0;
@@ -522,7 +522,7 @@ static int step(struct pair *p, const Wellgate__V1__Pairing *m)
 		return cli_fail(p->client.name, EXIT_UNAVAILABLE, "nothing was paired: %s", reason);
 	}
 	if (m->phase != p->screen.phase)
-		p->answered = false;
+		p->screen.answered = false;
 	screen_show(&p->screen, m);
 	code = act(p, m);
 	return code ? code : -1;
@@ -531,7 +531,7 @@ static int step(struct pair *p, const Wellgate__V1__Pairing *m)
 /* Is there something that a line of input would answer? Before that it stays where it is. */
 static bool is_asking(const struct pair *p)
 {
-	if (p->answered)
+	if (p->screen.answered)
 		return false;
 	if (p->screen.phase == PHASE(LOOKING))
 		return p->screen.n_listed > 0;

@@ -186,6 +186,8 @@ static void say_phase(struct screen *s, const Wellgate__V1__Pairing *p)
 
 static const char *question_of(const struct screen *s, const Wellgate__V1__Pairing *p)
 {
+	if (s->answered)
+		return "";
 	if (p->phase == PHASE(PASSKEY))
 		return "Type the six digits that the device shows: ";
 	if (p->phase == PHASE(MATCH))

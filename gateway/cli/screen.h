@@ -22,7 +22,8 @@
 
 struct screen {
 	bool json, tty, addresses, yes;
-	bool asked; /* the two lines at the bottom are there */
+	bool answered; /* what the phase asks: the caller's, too */
+	bool asked;    /* the two lines at the bottom are there */
 	char status[SCREEN_LINE], question[SCREEN_LINE];
 	Wellgate__V1__Pairing__Phase phase;
 	bool listed[256];

@@ -180,6 +180,16 @@ def refusals(stand, radio):
     radio.expect("cancel")
 
 
+def killed(stand, radio):
+    """Nobody asks any more how it stands: the gateway takes the pairing back."""
+    operator = Operator(stand, "pair", "--json")
+    radio.expect("pair")
+    operator.until("begun")
+    operator.process.kill()
+    operator.process.communicate()
+    assert radio.expect("cancel").pairing == radio.pairing
+
+
 def time_out(stand, radio):
     """The window closes: the radio says so; stale words of an older pairing change nothing."""
     old = radio.pairing
@@ -265,7 +275,7 @@ def main():
         radio = Radio(stand)
         radio.connect()
         radio.status("READY")
-        for part in (passkey, script, by_address, show_and_interrupt, refusals, time_out, unpair, health, gone):
+        for part in (passkey, script, by_address, show_and_interrupt, refusals, killed, time_out, unpair, health, gone):
             part(stand, radio)
         assert stand.stop_gateway() == 0
         with open(stand.logs.name, "rb") as log:
