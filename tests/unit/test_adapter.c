@@ -566,20 +566,20 @@ static void late_answers_are_dropped(void **state)
 	begin_ready(s);
 	mock_refuse(&s->mock, "SetDiscoveryFilter", NULL, 1);
 	adapter_scan(s->adapter, true);
-	mock_until(&s->mock, mock_rule(&s->mock, "SetDiscoveryFilter")->kept);
-	late = sd_bus_message_ref(mock_rule(&s->mock, "SetDiscoveryFilter")->kept);
+	mock_until(&s->mock, mock_kept(&s->mock, "SetDiscoveryFilter"));
+	late = sd_bus_message_ref(mock_kept(&s->mock, "SetDiscoveryFilter"));
 	assert_true(sd_bus_release_name(s->mock.bus, "org.bluez") >= 0);
 	mock_until(&s->mock, s->state == ADAPTER_NO_DAEMON);
 	mock_refuse(&s->mock, "SetDiscoveryFilter", NULL, 1);
 	assert_true(sd_bus_request_name(s->mock.bus, "org.bluez", 0) >= 0);
-	mock_until(&s->mock, mock_rule(&s->mock, "SetDiscoveryFilter")->kept);
+	mock_until(&s->mock, mock_kept(&s->mock, "SetDiscoveryFilter"));
 	/* believed, it would set off StartDiscovery without a filter */
 	assert_true(sd_bus_reply_method_return(late, NULL) >= 0);
 	sd_bus_message_unref(late);
 	settle(s);
 	assert_int_equal(mock_count(&s->mock, "StartDiscovery"), 0);
-	assert_true(sd_bus_reply_method_return(mock_rule(&s->mock, "SetDiscoveryFilter")->kept,
-					       NULL) >= 0);
+	assert_true(sd_bus_reply_method_return(mock_kept(&s->mock, "SetDiscoveryFilter"), NULL) >=
+		    0);
 	mock_until(&s->mock, s->mock.discovering);
 }
 
