@@ -243,6 +243,12 @@ class World:
         assert not check or not answer.startswith("error"), f"{command}: {answer}"
         return answer
 
+    def radio_address(self, peer):
+        """The Bluetooth address of a simulated device, as bluetoothd writes it."""
+        listed = re.search(rf"(?:^ok |; ){peer} \S+ ([0-9A-F:]{{17}}) ", self.ctl("list"))
+        assert listed, f"no simulated device {peer}"
+        return listed.group(1)
+
     def bluetoothd(self, config=None, arguments=(), restart=1.0):
         """Debian's bluetoothd, restarted when it ends; config: the text of another main.conf."""
         arguments = list(arguments)
@@ -278,6 +284,7 @@ class World:
         import dbus
         path = path if path.startswith("/") else "/org/bluez/" + path
         message = dbus.lowlevel.MethodCallMessage("org.bluez", path, full(interface), method)
+        message.set_auto_start(False)  # bluetoothd is the scenario's to start, not the bus's
         if arguments:
             message.append(*arguments, signature=signature)
         try:
