@@ -293,7 +293,7 @@ static bool is_shortage(int r)
 	return r == -ENOMEM || r == -EAGAIN || r == -EMFILE || r == -ENFILE;
 }
 
-static int start_helper(struct bearer *b, const struct bearer_options *o, int64_t timeout)
+static int start_helper(struct bearer *b, const struct bearer_options *o, int link, int64_t timeout)
 {
 	const int size = SEND_BUFFER;
 	_cleanup_close_ int theirs = -1, stand_in = -1;
@@ -307,8 +307,8 @@ static int start_helper(struct bearer *b, const struct bearer_options *o, int64_
 	(void)close(pair[1]);
 	if (theirs < 0)
 		return theirs;
-	if (o->stand_in >= 0) {
-		stand_in = move_up(o->stand_in);
+	if (link >= 0) {
+		stand_in = move_up(link);
 		if (stand_in < 0)
 			return stand_in;
 	}
@@ -600,7 +600,7 @@ int bearer_new(sd_event *event, const struct bearer_options *options,
 	b->event = sd_event_ref(event);
 	b->handlers = *handlers;
 	b->fd = -1;
-	r = start_helper(b, options, timeout);
+	r = start_helper(b, options, stand_in, timeout);
 	if (r < 0 && !is_shortage(r)) {
 		b->failed = true;
 		b->end = BEARER_NO_HELPER;

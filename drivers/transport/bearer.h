@@ -31,8 +31,8 @@ struct bearer_options {
 	 * up. BEARER_CLEAR: ask for nothing; bearer_raise() may come later. */
 	enum bearer_level ask;
 	int64_t connect_timeout_us; /* of the attempt; 0: 10 s */
-	/* >= 0: a connected SEQPACKET socket that stands in for the kernel's, for tests; taken over,
-	 * also on failure. It has no security level: it counts as `stand_in_level`, and
+	/* >= 0: a connected SEQPACKET socket that stands in for the kernel's, for tests; taken
+	 * over, also on failure. It has no security level: it counts as `stand_in_level`, and
 	 * bearer_raise() brings it to what was asked, but at most to `stand_in_reach` (0: raising
 	 * does nothing, as the kernel fails: silently). */
 	int stand_in;

@@ -364,21 +364,19 @@ static void take_all(struct lines *l, struct enrolment *d)
 /* Only the one way to write it is accepted: small letters, but an address in capitals. */
 static bool is_canonical(const struct enrolment *d, const char *text, size_t len)
 {
-	_cleanup_free_ char *again = malloc(ENROLMENT_BYTES_MAX);
+	char again[ENROLMENT_BYTES_MAX];
 	size_t n = 0;
 
-	return again && enrolment_print(d, again, ENROLMENT_BYTES_MAX, &n) == 0 && n == len &&
+	return enrolment_print(d, again, sizeof(again), &n) == 0 && n == len &&
 	       memcmp(again, text, n) == 0;
 }
 
 int enrolment_parse(const char *text, size_t len, struct enrolment *ret)
 {
 	struct lines l = { text, text + len, false };
-	_cleanup_free_ struct enrolment *d = calloc(1, sizeof(*d));
+	struct enrolment d = { .quirks = 0 };
 	char version[8], checksum[CHECKSUM_LEN + 1];
 
-	if (!d)
-		return -ENOMEM;
 	if (len > ENROLMENT_BYTES_MAX)
 		return -EMSGSIZE;
 	take(&l, "wellgate-device", version, sizeof(version));
@@ -390,10 +388,10 @@ int enrolment_parse(const char *text, size_t len, struct enrolment *ret)
 		return -EBADMSG;
 	if (strcmp(version, VERSION) != 0)
 		return -ENOMSG;
-	take_all(&l, d);
-	if (l.failed || !is_canonical(d, text, len))
+	take_all(&l, &d);
+	if (l.failed || !is_canonical(&d, text, len))
 		return -EBADMSG;
-	*ret = *d;
+	*ret = d;
 	return 0;
 }
 
@@ -441,9 +439,9 @@ static void insert(struct enrolments *e, struct enrolment *d)
 	const size_t i = place(e, &d->address);
 
 	assert(e->n < ENROLMENT_MAX);
-	memmove(&e->devices[i + 1], &e->devices[i], (e->n - i) * sizeof(e->devices[0]));
+	for (size_t k = e->n++; k > i; k--)
+		e->devices[k] = e->devices[k - 1];
 	e->devices[i] = d;
-	e->n++;
 }
 
 static int read_all(int fd, char *buffer, size_t size, size_t *ret_len)
@@ -473,8 +471,7 @@ static bool is_shortage(int r)
 
 static int load(const struct enrolments *e, const char *name, struct enrolment *ret)
 {
-	_cleanup_free_ char *text = malloc(ENROLMENT_BYTES_MAX + 1);
-	char expected[NAME_BYTES];
+	char text[ENROLMENT_BYTES_MAX + 1], expected[NAME_BYTES];
 	/* O_NONBLOCK: a pipe with that name must not stop us */
 	_cleanup_close_ const int fd =
 		openat(e->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -483,12 +480,10 @@ static int load(const struct enrolments *e, const char *name, struct enrolment *
 
 	if (fd < 0)
 		return -errno;
-	if (!text)
-		return -ENOMEM;
-	r = read_all(fd, text, ENROLMENT_BYTES_MAX + 1, &len);
+	r = read_all(fd, text, sizeof(text), &len);
 	if (r == 0)
 		r = enrolment_parse(text, len, ret);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	file_name(&ret->address, "", expected);
 	return strcmp(name, expected) == 0 ? 0 : -EBADMSG; /* a copy under another name */
@@ -510,10 +505,29 @@ static bool has_suffix(const char *name, const char *suffix)
 	return n > m && strcmp(name + n - m, suffix) == 0;
 }
 
+/* takes over d, if it is a device that can be read */
+static int load_device(struct enrolments *e, const char *name, struct enrolment *d,
+		       unsigned int *bad)
+{
+	const int r = load(e, name, d);
+
+	if (r == 0 && !is_at(e, place(e, &d->address), &d->address)) {
+		insert(e, d);
+		return 0;
+	}
+	free(d); /* a good one is listed twice if a rename happened meanwhile */
+	if (r < 0 && is_shortage(r))
+		return r;
+	if (r < 0) {
+		(*bad)++;
+		set_aside(e, name);
+	}
+	return 0;
+}
+
 static int load_entry(struct enrolments *e, const char *name, unsigned int *bad)
 {
-	_cleanup_free_ struct enrolment *d = NULL;
-	int r;
+	struct enrolment *d;
 
 	if (has_suffix(name, SUFFIX ".new")) /* the plug was pulled before it took its place */
 		(void)unlinkat(e->directory, name, 0);
@@ -524,18 +538,7 @@ static int load_entry(struct enrolments *e, const char *name, unsigned int *bad)
 		return 0;
 	}
 	d = malloc(sizeof(*d));
-	r = d ? load(e, name, d) : -ENOMEM;
-	if (r < 0 && is_shortage(r))
-		return r;
-	if (r < 0) {
-		(*bad)++;
-		set_aside(e, name);
-		return 0;
-	}
-	if (is_at(e, place(e, &d->address), &d->address))
-		return 0; /* listed twice, because a rename happened meanwhile */
-	insert(e, TAKE_PTR(d));
-	return 0;
+	return d ? load_device(e, name, d, bad) : -ENOMEM;
 }
 
 static void cleanup_dir(DIR **d)
@@ -660,25 +663,27 @@ int enrolments_put(struct enrolments *e, const struct enrolment *device)
 {
 	const size_t i = place(e, &device->address);
 	const bool known = is_at(e, i, &device->address);
-	_cleanup_free_ char *text = malloc(ENROLMENT_BYTES_MAX);
-	_cleanup_free_ struct enrolment *copy = malloc(sizeof(*copy));
+	char text[ENROLMENT_BYTES_MAX];
+	struct enrolment *d;
 	bool replaced = false;
 	size_t len = 0;
 	int r;
 
-	if (!text || !copy)
-		return -ENOMEM;
 	if (!known && e->n == ENROLMENT_MAX)
 		return -ENOSPC;
-	r = enrolment_print(device, text, ENROLMENT_BYTES_MAX, &len);
+	r = enrolment_print(device, text, sizeof(text), &len);
 	if (r < 0)
 		return r;
-	*copy = *device;
+	d = known ? e->devices[i] : malloc(sizeof(*d));
+	if (!d)
+		return -ENOMEM;
 	r = replace(e, &device->address, text, len, &replaced);
-	if (replaced && known)
-		*e->devices[i] = *copy;
-	else if (replaced)
-		insert(e, TAKE_PTR(copy));
+	if (replaced)
+		*d = *device;
+	if (replaced && !known)
+		insert(e, d);
+	else if (!known)
+		free(d);
 	return r;
 }
 
@@ -694,6 +699,7 @@ int enrolments_remove(struct enrolments *e, const struct ble_address *a)
 		return -errno;
 	free(e->devices[i]);
 	e->n--;
-	memmove(&e->devices[i], &e->devices[i + 1], (e->n - i) * sizeof(e->devices[0]));
+	for (size_t k = i; k < e->n; k++)
+		e->devices[k] = e->devices[k + 1];
 	return fsync(e->directory) < 0 ? -errno : 0;
 }

@@ -28,7 +28,7 @@
 #define USEC_PER_MSEC INT64_C(1000)
 #define USEC_PER_SEC  INT64_C(1000000)
 /* A raised level comes without an event; measured 20 to 110 ms after it was asked for. */
-#define LEVEL_POLL_MS 20
+#define LEVEL_POLL_MS 10
 /* two phases of a pairing with a person in it, 30 s each (Core 5.4, vol 3 part H, 3.4) */
 #define LEVEL_WAIT_US (60 * USEC_PER_SEC)
 /* what is still to be sent when the parent has gone */
@@ -53,6 +53,7 @@ struct helper {
 	uint8_t floor; /* what arrives from now on has at least this level */
 	uint8_t wanted;
 	int64_t wanted_until; /* 0: no elevation is pending */
+	bool raising;         /* asked for on the live link, whose next POLLOUT may be the answer */
 	struct slot down;     /* to the parent: a whole frame */
 	struct slot up;       /* to the peer: a PDU; an empty one is never sent */
 	bool ending, ended;
@@ -177,10 +178,12 @@ static void raise_level(struct helper *h, uint8_t level)
 		end(h, FRAME_STAGE_LINK, errno);
 		return;
 	}
+	/* no POLLOUT while it is pending: the first one wakes us sooner than a timer would */
+	h->raising = !h->stand_in;
 	want_level(h, level);
 }
 
-/* Tells a change, and the answer to an elevation even if it is none. True: nothing is left untold. */
+/* Tells a change, and the answer to an elevation even if it is none. True: all is told. */
 static bool look_at_level(struct helper *h, uint8_t level)
 {
 	const bool reached = h->wanted_until != 0 && level >= h->wanted;
@@ -393,7 +396,7 @@ static struct pollfd interest(int fd, short events, bool watch)
 static void turn(struct helper *h)
 {
 	const short down = h->down.len > 0 ? POLLOUT : 0;
-	const short up = h->up.len > 0 || !h->connected ? POLLOUT : 0;
+	const short up = h->up.len > 0 || h->raising || !h->connected ? POLLOUT : 0;
 	const bool read_parent = h->up.len == 0 && !h->ending;
 	const bool read_link = can_tell(h) && !h->ending;
 	struct pollfd p[2];
@@ -409,10 +412,14 @@ static void turn(struct helper *h)
 	flush_down(h);
 	if (p[0].revents & (POLLIN | POLLHUP | POLLERR))
 		parent_ready(h);
-	if (p[1].revents & (POLLHUP | POLLERR))
+	if (p[1].revents & (POLLHUP | POLLERR)) {
 		h->up.len = 0; /* nobody is there to take it */
-	if (p[1].revents & POLLOUT)
+		h->raising = false;
+	}
+	if (p[1].revents & POLLOUT) {
+		h->raising = false;
 		flush_up(h);
+	}
 	if (can_tell(h) && (p[1].revents || (h->connected && h->wanted_until != 0)))
 		link_ready(h, p[1].revents);
 	if (!h->connected && !h->ending && now_us() > h->deadline)

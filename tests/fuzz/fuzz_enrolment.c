@@ -1,7 +1,7 @@
 /* links: transports */
 /*
- * The file of an enrolled device, as a damaged card gives it back: refused, or understood so that it
- * prints again byte for byte. The checksum is put right first, or nothing would get past it; the
+ * The file of an enrolled device, as a damaged card gives it back: refused, or understood so that
+ * it prints again byte for byte. The checksum is put right first, or nothing would get past it; the
  * first byte says whether that is done.
  */
 #include <stdint.h>

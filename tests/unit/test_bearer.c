@@ -246,6 +246,15 @@ static int play_helper(void)
 
 /* ---- one side of a link ---- */
 
+enum {
+	FREE_NEVER,
+	FREE_CONNECTED,
+	FREE_PDU,
+	FREE_LEVEL,
+	FREE_LOST,
+	FREE_WRITABLE
+};
+
 struct stand {
 	sd_event *event;
 	struct bearer *bearer;
@@ -258,21 +267,14 @@ struct stand {
 	bool disorder;
 	enum bearer_end end;
 	int error;
-	enum {
-		FREE_NEVER,
-		FREE_CONNECTED,
-		FREE_PDU,
-		FREE_LEVEL,
-		FREE_LOST,
-		FREE_WRITABLE
-	} free_in;
+	int free_in; /* FREE_... */
 };
 
 static char helper_path[4096], self_path[4096];
 
 static void maybe_free(struct stand *s, int where)
 {
-	if ((int)s->free_in != where)
+	if (s->free_in != where)
 		return;
 	bearer_free(s->bearer);
 	s->bearer = NULL;
@@ -428,16 +430,17 @@ static int64_t deadline(void)
 	return now_ms() + LIMIT_MS;
 }
 
+static void turn_before(struct stand *s, int64_t end, const char *condition)
+{
+	if (now_ms() > end)
+		fail_msg("never happened: %s", condition);
+	turn(s);
+}
+
 /* the condition may be an action: it is tried once a turn, until it holds */
-#define UNTIL(s, condition)                                         \
-	do {                                                        \
-		const int64_t _end = deadline();                    \
-		bool _held = false;                                 \
-		while (!(_held = (condition)) && now_ms() < _end)   \
-			turn(s);                                    \
-		if (!_held)                                         \
-			fail_msg("never happened: %s", #condition); \
-	} while (0)
+#define UNTIL(s, condition)                                  \
+	for (const int64_t _end = deadline(); !(condition);) \
+	turn_before(s, _end, #condition)
 
 static void peer_close(struct stand *s)
 {
