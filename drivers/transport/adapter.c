@@ -13,8 +13,8 @@
 #define REOPEN_MAX_US INT64_C(5000000)
 #define LIST_US       INT64_C(2000000) /* until the objects are asked for again */
 #define BLOCK_US      INT64_C(1000000) /* rfkill is looked at that often while it blocks */
-/* An object that is removed may have been removed with its adapter or its daemon, which says nothing
- * of its bond; so this long it is not believed. */
+/* An object may be removed with its adapter or its daemon, which says nothing of its bond: this
+ * long it is not believed. */
 #define REMOVED_US   INT64_C(1000000)
 #define FETCHING_MAX 4
 #define PROPERTIES   "org.freedesktop.DBus.Properties"

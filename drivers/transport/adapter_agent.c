@@ -1,8 +1,8 @@
 /*
- * org.bluez.Agent1, the default agent, so that bluetoothd asks us about every pairing, also one that
- * a link of ours or a device began. It is registered before anything else is asked of bluetoothd.
- * What is agreed to: adapter_window.c. A question to the operator keeps bluetoothd's call open until
- * it is answered, cancelled, or the window closes; bluetoothd itself gives up after 60 s.
+ * org.bluez.Agent1, the default agent, so that bluetoothd asks us about every pairing, also one
+ * that a link of ours or a device began. It is registered before anything else is asked of
+ * bluetoothd. What is agreed to: adapter_window.c. A question to the operator keeps bluetoothd's
+ * call open until it is answered, cancelled, or the window closes; it gives up after 60 s.
  *
  * Outside windows the adapter is not even pairable, so the kernel refuses before bluetoothd asks.
  */

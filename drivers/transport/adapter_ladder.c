@@ -182,7 +182,7 @@ static enum ladder_action enter(struct ladder *l, enum ladder_state state, int64
 	return LADDER_DO_NOTHING;
 }
 
-/* Peers that are merely out of reach look the same, so the radio is not cycled for them for ever. */
+/* Peers that are merely out of reach look the same: the radio is not cycled for them for ever. */
 static enum ladder_action cycle(struct ladder *l, enum ladder_event event, int64_t now)
 {
 	if (event == LADDER_CONNECTS) {

@@ -1,7 +1,7 @@
 /*
- * What bluetoothd says of its objects, read with every length and type checked, and a bounded table
- * of its devices: a clinic hub hears thousands of strangers, so the one heard longest ago makes room,
- * never one that is bonded or linked.
+ * What bluetoothd says of its objects, read with every length and type checked, and a bounded
+ * table of its devices: a clinic hub hears thousands of strangers, so the one heard longest ago
+ * makes room, never one that is bonded or linked.
  *
  * Interfaces: org.bluez.Adapter1 and org.bluez.Device1 (adapter-api and device-api of BlueZ 5.66).
  */

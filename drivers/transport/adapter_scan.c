@@ -4,8 +4,8 @@
  *   SetDiscoveryFilter -> StartDiscovery -> (reports) -> StopDiscovery
  *
  * The filter goes with the power and with the daemon. `Discoverable` is never set: 5.66 writes it
- * beyond its allocation on 32-bit machines. A probe is a stop and a start, which makes the controller
- * answer several HCI commands; a quiet home passes it, a dead controller does not.
+ * beyond its allocation on 32-bit machines. A probe is a stop and a start, which makes the
+ * controller answer several HCI commands; a quiet home passes it, a dead controller does not.
  */
 #include <errno.h>
 

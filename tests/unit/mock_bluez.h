@@ -1,7 +1,7 @@
 /*
  * org.bluez, made up: on a real dbus-daemon of the test's own, in the test's event loop. It answers
- * by itself as bluetoothd does; a test tells it per method to fail, to be silent, or to do more, and
- * sends the signals it wants in the order it wants. `said` is the text of all calls in their order.
+ * by itself as bluetoothd does; a test tells it per method to fail or to be silent, and sends the
+ * signals it wants in the order it wants. `said` is the text of all calls in their order.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* links: transports */
-/* The adapter against a made-up bluetoothd on a real bus: finding it, scanning, devices, restarts. */
+/* The adapter against a made-up bluetoothd on a real bus: scanning, devices, restarts. */
 #include "tests/unit/mock_bluez.h"
 
 #include "drivers/transport/adapter.h"

@@ -18,8 +18,8 @@ static const char *const state_names[LADDER_STATE_END] = {
 	"SUSPECT", "RESET1",    "RESET2", "RESET3",  "RESET4", "RESET5",   "FAILED",
 };
 
-/* Rows of single letters, as people would check them against the drawing:
- * - stays, f facts, p probes in place, s SUSPECT, 1 RESET1, 2 RESET2, o OFF, n one rung up, w well */
+/* Rows of single letters, to be checked against the drawing: - stays, f facts, p probes in place,
+ * s SUSPECT, 1 RESET1, 2 RESET2, o OFF, n one rung up, w well */
 /* clang-format off */
 static const char *const drawing[LADDER_STATE_END] = {
 	/*                   BbDdFG XxPp Sdc yntT */
