@@ -3,7 +3,7 @@
  * The virtual controller and the air, over a socket in place of /dev/vhci, with stand-ins for the
  * peripherals. Conversations are tables of lines:
  *   >HEX   the host sends this H4 packet     <HEX   the next one to the host; .. is any byte
- *   =      nothing more has come             *      six advertising events of peripheral 0 pass
+ *   =      nothing more has come             *      adverts of peripheral 0 pass, if any
  *   !TEXT  what a peripheral has seen next   :LINE  a command, done      ~LINE  refused
  *   [N C HEX  peripheral N sends this on channel C          %N R  peripheral N drops the link
  */
@@ -272,6 +272,8 @@ static void adverts_pass(struct bench *b)
 	for (int i = 0; i < 6; i++) {
 		const int64_t before = ap->next_advert, limit = air_now() + PATIENCE;
 
+		if (air_next(&b->air) == AIR_NEVER) /* nor will there ever be one */
+			return;
 		while (ap->next_advert == before && air_now() < limit) {
 			turn(b);
 			(void)poll(NULL, 0, 1);

@@ -674,6 +674,12 @@ static void send_report(struct air *a, const struct controller_report *r)
 	controller_report(&a->controller, r);
 }
 
+static bool would_report(const struct air *a, const struct peer *p)
+{
+	return controller_listens(&a->controller, p->address_random, p->address) &&
+	       !(a->controller.dedupe && side(p)->reported);
+}
+
 static void report(struct air *a, struct peer *p)
 {
 	struct air_peer *ap = side(p);
@@ -750,15 +756,12 @@ static void advertise(struct air *a, struct peer *p)
 	struct air_peer *ap = side(p);
 
 	walk_rssi(ap);
-	if (a->deaf)
-		return;
 	if (p->connectable && ap->faults.hang == 0 &&
 	    controller_initiates(&a->controller, p->address_random, p->address)) {
 		establish(a, p);
 		return;
 	}
-	if (controller_listens(&a->controller, p->address_random, p->address) &&
-	    !(a->controller.dedupe && ap->reported))
+	if (would_report(a, p))
 		report(a, p);
 }
 
@@ -829,9 +832,10 @@ static void tick_crowd(struct air *a, int64_t now)
 
 /* ---- time passes ---- */
 
+/* Adverts that nobody would take notice of wake nobody: hundreds of them cost an emulated machine. */
 static bool is_heard(const struct air *a, const struct peer *p)
 {
-	return on_air(p) && (a->controller.scanning || a->controller.connect.on);
+	return on_air(p) && !a->deaf && (a->controller.connect.on || would_report(a, p));
 }
 
 static void tick_link(struct peer *p, int64_t now)
