@@ -90,6 +90,7 @@ struct state {
 	enum dialogue dialogue;
 	size_t consent; /* the one at hand */
 	bool made;      /* its user is new */
+	bool refused;   /* some user's was */
 	bool counting;  /* the change increment was asked for */
 
 	bool sends_weight; /* the composition does, says its feature */
@@ -427,8 +428,10 @@ static void refuse(struct drv_ctx *ctx)
 	struct state *s = drv_state(ctx);
 	struct drv_consent consent;
 
-	if (drv_consent(ctx, s->consent, &consent))
-		drv_consent_outcome(ctx, s->consent, DRV_CONSENT_REFUSED, consent.slot);
+	if (!drv_consent(ctx, s->consent, &consent))
+		return;
+	s->refused = true;
+	drv_consent_outcome(ctx, s->consent, DRV_CONSENT_REFUSED, consent.slot);
 }
 
 /* From the consent at hand on: the first that can be asked for. */
@@ -486,7 +489,10 @@ static int on_consented(struct drv_ctx *ctx, const struct gatt_user_control *ans
 		s->consent++;
 		return ask_next(ctx);
 	}
-	drv_consent_outcome(ctx, s->consent, DRV_CONSENT_GOOD, consent.slot);
+	/* Good news ends a trouble of the device; another user's does not end that of a wrong code,
+	 * which would be tried again on the next link. */
+	if (!s->refused)
+		drv_consent_outcome(ctx, s->consent, DRV_CONSENT_GOOD, consent.slot);
 	if (s->made) {
 		s->counting = true;
 		r = drv_read(ctx, CHANGE_INCREMENT);
@@ -578,6 +584,7 @@ static int on_committed(struct drv_ctx *ctx)
 static int on_timeout(struct drv_ctx *ctx)
 {
 	struct state *s = drv_state(ctx);
+	int r;
 
 	if (s->dialogue == DIALOGUE_NONE)
 		return sig_clock_timeout(ctx, &s->clock);
@@ -586,7 +593,9 @@ static int on_timeout(struct drv_ctx *ctx)
 	if (s->clock.waits) /* its commit sets the timer again */
 		return 0;
 	s->consent++;
-	return ask_next(ctx);
+	r = ask_next(ctx);
+	/* the link may be dropped after two quiet seconds: the clock's turn is now */
+	return r < 0 || s->dialogue != DIALOGUE_NONE ? r : sig_clock_timeout(ctx, &s->clock);
 }
 
 static int on_refused(struct drv_ctx *ctx, uint16_t channel, uint8_t error)

@@ -95,6 +95,23 @@ static void test_the_next_user_waits_for_the_commit(void **state)
 	bench_end(&b);
 }
 
+/* the one that was refused needs a person, whatever the other says */
+static void test_good_after_refused(void **state)
+{
+	struct bench b = { 0 };
+
+	(void)state;
+	bench_begin(&b, "weight_scale", 0, &two_users, false);
+	b.log[0] = '\0';
+	indicate(&b, 0x2a9f, "200205");
+	assert_said(&b, "refused:0:1 confirm:2a9f write:2a9f:0202e110 timer:30000 ");
+	indicate(&b, 0x2a9f, "200201");
+	assert_said(&b, "confirm:2a9f timer:1000 ");
+	indicate(&b, 0x2a9d, "06 783e ea07050c123536 02"); /* and is read all the same */
+	assert_said(&b, "reading timer:1000 ");
+	bench_end(&b);
+}
+
 static void test_bad_answers(void **state)
 {
 	static const struct {
@@ -271,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_a_refused_write_says_nothing_of_the_code),
 		cmocka_unit_test(test_a_silent_scale),
 		cmocka_unit_test(test_the_next_user_waits_for_the_commit),
+		cmocka_unit_test(test_good_after_refused),
 		cmocka_unit_test(test_bad_answers),
 		cmocka_unit_test(test_a_code_that_is_none),
 		cmocka_unit_test(test_change_increment),
