@@ -154,22 +154,21 @@ static void parse(const char *text, struct rules *rules)
 	}
 }
 
-static bool read_file(const char *root, const char *path, struct rules *rules)
+static void read_file(const char *root, const char *path, struct rules *rules)
 {
-	_cleanup_free_ char *text = malloc(FILE_MAX);
 	_cleanup_file_ FILE *file = NULL;
-	char full[PATH_LEN + 256];
-	size_t n;
+	char full[PATH_LEN + 256], *text;
 
-	if (!text || snprintf(full, sizeof(full), "%s%s", root, path) >= (int)sizeof(full))
-		return false;
-	file = fopen(full, "re");
+	if (snprintf(full, sizeof(full), "%s%s", root, path) < (int)sizeof(full))
+		file = fopen(full, "re");
 	if (!file)
-		return false;
-	n = fread(text, 1, FILE_MAX - 1, file);
-	text[n] = '\0';
-	parse(text, rules);
-	return true;
+		return;
+	text = malloc(FILE_MAX);
+	if (text) {
+		text[fread(text, 1, FILE_MAX - 1, file)] = '\0';
+		parse(text, rules);
+	}
+	free(text);
 }
 
 /* ---- all of them ---- */
@@ -192,7 +191,7 @@ static bool read_folder(const char *root, const char *folder, struct rules *rule
 		    snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) >=
 			    (int)sizeof(path))
 			continue;
-		(void)read_file(root, path, rules);
+		read_file(root, path, rules);
 		found = found || strcmp(entry->d_name, "bluetooth.conf") == 0;
 	}
 	if (d)
@@ -220,9 +219,9 @@ enum policy policy_read(const char *root)
 	}
 	if (!found)
 		return POLICY_NONE;
-	(void)read_file(root, "/etc/dbus-1/system-local.conf", &local);
+	read_file(root, "/etc/dbus-1/system-local.conf", &local);
 	for (size_t i = 0; i < local.n_includes; i++)
-		(void)read_file(root, local.includes[i], &local);
+		read_file(root, local.includes[i], &local);
 	for (size_t k = 0; k < KINDS; k++)
 		open[k] = local.any[k] ? local.last[k] : open[k];
 	if (open[CALL])

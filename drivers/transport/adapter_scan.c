@@ -114,11 +114,12 @@ static void on_filtered(struct adapter *a, sd_bus_message *reply, const char *er
 	scan_step(a);
 }
 
-/* InProgress: it discovers for us already, or says so and does not. */
+/* InProgress: it discovers for us already, or says so and does not. The kernel's discovery outlives
+ * a killed bluetoothd, and the next one is refused for a moment: that alone is no doubt. */
 static void on_started(struct adapter *a, sd_bus_message *reply, const char *error, void *user)
 {
 	const bool is_running = adapter_error_is(error, "InProgress");
-	const bool lies = is_running && !(a->own && a->own->discovering);
+	const bool is_true = is_running && a->own && a->own->discovering;
 
 	(void)reply;
 	(void)user;
@@ -127,11 +128,8 @@ static void on_started(struct adapter *a, sd_bus_message *reply, const char *err
 		if (!error)
 			session_began(a);
 		probe_ends(a, !error);
-	} else if (!error || (is_running && !lies)) {
+	} else if (!error || is_true) {
 		session_began(a);
-	} else if (lies) {
-		adapter_post(a, LADDER_DOUBT);
-		failed(a);
 	} else {
 		failed(a);
 	}
