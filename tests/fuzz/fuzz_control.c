@@ -54,6 +54,13 @@ static void on_restart(void *user)
 	(void)user;
 }
 
+static int on_say(void *user, const Wellgate__V1__ToDevices *message)
+{
+	(void)user;
+	(void)wellgate__v1__to_devices__get_packed_size(message);
+	return 0;
+}
+
 static void clean_up(void)
 {
 	static const char *const names[] = { "wellgate.db", "wellgate.db-wal" };
@@ -116,24 +123,72 @@ static void try_command(const uint8_t *data, size_t len)
 		abort();
 }
 
+/* what was taken must be told in one packet */
+static void ask(const char *verb)
+{
+	Wellgate__V1__Command command = WELLGATE__V1__COMMAND__INIT;
+	Wellgate__V1__Reply *reply = NULL;
+
+	arena_reset(&gateway.arena);
+	command.verb = (char *)(uintptr_t)verb;
+	command.addresses = true;
+	if (control_handle(&gateway.control, &command, &gateway.arena, &reply) < 0 ||
+	    wellgate__v1__reply__get_packed_size(reply) > LISTENER_PACKET_MAX)
+		abort();
+}
+
+static void begin_pairing(const struct pipeline *p, uint64_t *ret)
+{
+	Wellgate__V1__RadioCommand m = WELLGATE__V1__RADIO_COMMAND__INIT;
+	Wellgate__V1__RadioCommand__Pair pair = WELLGATE__V1__RADIO_COMMAND__PAIR__INIT;
+
+	m.what_case = WELLGATE__V1__RADIO_COMMAND__WHAT_PAIR;
+	m.pair = &pair;
+	must(radio_state_command(pipeline_radio(p), &m, ret));
+}
+
+/* A number that nobody can guess is put in for the one of a pairing or an outcome. */
+static int take(struct pipeline *p, const uint8_t *data, size_t len, uint64_t pairing)
+{
+	Wellgate__V1__FromDevices *m = wellgate__v1__from_devices__unpack(NULL, len, data);
+	uint8_t packet[2048];
+	size_t n = 0;
+
+	if (m && m->what_case == WELLGATE__V1__FROM_DEVICES__WHAT_PAIRING)
+		m->pairing->pairing = pairing;
+	else if (m && m->what_case == WELLGATE__V1__FROM_DEVICES__WHAT_OUTCOME)
+		m->outcome->id = pairing;
+	if (m && m->what_case >= WELLGATE__V1__FROM_DEVICES__WHAT_PAIRING &&
+	    wellgate__v1__from_devices__get_packed_size(m) <= sizeof(packet))
+		n = wellgate__v1__from_devices__pack(m, packet);
+	wellgate__v1__from_devices__free_unpacked(m, NULL);
+	return n > 0 ? pipeline_take(p, packet, n) : pipeline_take(p, data, len);
+}
+
 /* packets: each begins with its length */
 static void try_devices(const uint8_t *data, size_t len)
 {
 	const struct pipeline_back back = { .committed = on_committed,
 					    .full = on_full,
 					    .refused = on_refused,
-					    .restart = on_restart };
+					    .restart = on_restart,
+					    .say = on_say };
 	struct pipeline *p = gateway.control.pipeline;
+	uint64_t pairing = 0;
 	int r = 0;
 
 	pipeline_attach(p, &back);
+	begin_pairing(p, &pairing);
 	while (r == 0 && len > 0) {
 		const size_t n = data[0] < len - 1 ? data[0] : len - 1;
 
-		r = pipeline_take(p, data + 1, n);
+		r = take(p, data + 1, n, pairing);
 		data += n + 1;
 		len -= n + 1;
 	}
+	ask("pairing");
+	ask("devices");
+	ask("doctor");
 	pipeline_attach(p, NULL);
 }
 

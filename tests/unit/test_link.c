@@ -38,6 +38,8 @@ struct stand {
 	/* what the client was told */
 	uint64_t committed, refused;
 	unsigned int wakes;
+	/* what its radio was told */
+	unsigned int clocks, pairs, cancels;
 };
 
 static void on_committed(void *user, uint64_t seq)
@@ -53,6 +55,69 @@ static void on_refused(void *user, uint64_t seq)
 static void on_wake(void *user)
 {
 	((struct stand *)user)->wakes++;
+}
+
+static int on_pair(void *user, const struct radio_pair_request *request)
+{
+	struct stand *s = user;
+	struct radio_pairing p = { .phase = RADIO_PAIRING_LOOKING };
+
+	(void)request;
+	s->pairs++;
+	link_pairing(s->link, &p); /* as a radio does, from inside the command */
+	return 0;
+}
+
+static void on_cancel(void *user)
+{
+	((struct stand *)user)->cancels++;
+}
+
+static void on_clock(void *user, bool trusted, int zone_offset_min)
+{
+	struct stand *s = user;
+
+	assert_true(trusted);
+	assert_int_equal(zone_offset_min, 60);
+	s->clocks++;
+}
+
+static enum adapter_state no_adapter(void *user)
+{
+	(void)user;
+	return ADAPTER_ABSENT;
+}
+
+static const struct adapter_counts *no_counts(void *user)
+{
+	static const struct adapter_counts counts;
+
+	(void)user;
+	return &counts;
+}
+
+static size_t no_devices(void *user)
+{
+	(void)user;
+	return 0;
+}
+
+static void no_device_at(void *user, size_t i, struct radio_device *ret)
+{
+	(void)user;
+	(void)i;
+	(void)ret;
+	fail();
+}
+
+static void no_findings(void *user,
+			void (*finding)(void *user, enum adapter_finding_level level,
+					const char *text, const char *advice),
+			void *finding_user)
+{
+	(void)user;
+	(void)finding;
+	(void)finding_user;
 }
 
 static void gateway_listen(struct stand *s)
@@ -160,6 +225,7 @@ static int setup(void **state)
 		.committed = on_committed,
 		.refused = on_refused,
 		.wake = on_wake,
+		.radio = { .pair = on_pair, .cancel = on_cancel, .clock = on_clock, .user = s },
 		.user = s,
 	};
 
@@ -454,6 +520,95 @@ static void a_live_stamp_names_this_boot(void **state)
 	assert_int_equal(s->heard[0].m->seen_boot_id.len, LINK_BOOT_ID);
 }
 
+static void gateway_asks(struct stand *s, uint64_t id, bool pair)
+{
+	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
+	Wellgate__V1__RadioCommand command = WELLGATE__V1__RADIO_COMMAND__INIT;
+	Wellgate__V1__RadioCommand__Pair m = WELLGATE__V1__RADIO_COMMAND__PAIR__INIT;
+
+	m.has_seconds = true;
+	m.seconds = 60;
+	command.has_id = true;
+	command.id = id;
+	command.what_case = WELLGATE__V1__RADIO_COMMAND__WHAT_REPORT;
+	if (pair) {
+		command.what_case = WELLGATE__V1__RADIO_COMMAND__WHAT_PAIR;
+		command.pair = &m;
+	}
+	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_RADIO;
+	message.radio = &command;
+	gateway_say(s, &message);
+}
+
+#define RADIO   WELLGATE__V1__FROM_DEVICES__WHAT_RADIO
+#define PAIRING WELLGATE__V1__FROM_DEVICES__WHAT_PAIRING
+#define OUTCOME WELLGATE__V1__FROM_DEVICES__WHAT_OUTCOME
+
+static void the_radio_speaks_beside_the_readings(void **state)
+{
+	struct stand *s = *state;
+	const struct status_source source = { no_adapter,   no_counts,   no_devices,
+					      no_device_at, no_findings, NULL };
+	const struct ble_address address = { .bytes = { 2, 0, 0x5e, 0x10, 0, 1 } };
+
+	link_set_source(s->link, &source);
+	measure(s, 1, 1);
+	gateway_listen(s);
+	gateway_accept(s);
+	gateway_hear(s, 2);
+	expect(s, 0, M, 1); /* readings first */
+	expect(s, 1, RADIO, 0);
+	assert_int_equal(s->heard[1].message->radio->adapter,
+			 WELLGATE__V1__RADIO_STATUS__ADAPTER__ADAPTER_ABSENT);
+	forget_heard(s);
+	link_changed(s->link);
+	gateway_asks(s, 8, false);
+	gateway_hear(s, 2);
+	expect(s, 0, RADIO, 0);
+	expect(s, 1, OUTCOME, 0);
+	assert_int_equal(link_up_ble(s->link, 3, &address, s->session), 0);
+	gateway_hear(s, 3);
+	assert_string_equal(s->heard[2].message->link_up->address, "02:00:5E:10:00:01 public");
+	assert_false(s->heard[2].message->link_up->test);
+	assert_false(link_idle(s->link)); /* nobody has committed the reading */
+}
+
+static void commands_and_clock_reach_the_radio(void **state)
+{
+	struct stand *s = *state;
+	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
+	Wellgate__V1__Clock clock = WELLGATE__V1__CLOCK__INIT;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	clock.has_synced = clock.synced = clock.has_zone_offset_min = true;
+	clock.zone_offset_min = 60;
+	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_CLOCK;
+	message.clock = &clock;
+	gateway_say(s, &message);
+	while (s->clocks == 0)
+		turn(s);
+	gateway_asks(s, 8, true);
+	gateway_hear(s, 2);
+	expect(s, 0, PAIRING, 0);
+	assert_int_equal(s->heard[0].message->pairing->pairing, 8);
+	expect(s, 1, OUTCOME, 0);
+	assert_int_equal(s->heard[1].message->outcome->error, 0);
+	assert_int_equal(s->pairs, 1);
+	gateway_gone(s);
+	while (s->cancels == 0) /* the operator is gone */
+		turn(s);
+	/* a clock that is none ends the connection */
+	forget_heard(s);
+	gateway_listen(s);
+	gateway_accept(s);
+	clock.has_synced = false;
+	gateway_say(s, &message);
+	while (link_connected(s->link))
+		turn(s);
+	assert_int_equal(s->clocks, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -468,6 +623,8 @@ int main(void)
 		TEST(a_refused_one_is_told_and_not_sent_again),
 		TEST(the_end_of_a_replay_is_said),
 		TEST(a_live_stamp_names_this_boot),
+		TEST(the_radio_speaks_beside_the_readings),
+		TEST(commands_and_clock_reach_the_radio),
 #undef TEST
 	};
 
