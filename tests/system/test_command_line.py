@@ -48,7 +48,7 @@ def specials(stand):
 
 
 def no_daemon(stand):
-    for command in ("status", "devices", "readings", "goals"):
+    for command in ("status", "devices", "readings", "goals", "pair"):
         one_line(stand.wellgate(command), 69)
     one_line(stand.wellgate("tail", "--broker", stand.url), 69)
 
@@ -61,7 +61,7 @@ def main():
         no_daemon(stand)
         help_text = subprocess.run([stand.path("wellgate"), "--help"], capture_output=True, text=True, check=True)
         for command in ("status", "devices", "readings", "goals", "tail", "decode", "replay", "capture", "export",
-                        "simulate", "doctor"):
+                        "simulate", "doctor", "pair", "unpair"):
             assert f"  {command} " in help_text.stdout, command
     print("the command line keeps its promises")
 
