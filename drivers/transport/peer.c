@@ -71,50 +71,46 @@ struct peer {
 	struct session *session;
 	const struct driver *driver;
 	uint64_t *next_seq;
-	enum bearer_level required, level, pdu_level, opened_at;
 	int64_t raise_us, held_us, stalled_us;
-	bool bonded, ended, up;
+	enum bearer_level required, level, pdu_level, opened_at;
 	int error;
-	bool dispatching, freed; /* freed by a handler: the memory goes when it has returned */
 
 	enum stage stage;
 	enum job job;
-	bool mtu_wanted, changed_asked;
-	const struct drv_channel *channel; /* arming: the next one to be opened */
 	unsigned int discoveries;
 	unsigned int faults, unrouted;
-
-	bool has_result;
+	const struct drv_channel *channel; /* arming: the next one to be opened */
 	struct att_result result;
-	uint8_t result_data[ATT_VALUE_MAX];
-	bool changed; /* Service Changed has come, in this indication */
-	uint16_t changed_handle;
-
-	/* the peer demanded more security for the job at hand */
-	bool raised, raising;
 	int64_t raise_until;
+	uint8_t result_data[ATT_VALUE_MAX];
 
 	struct value inbox[PEER_INBOX];
 	size_t first_value, n_values;
-	bool has_indication; /* unconfirmed */
-	uint16_t indication;
 	int64_t indication_since;
-	bool confirm;
+	uint16_t indication;     /* the one that is unconfirmed */
+	uint16_t changed_handle; /* of Service Changed */
 
 	struct request requests[REQUESTS];
 	size_t first_request, n_requests;
 	int64_t driver_deadline;
-	bool done_wanted, done_told, lost_measurement;
 
-	bool pending, told_waits; /* readings up to last_seq are not durable */
 	uint64_t first_seq, last_seq;
-	bool has_record, record_waits;
 	uint32_t record;
 
 	struct told events[EVENTS];
 	size_t first_event, n_events;
-	uint8_t out[ATT_MTU_MAX];
 	size_t out_len;
+	uint8_t out[ATT_MTU_MAX];
+
+	bool bonded, ended, up;
+	bool dispatching, freed; /* freed by a handler: the memory goes when it has returned */
+	bool mtu_wanted, changed_asked, has_result;
+	bool changed;         /* Service Changed has come */
+	bool raised, raising; /* the peer demanded more security for the job at hand */
+	bool has_indication, confirm;
+	bool done_wanted, done_told, lost_measurement;
+	bool pending, told_waits; /* readings up to last_seq are not durable */
+	bool has_record, record_waits;
 	bool holds; /* the bearer */
 };
 

@@ -6,7 +6,6 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "drivers/cleanup.h"
 #include "drivers/log.h"
 #include "drivers/registry.h"
 #include "drivers/transport/radio_private.h"
@@ -103,80 +102,68 @@ static const struct enrolment *enrolment_of(const struct node *n)
 	return enrolments_find(n->radio->enrolments, &n->address);
 }
 
-/* A copy to be changed and put back; NULL: it is gone, or there is no memory. */
-static struct enrolment *copy_of(const struct node *n)
+/* The draft of a pairing, or a copy to be changed and put back by keep(); NULL: it is gone, or there
+ * is no memory. */
+static struct enrolment *change(const struct node *n)
 {
-	const struct enrolment *e = enrolment_of(n);
-	struct enrolment *copy = e ? malloc(sizeof(*copy)) : NULL;
+	const struct enrolment *e;
+	struct enrolment *copy;
 
+	if (n->pairing)
+		return n->radio->pairing.draft;
+	e = enrolment_of(n);
+	copy = e ? malloc(sizeof(*copy)) : NULL;
 	if (copy)
 		*copy = *e;
 	return copy;
 }
 
-static int put(struct node *n, const struct enrolment *e)
+/* Durable when it returns 0; what is being paired is not kept yet. Takes what change() gave. */
+static int keep(struct node *n, struct enrolment *e)
 {
-	const int r = enrolments_put(n->radio->enrolments, e);
+	int r;
 
+	if (n->pairing)
+		return 0;
+	r = enrolments_put(n->radio->enrolments, e);
 	if (r < 0)
 		log_error("bluetooth: enrolment not written error=%d", -r);
+	free(e);
 	return r;
-}
-
-static void keep_memory(struct node *n, const struct session_memory *memory)
-{
-	_cleanup_free_ struct enrolment *e = NULL;
-
-	if (n->pairing) {
-		n->radio->pairing.draft->memory = *memory;
-		return;
-	}
-	e = copy_of(n);
-	if (!e)
-		return;
-	e->memory = *memory;
-	(void)put(n, e);
 }
 
 static void on_memory(void *user, const struct session_memory *memory)
 {
-	keep_memory(user, memory);
+	struct enrolment *e = change(user);
+
+	if (!e)
+		return;
+	e->memory = *memory;
+	(void)keep(user, e);
 }
 
 static void on_record(void *user, uint32_t record)
 {
-	struct node *n = user;
-	_cleanup_free_ struct enrolment *e = NULL;
+	struct enrolment *e = change(user);
 
-	if (n->pairing) {
-		n->radio->pairing.draft->has_last_record = true;
-		n->radio->pairing.draft->last_record = record;
-		return;
-	}
-	e = copy_of(n);
 	if (!e)
 		return;
 	e->has_last_record = true;
 	e->last_record = record;
-	(void)put(n, e);
+	(void)keep(user, e);
 }
 
 static int on_table(void *user, const struct att_table *table)
 {
-	struct node *n = user;
-	_cleanup_free_ struct enrolment *e = NULL;
-	struct att_table *to;
+	struct enrolment *e = change(user);
 
-	if (!n->pairing)
-		e = copy_of(n);
-	if (!n->pairing && !e)
+	if (!e)
 		return -ENOMEM;
-	to = n->pairing ? &n->radio->pairing.draft->table : &e->table;
 	if (table)
-		*to = *table;
+		e->table = *table;
 	else
-		att_table_clear(to);
-	return n->pairing ? 0 : put(n, e);
+		att_table_clear(&e->table);
+	return keep(user, e);
 }
 
 /* ---- sessions and the gateway ---- */
@@ -1070,11 +1057,10 @@ void radio_set_clock(struct radio *r, bool trusted, int zone_offset_min)
 /* An address that was read off a label has no type. */
 static struct node *by_label(struct radio *r, const struct ble_address *address)
 {
-	for (size_t i = 0; i < r->n_nodes; i++) {
-		if (memcmp(r->nodes[i]->address.bytes, address->bytes, sizeof(address->bytes)) == 0)
-			return r->nodes[i];
-	}
-	return NULL;
+	struct ble_address other = *address;
+
+	other.type = address->type == BLE_PUBLIC ? BLE_RANDOM : BLE_PUBLIC;
+	return radio_node(r, &other);
 }
 
 int radio_unpair(struct radio *r, const struct ble_address *address)
