@@ -102,7 +102,7 @@ static void play_heir(void)
 {
 	SAY(FRAME_CONNECTED, 1);
 	if (fork() == 0) {
-		(void)poll(NULL, 0, 5000);
+		(void)poll(NULL, 0, 2 * LIMIT_MS);
 		_exit(0);
 	}
 	SAY(FRAME_DATA, 1, 7);
