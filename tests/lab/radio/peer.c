@@ -68,6 +68,14 @@ void put_date_time(struct writer *w, int64_t at)
 	writer_u8(w, (uint8_t)tm.tm_sec);
 }
 
+void put_device_time(const struct peer_state *s, struct writer *w)
+{
+	if (s->clock_set)
+		put_date_time(w, device_time(s));
+	else
+		writer_bytes(w, "\0\0\0\0\0\0\0", 7);
+}
+
 uint8_t set_device_time(struct peer_state *s, const uint8_t *data, size_t len)
 {
 	struct tm tm = { 0 };
@@ -86,7 +94,7 @@ uint8_t set_device_time(struct peer_state *s, const uint8_t *data, size_t len)
 		return ATT_VALUE_NOT_ALLOWED;
 	s->clock_offset = (int64_t)timegm(&tm) - (int64_t)time(NULL);
 	s->clock_set = true;
-	/* readings after a clock that was put back may be older than those before: as on a device */
+	/* after a clock was put back, readings may be older than those before: as on a device */
 	s->last_time = 0;
 	air_log(s->peer, "clock set %04d-%02d-%02d %02d:%02d:%02d", data[0] | data[1] << 8, data[2],
 		data[3], data[4], data[5], data[6]);

@@ -68,8 +68,8 @@ void peer_encrypted(struct peer *p);
 /* the time asked for with air_wake() has come */
 void peer_wake(struct peer *p);
 /*
- * One line of the control socket or of a scenario for this peripheral, without its index: "measure",
- * "measure 5", "pair passkey 123456", "fault malformed 3", "fault silent", "fault in-clear",
+ * One line of the control socket or of a scenario for this peripheral, without its index:
+ * "measure", "measure 5", "pair passkey 123456", "fault malformed 3", "fault silent", "fault in-clear",
  * "forget" (its bond), "state". Writes one line of answer. 0 or -errno.
  */
 int peer_command(struct peer *p, const char *line, char *answer, size_t size);

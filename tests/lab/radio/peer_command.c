@@ -1,15 +1,16 @@
 /*
- * Commands of one peripheral, a line each. A colon-free grammar: words and numbers.
+ * Commands of one peripheral, a line each: words and numbers.
  *
  *   measure [N [USER]]        takes N readings (1), sends them if somebody subscribed
  *   measure-failed            takes one that did not succeed: the device's error frame
  *   clock OFFSET_S|unset      its clock is wrong by so many seconds, or not set
- *   early on|encrypted|off    indicates its oldest reading the moment the link is up (or encrypted),
+ *   early on|encrypted|off    indicates its oldest reading the moment the link is up (encrypted),
  *                             before any request and though nobody subscribed
  *   pair none|just-works|passkey N|secure|secure-passkey N|compare [yes|no]
  *   refuse REASON             every pairing fails with this SMP reason; 0: none
  *   fault NAME [N]            malformed silent no-confirm-wait in-clear att-error duplicate
- *                             second-indication truncate wrong-handle; N 0: off; fault none: all off
+ *                             second-indication truncate wrong-handle; N 0: off;
+ *                             fault none: all off
  *   forget                    it loses its bond and all subscriptions
  *   wrong-key on|off          it has a bond, with another key
  *   ask-security on|off       it sends a Security Request at link-up

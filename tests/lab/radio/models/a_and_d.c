@@ -178,7 +178,7 @@ static void on_wrote(struct peer_state *s, uint8_t id, const uint8_t *data, size
 static uint8_t on_read(struct peer_state *s, uint8_t id, struct writer *w)
 {
 	if (id == CLOCK)
-		put_date_time(w, device_time(s));
+		put_device_time(s, w);
 	return ATT_OK;
 }
 

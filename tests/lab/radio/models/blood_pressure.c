@@ -46,7 +46,7 @@ static uint8_t on_read(struct peer_state *s, uint8_t id, struct writer *w)
 {
 	if (id != CLOCK)
 		return ATT_OK;
-	put_date_time(w, device_time(s));
+	put_device_time(s, w);
 	writer_bytes(w, "\0\0\0", 3);
 	return ATT_OK;
 }

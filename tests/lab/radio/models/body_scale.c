@@ -305,7 +305,7 @@ static uint8_t on_read(struct peer_state *s, uint8_t id, struct writer *w)
 	const struct user *const user = consented_user(s);
 
 	if (id == CLOCK) {
-		put_date_time(w, device_time(s));
+		put_device_time(s, w);
 		writer_bytes(w, "\0\0\0", 3);
 	} else if (id == INDEX) {
 		writer_u8(w, b->consented ? b->consented : 0xff);

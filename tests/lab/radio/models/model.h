@@ -3,8 +3,8 @@
  *
  * A model is a table: what it advertises, its attribute rows, how it pairs, and how one of its
  * readings looks as a frame. The shared part keeps the stock of readings, sends them to whoever has
- * subscribed, and lets go of one only when it is confirmed, or, for a model that `keeps`, when it is
- * deleted as the device does it. What is special in a device is in the hooks; all are optional.
+ * subscribed, and lets go of one only when it is confirmed, or, for a model that `keeps`, when it
+ * is deleted as the device does it. What is special in a device is in the hooks; all are optional.
  *
  * The readings of a device are all different: the number of the reading is in the value, the index
  * of the device too, and no two have the same time; so a lost or doubled one shows.
@@ -180,8 +180,10 @@ void peer_timer_off(struct peer_state *s, enum timer timer);
 bool peer_secured(const struct peer_state *s);
 /* the device's clock */
 int64_t device_time(const struct peer_state *s);
-/* the 7 bytes of Date Time; unset: all zero */
+/* the 7 bytes of Date Time */
 void put_date_time(struct writer *w, int64_t at);
+/* the device's clock as it is read: all zero (unknown) while it is not set */
+void put_device_time(const struct peer_state *s, struct writer *w);
 /* a written Date Time (first 7 of len bytes) becomes the device's clock; an ATT error */
 uint8_t set_device_time(struct peer_state *s, const uint8_t *data, size_t len);
 /* a number that is different for each reading of each device, from base, below base + range; with
