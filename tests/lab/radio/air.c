@@ -832,7 +832,7 @@ static void tick_crowd(struct air *a, int64_t now)
 
 /* ---- time passes ---- */
 
-/* Adverts that nobody would take notice of wake nobody: hundreds of them cost an emulated machine. */
+/* Adverts of which nobody takes notice wake nobody: hundreds of them cost an emulated machine. */
 static bool is_heard(const struct air *a, const struct peer *p)
 {
 	return on_air(p) && !a->deaf && (a->controller.connect.on || would_report(a, p));
