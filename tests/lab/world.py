@@ -7,12 +7,14 @@ says "hung" (software emulation is slow, and twice as slow when the machine is b
     from world import scenario
 
     def test_scale(world):
-        world.up("add weight_scale")            # D-Bus, the simulated radio with these commands, bluetoothd
-        world.gateway()                         # broker and wellgated
-        world.devices("--bluetooth")            # wellgate-devices, whatever its arguments
+        world.hub("add weight_scale")           # everything, with these commands to the simulated radio
+        world.pair(0)                           # `wellgate pair` with simulated device 0
         world.ctl("0 measure")                  # one command to the radio, its answer comes back
         world.wait_log("world", r"confirmed")   # a line in somebody's log
         assert len(world.readings()) == 1
+
+Or bit by bit: world.up() is D-Bus, radio and bluetoothd; world.gateway() the broker and wellgated;
+world.devices() is wellgate-devices; world.kill("bluetoothd") is kill -9.
 
 Everything of a scenario is in one folder of the host, build/lab/out-KERNEL/VM/SCENARIO/: one log per
 program, NAME.log. Between scenarios every process dies and /var/lib/bluetooth is emptied.
@@ -33,6 +35,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 LIMIT = 120.0  # seconds a wait may take before it counts as hung
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+HUB_CONF = os.path.join(SOURCE, "gateway", "dist", "bluetooth-main.conf")  # what we tell hubs to use
 BUS_SOCKET = "/run/dbus/system_bus_socket"
 BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
 STATE = "/var/lib/bluetooth"
@@ -357,14 +361,33 @@ class World:
         return program
 
     def devices(self, *arguments, restart=None):
-        """wellgate-devices on the gateway's socket; the rest as given."""
+        """wellgate-devices on the gateway's socket, with Bluetooth unless it is told to --replay."""
+        if "--replay" not in arguments:
+            arguments = ("--bluetooth", "--state", os.path.join(self.folder, "devices"), *arguments)
         return self.program("devices", self.path("wellgate-devices"), "--socket",
                             os.path.join(self.stand.runtime, "devices.sock"), *arguments, restart=restart)
 
-    def wellgate(self, *arguments, stdin=None):
+    def hub(self, *commands, restart=1.0, config=""):
+        """The whole hub, as shipped: up() with our main.conf, gateway(), devices(); they are restarted."""
+        with open(HUB_CONF, encoding="utf-8") as stream:
+            self.up(*commands, config=stream.read())
+        self.gateway(config=config, restart=restart)
+        self.devices(restart=restart)
+        self.wait_log("devices", r"adapter ready")
+
+    def pair(self, peer, *arguments, seconds=180):
+        """`wellgate pair` with a simulated device; its events, or AssertionError with what it said."""
+        result = self.wellgate("pair", "--yes", "--json", "--address", self.radio_address(peer),
+                               "--seconds", str(seconds), *arguments, limit=seconds + LIMIT)
+        for line in result.stdout.splitlines():
+            self.say("pair: " + line)
+        assert result.returncode == 0, f"not paired ({result.returncode}): {result.stdout[-400:]} {result.stderr}"
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def wellgate(self, *arguments, stdin="", limit=LIMIT):
         """The command line; .returncode .stdout .stderr"""
         return subprocess.run([self.path("wellgate"), *arguments], input=stdin, capture_output=True, text=True,
-                              check=False, timeout=LIMIT,
+                              check=False, timeout=limit,
                               env={**os.environ, "WELLGATE_RUNTIME_DIR": self.stand.runtime})
 
     def wellgate_json(self, *arguments):
@@ -416,5 +439,5 @@ if __name__ == "__main__":
     hand = os.path.join(os.environ.get("OUT", "/nonexistent"), "hand")
     os.makedirs(hand, exist_ok=True)
     world = World(sys.argv[1] if len(sys.argv) > 1 else
-                  os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "release", "bin"), hand)
+                  os.path.join(SOURCE, "build", "release", "bin"), hand)
     print('world.up("add weight_scale"), world.scan(), world.seen(), ...: help(world)')
