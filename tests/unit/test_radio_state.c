@@ -1,5 +1,5 @@
 /* links: gateway_pipeline */
-/* What the gateway believes of the radio and hands to it; the devices that are paired; the clock. */
+/* What the gateway believes of the radio and hands to it; paired devices; the hub's clock. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
