@@ -30,6 +30,7 @@ MODELS = {
     "pulse_oximeter": {"1822"},
     "glucose_meter": {"1808"},
     "heart_rate": {"180d"},
+    "xiaomi_scale": {"181b", "1530"},
 }
 
 

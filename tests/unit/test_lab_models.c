@@ -172,6 +172,8 @@ static const struct frame_row FRAMES[] = {
 	{ "pulse_oximeter", 0, false, true, "10 5b00 39f2" },
 	{ "glucose_meter", 0, false, false, "02 0100 ea070b17081e0f 47b0 11" },
 	{ "heart_rate", 0, false, false, "16 3d 3902" },
+	{ "xiaomi_scale", 0, false, false, "02 22 ea070b17081e0f 9101 5527" },
+	{ "xiaomi_scale", 0, true, false, "02 20 ea070b17081e0f feff 5527" },
 };
 
 static void frames_as_drawn(void **state)
@@ -223,6 +225,8 @@ static int decode(const char *model, unsigned int part, const uint8_t *data, siz
 		return gatt_glucose_decode(data, len, &out.glucose);
 	if (!strcmp(model, "heart_rate"))
 		return gatt_heart_rate_decode(data, len, &out.heart);
+	if (!strcmp(model, "xiaomi_scale"))
+		return len == 13 ? 0 : -EMSGSIZE; /* no layout of the standard */
 	return gatt_blood_pressure_decode_bm85(data, len, &out.pressure);
 }
 
@@ -792,6 +796,79 @@ static void heart_rate_is_live(void **state)
 	peer_free(p);
 }
 
+/* ---- Xiaomi ---- */
+
+/* control byte, impedance and weight of the service data on air */
+static void broadcast(const struct peer *p, const char *control, const char *rest)
+{
+	uint8_t expected[5];
+
+	assert_int_equal(p->advert_len, 24);
+	assert_memory_equal(p->advert + 7, "\x10\x16\x1b\x18\x02", 5);
+	(void)world_bytes(control, expected, 1);
+	assert_int_equal(p->advert[12], expected[0]);
+	assert_int_equal(world_bytes(rest, expected, sizeof(expected)), 4);
+	assert_memory_equal(p->advert + 20, expected, 4);
+}
+
+static void xiaomi_weighing(void **state)
+{
+	struct peer *const p = born("xiaomi_scale");
+
+	(void)state;
+	(void)tell(p, "measure");
+	broadcast(p, "00", "feff aa13");
+	assert_true(world_wait(p, SECOND));
+	broadcast(p, "20", "feff 5527");
+	/* a link in between stops nothing */
+	world_link_up(p);
+	world_link_down(p);
+	assert_true(world_wait(p, SECOND));
+	broadcast(p, "22", "9101 5527");
+	assert_true(world_wait(p, SECOND));
+	broadcast(p, "a2", "9101 5527");
+	assert_false(world_wait(p, 100 * SECOND));
+	(void)tell(p, "measure-failed");
+	for (unsigned int i = 0; i < 3; i++)
+		assert_true(world_wait(p, SECOND));
+	broadcast(p, "a0", "feff 9527");
+	peer_free(p);
+}
+
+static void xiaomi_history(void **state)
+{
+	struct peer *const p = born("xiaomi_scale");
+	const uint16_t clock = handle_of(p, 0x2a2b), h = (uint16_t)(clock + 2);
+
+	(void)state;
+	(void)tell(p, "measure 2");
+	world_link_up(p);
+	wrote(p, h + 1, "0100");
+	wrote(p, h, "02");
+	assert_true(world_silent());
+	for (unsigned int i = 0; i < 2; i++) {
+		wrote(p, h, "01 11223344");
+		assert_memory_equal(value_under(0x1b, h)->data + 3, "\x01\x02", 2);
+		wrote(p, h, "02");
+		assert_int_equal(value_under(0x1b, h)->len, 16);
+		assert_int_equal(value_under(0x1b, h)->len, 16);
+		assert_int_equal(value_under(0x1b, h)->data[3], 3);
+		/* not acknowledged, or by another: all again */
+		wrote(p, h, "04 11223345");
+		assert_true(world_silent());
+	}
+	wrote(p, h, "03");
+	wrote(p, h, "04 11223344");
+	(void)tell(p, "measure");
+	wrote(p, h, "01 11223344");
+	assert_memory_equal(value_under(0x1b, h)->data + 3, "\x01\x01", 2);
+	wrote(p, h, "01 99999999");
+	assert_memory_equal(value_under(0x1b, h)->data + 3, "\x01\x03", 2);
+	wrote(p, handle_of(p, 0x1542), "06120000");
+	assert_state(p, "stored=0");
+	peer_free(p);
+}
+
 /* ---- commands and hostile input ---- */
 
 static void commands_not_understood(void **state)
@@ -946,6 +1023,8 @@ int main(void)
 		cmocka_unit_test(glucose_records),
 		cmocka_unit_test(glucose_refusals),
 		cmocka_unit_test(heart_rate_is_live),
+		cmocka_unit_test(xiaomi_weighing),
+		cmocka_unit_test(xiaomi_history),
 		cmocka_unit_test(commands_not_understood),
 		cmocka_unit_test(full_stock),
 		cmocka_unit_test(storm),

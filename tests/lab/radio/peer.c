@@ -505,10 +505,10 @@ void peer_disconnected(struct peer *p, uint8_t reason)
 	stock_disconnected(s);
 	server_disconnected(&s->server);
 	smp_disconnected(&s->smp);
-	if (s->model->disconnected)
-		s->model->disconnected(s);
 	for (size_t i = 0; i < TIMER_N; i++)
 		peer_timer_off(s, (enum timer)i);
+	if (s->model->disconnected)
+		s->model->disconnected(s);
 }
 
 /* requests that faults keep from the server */

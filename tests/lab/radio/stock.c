@@ -52,6 +52,13 @@ static void take(struct peer_state *s, int64_t time, uint8_t user)
 		r->user = (uint8_t)(1 + r->number % s->model->n_users);
 }
 
+static void after_taking(struct peer_state *s)
+{
+	if (s->model->taken)
+		s->model->taken(s);
+	stock_pump(s);
+}
+
 int stock_measure(struct peer_state *s, unsigned int n, uint8_t user)
 {
 	const int64_t now = device_time(s);
@@ -61,7 +68,7 @@ int stock_measure(struct peer_state *s, unsigned int n, uint8_t user)
 			return -ENOSPC;
 		take(s, now - (int64_t)(n - 1 - i) * MINUTE, user);
 	}
-	stock_pump(s);
+	after_taking(s);
 	return 0;
 }
 
@@ -71,7 +78,7 @@ int stock_measure_failed(struct peer_state *s)
 		return -ENOSPC;
 	take(s, device_time(s), 0);
 	s->stock[s->n_stock - 1].failed = true;
-	stock_pump(s);
+	after_taking(s);
 	return 0;
 }
 

@@ -126,6 +126,8 @@ struct model {
 	uint8_t frame_ids[FRAMES_MAX]; /* 0: no such part */
 	void (*frame)(const struct peer_state *s, const struct reading *r, unsigned int part,
 		      struct writer *w);
+	/* readings were taken, the last of the stock is the newest */
+	void (*taken)(struct peer_state *s);
 	/* may this reading be sent now */
 	bool (*ready)(const struct peer_state *s, const struct reading *r);
 	/* all that is ready is sent and confirmed; called after at least one was */
