@@ -661,7 +661,7 @@ static struct node *next_in_queue(const struct radio *r)
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		struct node *n = r->nodes[i];
 
-		if (n->device.state != DEVICE_QUEUED)
+		if (!n || n->device.state != DEVICE_QUEUED)
 			continue;
 		if (!next || n->queued_at < next->queued_at)
 			next = n;

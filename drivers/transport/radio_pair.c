@@ -4,9 +4,10 @@
  *
  *   LOOK -> [FORGET] -> WAIT -> CONNECT -> MTU -> SECURE -> VERIFY -> [IDENTITY] -> ARM -> enrolled
  *
- * Security is asked for after the MTU exchange, on every kernel: a device that offers none still
- * gets as far as its channels. If these open in clear, nobody was asked anything, and it was not
- * known to be more secure before, it is enrolled as one that never pairs.
+ * Security is asked for after the MTU exchange, on every kernel. A device that offers none does not
+ * answer, or the kernel drops the link and the next attempt asks for none. If its channels open in
+ * clear, nobody was asked anything, and it was not known to be more secure before, it is enrolled as
+ * one that never pairs, and shown as such.
  */
 #include <assert.h>
 #include <errno.h>
@@ -427,7 +428,7 @@ static void secure(struct radio *r)
 {
 	const struct node *n = r->pairing.node;
 
-	if (peer_level(n->peer) >= BEARER_ENCRYPTED) {
+	if (peer_level(n->peer) >= BEARER_ENCRYPTED || r->pairing.unsecured) {
 		settle(r);
 		return;
 	}
@@ -513,6 +514,20 @@ static void armed(struct radio *r)
 	enrol(r);
 }
 
+/* The kernel drops the link when a device answers that it cannot pair; to us it looks the same as one
+ * that will not. The next attempt asks for nothing: one that can, demands it then. */
+static void aborted(struct radio *r)
+{
+	struct pairing *p = &r->pairing;
+
+	if (p->unsecured || p->step != PAIR_SECURE) {
+		fail(r, REFUSED);
+		return;
+	}
+	p->unsecured = true;
+	try_again(r, REFUSED);
+}
+
 static void ended(struct radio *r, enum device_end how)
 {
 	const struct pairing *p = &r->pairing;
@@ -520,8 +535,10 @@ static void ended(struct radio *r, enum device_end how)
 
 	if (p->questioned && p->step <= PAIR_SECURE)
 		fail(r, UNANSWERED);
-	else if (how == DEVICE_END_AUTH || (p->step == PAIR_SECURE && error == -ECONNABORTED))
+	else if (how == DEVICE_END_AUTH)
 		fail(r, REFUSED);
+	else if (error == -ECONNABORTED && p->step >= PAIR_SECURE)
+		aborted(r);
 	else if (error == -ENODEV)
 		fail(r, NO_DRIVER);
 	else

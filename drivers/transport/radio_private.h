@@ -58,6 +58,7 @@ struct pairing {
 	int64_t deadline, not_before;
 	unsigned int attempts;
 	bool questioned; /* the operator had a part in it */
+	bool unsecured;  /* it dropped the link when it was asked to pair: without, this time */
 	bool has_identity;
 	struct ble_address identity;
 	uint32_t quirks;
