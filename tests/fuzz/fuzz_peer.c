@@ -246,6 +246,7 @@ static void pdu(struct watch *w, const uint8_t *data, size_t len, enum bearer_le
 static void record(struct watch *w, uint8_t what, const uint8_t *data, size_t len)
 {
 	const struct bearer_handlers *h = &w->bearer.handlers;
+	enum bearer_level level;
 
 	switch (what) {
 	case EVENT_COMMIT:
@@ -279,7 +280,8 @@ static void record(struct watch *w, uint8_t what, const uint8_t *data, size_t le
 		step(w, DEVICE_ON_YIELD, 0);
 		break;
 	default:
-		pdu(w, data, len, what % 3 + 1 > w->level ? w->level : what % 3 + 1);
+		level = what % 3 + 1;
+		pdu(w, data, len, level < w->level ? level : w->level);
 	}
 }
 
