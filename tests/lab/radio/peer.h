@@ -69,8 +69,8 @@ void peer_encrypted(struct peer *p);
 void peer_wake(struct peer *p);
 /*
  * One line of the control socket or of a scenario for this peripheral, without its index:
- * "measure", "measure 5", "pair passkey 123456", "fault malformed 3", "fault silent", "fault in-clear",
- * "forget" (its bond), "state". Writes one line of answer. 0 or -errno.
+ * "measure", "measure 5", "pair passkey 123456", "fault malformed 3", "fault silent",
+ * "fault in-clear", "forget" (its bond), "state". Writes one line of answer. 0 or -errno.
  */
 int peer_command(struct peer *p, const char *line, char *answer, size_t size);
 

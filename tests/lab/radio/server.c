@@ -192,7 +192,9 @@ uint16_t server_ccc(const struct server *s, uint8_t id)
 {
 	const struct server_attr *const attr = attr_by_id(s, id, true);
 
-	return attr ? (uint16_t)(attr->value[0] | attr->value[1] << 8) : 0;
+	if (!attr)
+		return 0;
+	return (uint16_t)(attr->value[0] | attr->value[1] << 8);
 }
 
 void server_forget(struct server *s)

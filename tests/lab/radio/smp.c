@@ -222,7 +222,9 @@ static void on_request(struct smp *s, const uint8_t *pdu)
 /* z of f4: bit `round` of the passkey, or 0 without one */
 static uint8_t passkey_bit(const struct smp *s)
 {
-	return s->with_passkey ? (uint8_t)(0x80 | (s->passkey >> s->round & 1)) : 0;
+	if (!s->with_passkey)
+		return 0;
+	return (uint8_t)(0x80 | (s->passkey >> s->round & 1));
 }
 
 static void send_confirm(struct smp *s)
