@@ -46,8 +46,8 @@ enum bearer_end {
 	/* It was up and went down: error from SO_ERROR, 0 if the kernel gave none; -EMSGSIZE the
 	 * peer sent more than BEARER_PDU_MAX, or took less than what we sent. */
 	BEARER_LOST,
-	/* The helper died, or spoke nonsense (-EPROTO) and was dropped; the parent goes on. One that
-	 * something else kills with SIGKILL may on 6.1 never be reported as dead: keep timers. */
+	/* The helper died, or spoke nonsense (-EPROTO) and was dropped; the parent goes on. One
+	 * that something else kills may on 6.1 never be reported as dead: keep timers. */
 	BEARER_KILLED,
 	BEARER_NO_HELPER /* it could not be started, or not begin: no such program, no Bluetooth */
 };
