@@ -228,6 +228,10 @@ static void a_pairing_is_told_as_it_stands(void **state)
 	assert_null(pairing(s, false)->candidates[0]->address);
 	assert_string_equal(pairing(s, true)->candidates[0]->address, "02:00:5E:10:00:01 public");
 	assert_in_range(pairing(s, false)->seconds_left, 60, 90);
+	assert_false(pairing(s, false)->has_ends_at_us);
+	m.ends_at_us = 1; /* long ago */
+	assert_int_equal(radio_state_take_pairing(s->state, &m), 0);
+	assert_int_equal(pairing(s, false)->seconds_left, 0);
 	m.ends_at_us = INT64_MIN; /* absurd: no time is told, or none is left */
 	assert_int_equal(radio_state_take_pairing(s->state, &m), 0);
 	assert_int_equal(pairing(s, false)->seconds_left, 0);

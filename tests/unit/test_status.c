@@ -541,6 +541,17 @@ static void numbers_are_never_given_twice(void **state)
 	assert_true(m->more_candidates);
 	assert_int_equal(do_choose(s, 6, 5, STATUS_NUMBERS_MAX), 0);
 	assert_int_equal(s->heard.bytes[5], STATUS_NUMBERS_MAX - 1);
+	/* only within one pairing */
+	p.phase = RADIO_PAIRING_FAILED;
+	status_pairing(s->status, &p);
+	drain(s);
+	start_pairing(s, 7);
+	assert_int_equal(do_choose(s, 8, 7, 1), ENOENT);
+	p = looking(200, 1);
+	status_pairing(s->status, &p);
+	m = next_pairing(s);
+	assert_int_equal(m->candidates[0]->number, 1);
+	assert_false(m->more_candidates);
 }
 
 static void the_end_stays_said(void **state)
