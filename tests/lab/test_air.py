@@ -20,6 +20,8 @@ def insist(world, call):
             call()
             return True
         except BusError as error:
+            if "No discovery started" in str(error):
+                return True  # the StopDiscovery before, refused as InProgress, did its work all the same
             if error.name != "org.bluez.Error.InProgress":
                 raise
             return False
