@@ -543,6 +543,7 @@ void adapter_set_powered(struct adapter *a, bool powered)
 	if (!a->own)
 		return;
 	a->own->powered = powered;
+	a->lifted = a->lifted || powered;
 	if (!powered)
 		scan_lost(a, false);
 	adapter_post(a, powered ? LADDER_POWERED : LADDER_UNPOWERED);
@@ -671,6 +672,7 @@ static void choose(struct adapter *a)
 	a->address = a->own->address;
 	a->has_address = true;
 	adapter_post(a, LADDER_FOUND);
+	a->lifted = a->lifted || a->own->powered;
 	if (a->own->powered)
 		adapter_post(a, LADDER_POWERED);
 }

@@ -222,16 +222,15 @@ static void on_pairable(struct adapter *a, sd_bus_message *reply, const char *er
 {
 	(void)reply;
 	(void)user;
-	a->agent.pairable_busy = false;
+	a->agent.pairable_calls -= a->agent.pairable_calls > 0;
 	a->counts.failed_calls += error != NULL;
 	scan_pause_check(a);
 }
 
 static void set_pairable(struct adapter *a)
 {
-	if (a->own)
-		a->agent.pairable_busy = adapter_own_set(a, "Pairable", a->agent.window.is_open,
-							 on_pairable, NULL) >= 0;
+	if (adapter_own_set(a, "Pairable", a->agent.window.is_open, on_pairable, NULL) >= 0)
+		a->agent.pairable_calls++;
 }
 
 void agent_ready(struct adapter *a)
@@ -301,7 +300,7 @@ int adapter_answer(struct adapter *a, bool yes)
 void agent_lost(struct adapter *a)
 {
 	a->agent.question = sd_bus_message_unref(a->agent.question);
-	a->agent.pairable_busy = false;
+	a->agent.pairable_calls = 0;
 }
 
 void agent_free(struct adapter *a)

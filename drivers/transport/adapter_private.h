@@ -56,7 +56,7 @@ struct agent {
 	sd_event_source *closing;
 	sd_bus_message *question; /* waits for the operator */
 	enum window_request request;
-	bool pairable_busy;
+	unsigned int pairable_calls; /* on their way */
 };
 
 struct rung {

@@ -256,7 +256,7 @@ void scan_pause_check(struct adapter *a)
 {
 	const struct scan *s = &a->scan;
 
-	if (s->paused && s->ready && !s->busy && !s->session && !a->agent.pairable_busy)
+	if (s->paused && s->ready && !s->busy && !s->session && !a->agent.pairable_calls)
 		adapter_timer(a, &a->scan.pause, 0, on_pause);
 }
 

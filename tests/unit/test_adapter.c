@@ -262,7 +262,7 @@ static void the_window_is_open_before_a_pause_is_ready(void **state)
 	struct ble_address address;
 
 	assert_int_equal(ble_address_parse("02:00:5E:10:00:01", BLE_PUBLIC, &address), 0);
-	begin_scanning(s);
+	begin_ready(s);
 	assert_int_equal(adapter_window_open(s->adapter, &address, 60000000), 0);
 	assert_int_equal(adapter_scan_pause(s->adapter, on_ready, s), 0);
 	mock_until(&s->mock, s->ready == 1);
@@ -577,6 +577,9 @@ static void late_answers_are_dropped(void **state)
 	assert_true(sd_bus_reply_method_return(late, NULL) >= 0);
 	sd_bus_message_unref(late);
 	settle(s);
+	/* what it sends arrives in order: a call after it, that StartDiscovery would be before */
+	assert_int_equal(adapter_disconnect(s->adapter, &s->heard.advert.address), 0);
+	mock_until(&s->mock, mock_count(&s->mock, "Disconnect ") == 1);
 	assert_int_equal(mock_count(&s->mock, "StartDiscovery"), 0);
 	assert_true(sd_bus_reply_method_return(mock_kept(&s->mock, "SetDiscoveryFilter"), NULL) >=
 		    0);

@@ -201,7 +201,7 @@ static void policies(void **state)
 		  POLICY_CLOSED },
 		/* commented out; of others; for one method alone; allowed again */
 		{ "etc/dbus-1/system-local.conf",
-		  "<policy context='default'><!-- <deny send_destination='org.bluez'/> -->"
+		  "<policy context='default'><!-- > <deny send_destination='org.bluez'/> -->"
 		  "</policy>",
 		  POLICY_OPEN_CALLS },
 		{ "etc/dbus-1/system-local.conf",

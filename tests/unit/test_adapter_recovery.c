@@ -302,11 +302,13 @@ static void a_block_is_somebodys_wish(void **state)
 	struct stand *s = *state;
 
 	make_rfkill(s, "0\n");
+	mock_file(&s->mock, "dev/rfkill", "");
 	begin(s, NOTHING);
 	mock_file(&s->mock, "sys/class/rfkill/rfkill3/soft", "1\n");
 	s->mock.stuck_off = true;
 	mock_set_powered(&s->mock, false);
 	mock_until(&s->mock, s->state == ADAPTER_BLOCKED);
+	assert_int_equal(last_rfkill(s).idx, 0);
 	assert_int_equal(mock_count(&s->mock, "Powered=1"), 0);
 	s->mock.stuck_off = false;
 	mock_file(&s->mock, "sys/class/rfkill/rfkill3/soft", "0\n");
@@ -454,11 +456,14 @@ static void ten_thousand_devices(void **state)
 {
 	struct stand *s = *state;
 	const struct mock_device *d;
+	struct ble_address first;
 
 	s->mock.more_objects = many_objects;
 	begin(s, NOTHING);
 	mock_until(&s->mock, s->bonded == 10);
 	assert_int_equal(counts(s)->dropped, 10000 - 2048);
+	assert_int_equal(ble_address_parse("C0:00:00:00:00:00", BLE_PUBLIC, &first), 0);
+	assert_true(adapter_is_bonded(s->adapter, &first));
 	/* the bonded ones are kept, and one of the dropped is known again once it is heard */
 	d = mock_device(&s->mock, 1);
 	mock_changed(&s->mock, d->path, "org.bluez.Device1", "RSSI", "n", -50);
@@ -499,6 +504,7 @@ static void signals_of_others_are_not_heard(void **state)
 	struct stand *s = *state;
 	const struct mock_device *d = mock_device(&s->mock, 1);
 	struct mock other = { .event = s->mock.event };
+	sd_bus_message *m;
 
 	begin(s, NOTHING);
 	mock_device_appears(&s->mock, d);
@@ -510,6 +516,12 @@ static void signals_of_others_are_not_heard(void **state)
 	mock_changed(&other, d->path, "org.bluez.Device1", "RSSI", "n", -1);
 	mock_set_powered(&other, false);
 	mock_removed(&other, MOCK_ADAPTER, "org.bluez.Adapter1");
+	/* and to us alone, which no match of the bus holds back */
+	m = mock_signal(&other, d->path, "org.freedesktop.DBus.Properties", "PropertiesChanged");
+	assert_true(sd_bus_message_set_destination(m, s->mock.agent_owner) >= 0);
+	assert_true(sd_bus_message_append(m, "sa{sv}as", "org.bluez.Device1", 1, "RSSI", "n", -2,
+					  0) >= 0);
+	mock_send(&other, m);
 	assert_true(sd_bus_flush(other.bus) >= 0);
 	settle(s);
 	assert_int_equal(s->adverts, 2);
