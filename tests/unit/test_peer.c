@@ -569,6 +569,45 @@ static void test_no_room_holds_an_indication(void **state)
 	assert_string_equal(s->order, "MCK");
 }
 
+/* They cannot wait in the peer: they wait on their way, and none is lost. */
+static void test_no_room_holds_notifications(void **state)
+{
+	struct stand *s = *state;
+	const struct session_counts *counts;
+	uint64_t before;
+
+	s->scale.readings = 0;
+	link_up(s);
+	RUN_UNTIL(s, s->device.state == DEVICE_DRAIN);
+	counts = session_counts(peer_session(s->peer));
+	before = counts->frames;
+	s->no_room = true;
+	for (size_t i = 0; i < 60; i++) {
+		scale_value(&s->scale, 0x1b, SCALE_BATTERY, "\x40", 1);
+		(void)sd_event_run(s->event, 10000);
+	}
+	assert_non_null(s->peer);
+	assert_int_equal(counts->frames, before);
+	s->no_room = false;
+	peer_wake(s->peer);
+	RUN_UNTIL(s, counts->frames == before + 60);
+	assert_true(s->device.streams);
+}
+
+/* Nobody to give them to, and no end of them. */
+static void test_flood_before_the_session_ends_the_link(void **state)
+{
+	struct stand *s = *state;
+
+	s->scale.silent_at = 1;
+	link_up(s);
+	RUN_UNTIL(s, s->scale.requests == 1);
+	for (size_t i = 0; i <= PEER_INBOX; i++)
+		scale_value(&s->scale, 0x1b, SCALE_BATTERY, "\x40", 1);
+	RUN_UNTIL(s, s->scale.gone);
+	assert_int_equal(s->error, -ENOBUFS);
+}
+
 static void test_refused_reading_is_never_confirmed(void **state)
 {
 	struct stand *s = *state;
@@ -711,6 +750,8 @@ int main(void)
 		TEST(test_second_indication_spoils_both),
 		TEST(test_malformed_flood_ends_the_link),
 		TEST(test_no_room_holds_an_indication),
+		TEST(test_no_room_holds_notifications),
+		TEST(test_flood_before_the_session_ends_the_link),
 		TEST(test_refused_reading_is_never_confirmed),
 		TEST(test_reading_that_is_not_taken_is_never_confirmed),
 		TEST(test_unknown_characteristic_is_not_confirmed),

@@ -764,6 +764,21 @@ static void test_one_that_never_pairs_is_enrolled_as_such(void **state)
 	assert_int_equal(s->security, LINK_CLEAR);
 }
 
+/* What it said before it was paired is not taken for what the paired device says. */
+static void test_data_before_the_pairing_is_not_taken(void **state)
+{
+	struct stand *s = *state;
+
+	s->scales[0].indicates_at_once = true;
+	begin(s, 0);
+	pair_with(s, &ANY, 0);
+	RUN_UNTIL(s, s->scales[0].gone);
+	assert_int_equal(s->pairing.phase, RADIO_PAIRING_DONE);
+	assert_int_equal(s->measurements, 0);
+	assert_int_equal(s->scales[0].confirms, 0);
+	assert_int_equal(device(s, 0).in_clear, 1);
+}
+
 static void test_pairing_again_is_never_weaker(void **state)
 {
 	struct stand *s = *state;
@@ -1045,6 +1060,7 @@ int main(void)
 		TEST(test_pairing_enrols_and_reads),
 		TEST(test_pairing_by_label),
 		TEST(test_one_that_never_pairs_is_enrolled_as_such),
+		TEST(test_data_before_the_pairing_is_not_taken),
 		TEST(test_pairing_again_is_never_weaker),
 		TEST(test_pairing_again_replaces),
 		TEST(test_changing_address_is_enrolled_by_its_own),
