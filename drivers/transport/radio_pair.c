@@ -350,6 +350,8 @@ static void enrol(struct radio *r)
 	if (old)
 		radio_node_remove(old);
 	n->address = e->address;
+	/* who is told that it is paired looks it up by this */
+	p->shown.address = e->address;
 	if (radio_node_enrolled(n, e) < 0) {
 		fail(r, NOT_KEPT);
 		return;
