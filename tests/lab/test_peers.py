@@ -31,6 +31,7 @@ MODELS = {
     "glucose_meter": {"1808"},
     "heart_rate": {"180d"},
     "xiaomi_scale": {"181b", "1530"},
+    "infinitime": {"180d", "1805"},
 }
 
 

@@ -172,6 +172,8 @@ static const struct frame_row FRAMES[] = {
 	{ "pulse_oximeter", 0, false, true, "10 5b00 39f2" },
 	{ "glucose_meter", 0, false, false, "02 0100 ea070b17081e0f 47b0 11" },
 	{ "heart_rate", 0, false, false, "16 3d 3902" },
+	{ "infinitime", 0, false, false, "45000000" },
+	{ "infinitime", 1, false, false, "00 3d" },
 	{ "xiaomi_scale", 0, false, false, "02 22 ea070b17081e0f 9101 5527" },
 	{ "xiaomi_scale", 0, true, false, "02 20 ea070b17081e0f feff 5527" },
 };
@@ -227,6 +229,9 @@ static int decode(const char *model, unsigned int part, const uint8_t *data, siz
 		return gatt_heart_rate_decode(data, len, &out.heart);
 	if (!strcmp(model, "xiaomi_scale"))
 		return len == 13 ? 0 : -EMSGSIZE; /* no layout of the standard */
+	if (!strcmp(model, "infinitime"))
+		return part ? gatt_heart_rate_decode(data, len, &out.heart)
+			    : (len == 4 ? 0 : -EMSGSIZE);
 	return gatt_blood_pressure_decode_bm85(data, len, &out.pressure);
 }
 
@@ -796,6 +801,30 @@ static void heart_rate_is_live(void **state)
 	peer_free(p);
 }
 
+static void watch_is_live(void **state)
+{
+	struct peer *const p = born("infinitime");
+	const uint16_t rate = handle_of(p, 0x2a37), clock = handle_of(p, 0x2a2b),
+		       steps = (uint16_t)(clock + 3);
+	const uint8_t read[3] = { 0x0a, (uint8_t)steps, 0 };
+
+	(void)state;
+	world_link_up(p);
+	wrote(p, rate + 1, "0100");
+	wrote(p, steps + 1, "0100");
+	(void)tell(p, "measure 2");
+	for (uint8_t i = 1; i <= 2; i++) {
+		assert_int_equal(value_under(0x1b, steps)->data[3], 64 * i + 5);
+		assert_int_equal(value_under(0x1b, rate)->data[4], 60 + i);
+	}
+	assert_true(world_silent());
+	assert_state(p, "stored=0 indicated=4");
+	say(p, read, 3);
+	heard("0b 85000000");
+	wrote(p, clock, "ea070b17081e0f0100");
+	peer_free(p);
+}
+
 /* ---- Xiaomi ---- */
 
 /* control byte, impedance and weight of the service data on air */
@@ -1023,6 +1052,7 @@ int main(void)
 		cmocka_unit_test(glucose_records),
 		cmocka_unit_test(glucose_refusals),
 		cmocka_unit_test(heart_rate_is_live),
+		cmocka_unit_test(watch_is_live),
 		cmocka_unit_test(xiaomi_weighing),
 		cmocka_unit_test(xiaomi_history),
 		cmocka_unit_test(commands_not_understood),

@@ -259,7 +259,7 @@ void stock_pump(struct peer_state *s)
 		if (s->n_out && !crowd)
 			s->faults[FAULT_SECOND_INDICATION]--;
 		send_part(s, r, part, !(ccc & 2));
-		if (!(ccc & 2) && s->model->live && s->server.connected)
+		if (!(ccc & 2) && s->model->live && s->server.connected && complete(s, r, r->sent))
 			let_go(s, r);
 	}
 }
