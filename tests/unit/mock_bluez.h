@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -129,17 +130,23 @@ static inline void mock_turn(struct mock *m)
 	assert_true(sd_event_run(m->event, UINT64_C(20000)) >= 0);
 }
 
-#define mock_until(m, condition)                                                            \
-	do {                                                                                \
-		uint64_t _begin = 0, _now = 0;                                              \
-		assert_true(sd_event_now((m)->event, CLOCK_MONOTONIC, &_begin) >= 0);       \
-		while (!(condition)) {                                                      \
-			mock_turn(m);                                                       \
-			assert_true(sd_event_now((m)->event, CLOCK_MONOTONIC, &_now) >= 0); \
-			if (_now - _begin > MOCK_LIMIT_US)                                  \
-				fail_msg("never: %s", #condition);                          \
-		}                                                                           \
-	} while (0)
+static inline int64_t mock_limit(struct mock *m)
+{
+	uint64_t now = 0;
+
+	assert_true(sd_event_now(m->event, CLOCK_MONOTONIC, &now) >= 0);
+	return (int64_t)now + MOCK_LIMIT_US;
+}
+
+static inline void mock_wait(struct mock *m, int64_t limit, const char *what)
+{
+	mock_turn(m);
+	if (mock_limit(m) > limit + MOCK_LIMIT_US)
+		fail_msg("never: %s", what);
+}
+
+#define mock_until(m, condition) \
+	for (int64_t _limit = mock_limit(m); !(condition); mock_wait(m, _limit, #condition))
 
 /* ---- rules ---- */
 
@@ -562,15 +569,20 @@ static inline void mock_new(struct mock *m)
 	mock_bus_start(m);
 }
 
+static inline int mock_unlink(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
 static inline void mock_free(struct mock *m)
 {
-	char command[128];
-
 	mock_stop(m);
 	mock_bus_stop(m);
 	sd_event_unref(m->event);
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", m->folder);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(nftw(m->folder, mock_unlink, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* A file below the folder, its parents made. */
