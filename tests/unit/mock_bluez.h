@@ -145,8 +145,9 @@ static inline void mock_wait(struct mock *m, int64_t limit, const char *what)
 		fail_msg("never: %s", what);
 }
 
-#define mock_until(m, condition) \
-	for (int64_t _limit = mock_limit(m); !(condition); mock_wait(m, _limit, #condition))
+#define mock_until(m, condition)                            \
+	for (int64_t _limit = mock_limit(m); !(condition);) \
+	mock_wait(m, _limit, #condition)
 
 /* ---- rules ---- */
 
