@@ -563,11 +563,14 @@ static int wait_a_turn(struct pair *p, const sigset_t *mask)
 
 static int run(struct pair *p, const sigset_t *mask)
 {
-	int code = begin(p);
+	int error = 0, code = begin(p);
 
+	if (code == 0)
+		code = client_outcome(&p->client, p->id, &error);
 	if (code)
 		return code;
-	screen_begin(&p->screen, p->driver, p->seconds);
+	if (error == 0) /* else the first look at it says why */
+		screen_begin(&p->screen, p->driver, p->seconds);
 	code = -1;
 	while (code < 0) {
 		Wellgate__V1__Reply *reply = NULL;

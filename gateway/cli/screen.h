@@ -3,7 +3,7 @@
  * the question that is open. Not a terminal: the same without the moving parts. JSON: one event a
  * line.
  *
- *   {"event":"begun","seconds":180}
+ *   {"event":"begun","seconds":180}, unless the radio refuses at once
  *   {"event":"candidate","number":1,"name":"..","driver":"..","signal":3,"rssi":-61,
  *       "paired":false}
  *   {"event":"phase","phase":"linking|passkey|show|match|settling"}, with "passkey" for show
