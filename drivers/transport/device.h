@@ -36,7 +36,7 @@ enum device_trouble {
 	DEVICE_BOND_SUSPECT,   /* it refuses our key: it or we lost the bond. Not linked any more */
 	DEVICE_SPOOF_SUSPECT,  /* something with its address spoke without its key. Until a link
 				* has proved the key */
-	DEVICE_BUSY_ELSEWHERE, /* another program of this machine holds its link; until it lets go */
+	DEVICE_BUSY_ELSEWHERE, /* another program here holds its link; until it lets go */
 	DEVICE_CONSENT_NEEDED, /* the device wants its user's code again */
 	DEVICE_TROUBLE_END
 };
@@ -100,7 +100,7 @@ enum device_action { /* bits */
 #define DEVICE_STEP_US     INT64_C(10000000) /* LINKING to ARMING, each, without progress */
 #define DEVICE_SETUP_US    INT64_C(60000000) /* from the link to its end, all of them together */
 #define DEVICE_PATIENCE_US INT64_C(30000000) /* DRAIN, nothing comes: the scale is still thinking */
-#define DEVICE_COMMIT_US   INT64_C(25000000) /* DRAIN, no commit: before the 30 s of an indication */
+#define DEVICE_COMMIT_US   INT64_C(25000000) /* DRAIN, no commit; an indication has 30 s */
 #define DEVICE_LINGER_US   INT64_C(2000000)
 #define DEVICE_STREAM_US   INT64_C(10000000) /* LINGER of one that notifies */
 #define DEVICE_LEAVE_US    INT64_C(500000)   /* ... of one that is done: the last PDU goes out */

@@ -12,13 +12,14 @@
  * An indication that comes before there is a session is held: it goes to the driver once the
  * channels are open, because the values that name the device are read there, or after 3 s if
  * reading them does not come to an end. It is confirmed only when the session says that it is
- * durable. Where that takes 25 s the link is dropped instead: the peer keeps what was not confirmed.
+ * durable. Where that takes 25 s the link is dropped instead: the peer keeps what was not
+ * confirmed.
  *
  * What came below the required level is never handed to the driver and never confirmed.
  *
  * Back pressure: while there is no room, values wait in the inbox, PEER_INBOX of them. An
- * indication waits there unconfirmed, and no other follows it. Notifications do follow: from half of
- * the inbox on the bearer is held, and they wait on their way. If the inbox is full all the same the
+ * indication waits there unconfirmed, and no other follows it. Notifications do follow: from half
+ * of the inbox on the bearer is held, and they wait on their way. If it is full all the same the
  * link is dropped, which is said (-ENOBUFS): a device that has a memory offers them again, and of a
  * live stream the gap is known.
  */

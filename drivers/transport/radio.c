@@ -102,8 +102,8 @@ static const struct enrolment *enrolment_of(const struct node *n)
 	return enrolments_find(n->radio->enrolments, &n->address);
 }
 
-/* The draft of a pairing, or a copy to be changed and put back by keep(); NULL: it is gone, or there
- * is no memory. */
+/* The draft of a pairing, or a copy to be changed and put back by keep(); NULL: it is gone, or
+ * there is no memory. */
 static struct enrolment *change(const struct node *n)
 {
 	const struct enrolment *e;

@@ -6,8 +6,8 @@
  *
  * Security is asked for after the MTU exchange, on every kernel. A device that offers none does not
  * answer, or the kernel drops the link and the next attempt asks for none. If its channels open in
- * clear, nobody was asked anything, and it was not known to be more secure before, it is enrolled as
- * one that never pairs, and shown as such.
+ * clear, nobody was asked anything, and it was not known to be more secure before, it is enrolled
+ * as one that never pairs, and shown as such.
  */
 #include <assert.h>
 #include <errno.h>
@@ -516,8 +516,8 @@ static void armed(struct radio *r)
 	enrol(r);
 }
 
-/* The kernel drops the link when a device answers that it cannot pair; to us it looks the same as one
- * that will not. The next attempt asks for nothing: one that can, demands it then. */
+/* The kernel drops the link when a device answers that it cannot pair; to us it looks the same as
+ * one that will not. The next attempt asks for nothing: one that can, demands it then. */
 static void aborted(struct radio *r)
 {
 	struct pairing *p = &r->pairing;
@@ -578,7 +578,7 @@ void pairing_bonded(struct radio *r, const struct ble_address *address, bool bon
 {
 	struct pairing *p = &r->pairing;
 
-	/* only the device in the window can bond now: under which address it does is its identity */
+	/* only the device in the window can bond now: the address it bonds with is its own */
 	if (!pairing_runs(r) || p->step < PAIR_CONNECT || !bonded || radio_node(r, address) ||
 	    !changes_address(&p->shown.address) || changes_address(address))
 		return;

@@ -1,7 +1,7 @@
 /* links: transports */
 /*
- * One link at work, with the device's state machine, against whatever a peer may send; the bearer is
- * this file. Input: a flags byte, then records
+ * One link at work, with the device's state machine, against whatever a peer may send; the bearer
+ * is this file. Input: a flags byte, then records
  *   what u8 | length u8 | bytes      what: a PDU at that level (1 to 3), or one of the events below
  * What is checked: a confirmation goes out only for an indication that came at the level and whose
  * readings are committed; nothing that came below the level becomes a measurement; sequences rise.
@@ -171,7 +171,7 @@ static void on_event(void *user, enum device_event event, unsigned int argument)
 	step(user, event, argument);
 }
 
-/* Characteristics as a scale has them, known from an earlier link; value handles 0x12, 0x32, 0x42. */
+/* As a scale has them, known from an earlier link; value handles 0x12, 0x32, 0x42. */
 static void make_table(struct att_table *t)
 {
 	static const struct {

@@ -63,7 +63,7 @@ struct transition {
 	enum device_state from;
 	enum device_event event;
 	unsigned int argument;
-	int64_t after;
+	int32_t after; /* microseconds */
 	enum device_state to;
 	unsigned int actions;
 	enum device_trouble trouble;
