@@ -85,14 +85,13 @@ static void f4_and_g2(void **state)
 
 static void f5_and_f6(void **state)
 {
-	struct crypto_pair pair;
+	struct crypto_pair pair = { .address = { { .random = 0 }, { .random = 0 } } };
 	uint8_t w[32], mackey[16], ltk[16], r[16], iocap[3], out[16];
 
 	(void)state;
 	le(W, w, 32);
 	le(X, pair.nonce[0], 16);
 	le(Y, pair.nonce[1], 16);
-	pair.address[0].random = pair.address[1].random = 0;
 	le("56123737bfce", pair.address[0].bytes, 6);
 	le("a713702dcfc1", pair.address[1].bytes, 6);
 	crypto_f5(w, &pair, mackey, ltk);
