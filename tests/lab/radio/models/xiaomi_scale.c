@@ -4,7 +4,7 @@
  *   advert, service data 181b:
  *   02 | control | Date Time 7 | impedance u16 1 ohm | weight u16 0.005 kg
  *      control 02 impedance valid, 20 stable, 80 the person has stepped down
- *   one weighing, a second each:  00 rising weight > 20 stable > 22 with impedance > a2 stepped down
+ *   one weighing, a second each:  00 rising > 20 stable > 22 with impedance > a2 stepped down
  *   ("measure-failed": shoes, so no impedance: 00 > 20 > a0, impedance fffe); a2 then stays on air
  *
  *   history 00002a2f-0000-3512-2118-0009af100700 (write, notify), a pointer for each client id:
