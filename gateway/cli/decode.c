@@ -1,6 +1,8 @@
 /*
  * wellgate decode gatt UUID16 HEX: one value of a characteristic as one line of JSON. Measurements
  * go through the same driver and session as from a radio; everything else is shown field by field.
+ * wellgate decode advert UUID16 HEX: the service data of one advertisement, through the driver that
+ * would hear it; a line for each measurement in it.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -21,9 +23,18 @@
 
 static const char *const usage =
 	"usage: wellgate decode gatt UUID16 HEX\n"
+	"       wellgate decode advert UUID16 HEX\n"
 	"\n"
-	"Prints what a value of a Bluetooth characteristic says, as JSON. Example:\n"
-	"  wellgate decode gatt 2a9d 0e783eea07050c12353601ee002607\n";
+	"Prints what a value of a Bluetooth characteristic, or the service data of an\n"
+	"advertisement, says, as JSON. Examples:\n"
+	"  wellgate decode gatt 2a9d 0e783eea07050c12353601ee002607\n"
+	"  wellgate decode advert 181b 0224ea07050c12353600000c35\n";
+
+/* Where the bytes come from. */
+struct source {
+	bool advert;     /* service data, else the value of a characteristic */
+	uint16_t uuid16; /* of the service or the characteristic */
+};
 
 struct decoding {
 	const struct driver *driver;
@@ -69,7 +80,18 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 	(void)r;
 }
 
-static int through_driver(struct decoding *d, const struct drv_frame *frame)
+static int give(struct session *session, const struct source *source, const uint8_t *data,
+		size_t len)
+{
+	const struct drv_frame frame = { .channel = source->uuid16, .data = data, .len = len };
+	const struct drv_advert advert = { .service = source->uuid16, .data = data, .len = len };
+
+	return source->advert ? session_advert(session, &advert, 0)
+			      : session_frame(session, &frame, false, 0);
+}
+
+static int through_driver(struct decoding *d, const struct source *source, const uint8_t *data,
+			  size_t len)
 {
 	const struct session_sink sink = {
 		.measurement = on_measurement,
@@ -84,55 +106,74 @@ static int through_driver(struct decoding *d, const struct drv_frame *frame)
 
 	if (r < 0)
 		return r;
-	r = session_frame(session, frame, false, 0);
+	r = give(session, source, data, len);
 	if (r == 0 && d->lines == 0 && d->wants_time)
 		r = session_timeout(session, 0);
 	session_free(session);
 	return r;
 }
 
-/* quiet: only whether it can be decoded */
-static int decode_value(uint16_t uuid16, const uint8_t *data, size_t len, bool quiet)
+static bool is_fields(const struct source *source)
 {
-	struct decoding d = { .driver = registry_by_channel(uuid16), .quiet = quiet };
-	const struct drv_frame frame = { .channel = uuid16, .data = data, .len = len };
+	return !source->advert && fields_known(source->uuid16);
+}
+
+/* the driver that these bytes would reach, or NULL */
+static const struct driver *driver_of(const struct source *source)
+{
+	const struct drv_identity id = { .bus = DRV_BUS_BLE_ADVERT,
+					 .services = &source->uuid16,
+					 .n_services = 1 };
+	const struct driver *driver;
+
+	if (!source->advert)
+		return registry_by_channel(source->uuid16);
+	driver = registry_match(&id, NULL);
+	return driver && driver->advert ? driver : NULL;
+}
+
+/* quiet: only whether it can be decoded */
+static int decode_value(const struct source *source, const uint8_t *data, size_t len, bool quiet)
+{
+	struct decoding d = { .driver = driver_of(source), .quiet = quiet };
 	_cleanup_free_ char *line = NULL;
 	int r;
 
-	if (!fields_known(uuid16)) {
-		r = through_driver(&d, &frame);
+	if (!is_fields(source)) {
+		r = through_driver(&d, source, data, len);
 	} else {
-		r = fields_print(uuid16, data, len, &line);
+		r = fields_print(source->uuid16, data, len, &line);
 		d.failed = r == 0 && !quiet && puts(line) == EOF;
 	}
 	return d.failed ? -EIO : r;
 }
 
 /* Too long, or too short? It is too long if its beginning alone would be good. */
-static int explain_length(uint16_t uuid16, const uint8_t *data, size_t len)
+static int explain_length(const struct source *source, const uint8_t *data, size_t len)
 {
 	for (size_t n = len; n-- > 0;) {
-		if (decode_value(uuid16, data, n, true) == 0)
+		if (decode_value(source, data, n, true) == 0)
 			return cli_fail(NAME, EXIT_DATA,
 					"%04x: %zu bytes: %zu too many after byte %zu (length)",
-					uuid16, len, len - n, n);
+					source->uuid16, len, len - n, n);
 	}
 	return cli_fail(NAME, EXIT_DATA, "%04x: %zu bytes: too short for its layout (length)",
-			uuid16, len);
+			source->uuid16, len);
 }
 
-static int explain(uint16_t uuid16, const uint8_t *data, size_t len, int r)
+static int explain(const struct source *source, const uint8_t *data, size_t len, int r)
 {
 	if (r == -EMSGSIZE)
-		return explain_length(uuid16, data, len);
+		return explain_length(source, data, len);
 	if (r == -ERANGE)
 		return cli_fail(NAME, EXIT_DATA,
 				"%04x: %zu bytes: a field is outside its definition (range)",
-				uuid16, len);
+				source->uuid16, len);
 	if (r == -EBADMSG)
 		return cli_fail(NAME, EXIT_DATA,
-				"%04x: %zu bytes: not what it should be (structure)", uuid16, len);
-	return cli_fail(NAME, EXIT_IO, "%04x: %s", uuid16, strerror(-r));
+				"%04x: %zu bytes: not what it should be (structure)",
+				source->uuid16, len);
+	return cli_fail(NAME, EXIT_IO, "%04x: %s", source->uuid16, strerror(-r));
 }
 
 static int digit_value(char c)
@@ -178,7 +219,7 @@ static int parse_hex(const char *text, uint8_t *data, size_t *ret_where)
 	return digits % 2 ? -EINVAL : 0;
 }
 
-static int decode_bytes(uint16_t uuid16, const uint8_t *data, size_t len)
+static int decode_bytes(const struct source *source, const uint8_t *data, size_t len)
 {
 	uint8_t *copy = malloc(len ? len : 1); /* exact size: a sanitizer sees a read too far */
 	int r;
@@ -186,14 +227,14 @@ static int decode_bytes(uint16_t uuid16, const uint8_t *data, size_t len)
 	if (!copy)
 		return cli_fail(NAME, EXIT_IO, "out of memory");
 	memcpy(copy, data, len);
-	r = decode_value(uuid16, copy, len, false);
+	r = decode_value(source, copy, len, false);
 	if (r < 0)
-		r = explain(uuid16, copy, len, r);
+		r = explain(source, copy, len, r);
 	free(copy);
 	return r;
 }
 
-static int decode_hex(uint16_t uuid16, const char *hex)
+static int decode_hex(const struct source *source, const char *hex)
 {
 	const size_t len = strlen(hex) / 2;
 	uint8_t data[VALUE_MAX + 1] = { 0 }; /* and half a byte that is one too few */
@@ -201,38 +242,42 @@ static int decode_hex(uint16_t uuid16, const char *hex)
 
 	if (len > VALUE_MAX)
 		return cli_fail(NAME, EXIT_DATA, "%04x: %zu bytes: no value is longer than %d",
-				uuid16, len, VALUE_MAX);
+				source->uuid16, len, VALUE_MAX);
 	if (parse_hex(hex, data, &where) < 0)
-		return cli_fail(NAME, EXIT_DATA, "%04x: not hexadecimal at character %zu", uuid16,
-				where + 1);
-	return decode_bytes(uuid16, data, len);
+		return cli_fail(NAME, EXIT_DATA, "%04x: not hexadecimal at character %zu",
+				source->uuid16, where + 1);
+	return decode_bytes(source, data, len);
 }
 
-static int decode_gatt(const char *uuid_text, const char *hex)
+static int decode(bool advert, const char *uuid_text, const char *hex)
 {
-	uint16_t uuid16;
+	struct source source = { .advert = advert };
 
-	if (parse_uuid16(uuid_text, &uuid16) < 0)
+	if (parse_uuid16(uuid_text, &source.uuid16) < 0)
 		return cli_fail(NAME, EXIT_DATA, "\"%.40s\" is not a 16-bit UUID", uuid_text);
-	if (!fields_known(uuid16) && !registry_by_channel(uuid16))
-		return cli_fail(NAME, EXIT_DATA, "%04x: no codec for this characteristic", uuid16);
-	return decode_hex(uuid16, hex);
+	if (!is_fields(&source) && !driver_of(&source))
+		return cli_fail(NAME, EXIT_DATA, "%04x: no codec for this %s", source.uuid16,
+				advert ? "service data" : "characteristic");
+	return decode_hex(&source, hex);
 }
 
 int cmd_decode(int argc, char **argv)
 {
-	static const char *const later[] = { "advert", "apdu", "omron", "fitbit" };
+	static const char *const later[] = { "apdu", "omron", "fitbit" };
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
 		return EXIT_GOOD;
 	}
 	if (argc == 4 && strcmp(argv[1], "gatt") == 0)
-		return decode_gatt(argv[2], argv[3]);
+		return decode(false, argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "advert") == 0)
+		return decode(true, argv[2], argv[3]);
 	for (size_t i = 0; argc > 1 && i < sizeof(later) / sizeof(later[0]); i++) {
 		if (strcmp(argv[1], later[i]) == 0)
 			return cli_fail(NAME, EXIT_USAGE,
-					"%s: this version has no driver for that; it decodes gatt",
+					"%s: this version has no driver for that; it decodes gatt "
+					"and advert",
 					argv[1]);
 	}
 	(void)fputs(usage, stderr);

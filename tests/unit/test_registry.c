@@ -82,7 +82,7 @@ static void test_several_services(void **state)
 
 static void test_other_bus(void **state)
 {
-	static const uint16_t service = 0x181d;
+	static const uint16_t service = 0x1810;
 	const struct drv_identity id = {
 		.bus = DRV_BUS_BLE_ADVERT,
 		.services = &service,
