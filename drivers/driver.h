@@ -148,6 +148,7 @@ bool drv_local_time(const struct drv_ctx *ctx, struct device_time *ret);
 struct drv_consent {
 	uint8_t slot; /* DRV_SLOT_NEW: a user to be registered with this code */
 	uint16_t code;
+	bool refused; /* on an earlier link: not to be tried again before somebody has looked */
 };
 #define DRV_SLOT_NEW     255
 #define DRV_CONSENTS_MAX 8

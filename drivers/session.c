@@ -369,9 +369,15 @@ void drv_consent_outcome(struct drv_ctx *ctx, size_t i, enum drv_consent_outcome
 {
 	struct session *s = session_of(ctx);
 
+	struct drv_consent *c = &s->memory.consents[i];
+
 	assert(i < s->memory.n_consents);
+	if (c->refused != (outcome == DRV_CONSENT_REFUSED)) {
+		c->refused = outcome == DRV_CONSENT_REFUSED;
+		s->memory_changed = true;
+	}
 	if (outcome == DRV_CONSENT_MADE) {
-		s->memory.consents[i].slot = slot;
+		c->slot = slot;
 		s->memory_changed = true;
 	}
 	if (s->sink.consent)

@@ -445,6 +445,10 @@ static int ask_next(struct drv_ctx *ctx)
 		if (!drv_consent(ctx, s->consent, &consent))
 			break;
 		s->made = false;
+		if (consent.refused) { /* a scale may lock after wrong codes; somebody must look */
+			s->refused = true;
+			continue;
+		}
 		if (ask(ctx))
 			return 0;
 		refuse(ctx);

@@ -125,6 +125,11 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *t, const char
 		t->len += (size_t)n;
 }
 
+static void put_consent(struct text *t, const struct drv_consent *c)
+{
+	put(t, "consent=%u %u%s\n", c->slot, c->code, c->refused ? " refused" : "");
+}
+
 static void put_bytes(struct text *t, const char *key, const uint8_t *data, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -171,7 +176,7 @@ int enrolment_print(const struct enrolment *device, char *buffer, size_t size, s
 	put(&t, "driver=%s\nquirks=%" PRIu32 "\nname=%s\n", d->driver, d->quirks, d->name);
 	put(&t, "level=%s\npath=%s\n", level_name(d->level), paths[d->path]);
 	for (size_t i = 0; i < d->memory.n_consents; i++)
-		put(&t, "consent=%u %u\n", d->memory.consents[i].slot, d->memory.consents[i].code);
+		put_consent(&t, &d->memory.consents[i]);
 	put_bytes(&t, "kept", d->memory.kept, d->memory.kept_len);
 	if (d->has_last_record)
 		put(&t, "last_record=%" PRIu32 "\n", d->last_record);
@@ -307,8 +312,8 @@ static size_t take_bytes(struct lines *l, const char *key, uint8_t *ret, size_t 
 
 static void take_consents(struct lines *l, struct session_memory *memory)
 {
-	char text[16];
-	char *code;
+	char text[24];
+	char *code, *refused;
 
 	while (!l->failed && (size_t)(l->end - l->at) > 8 && memcmp(l->at, "consent=", 8) == 0) {
 		struct drv_consent *c = &memory->consents[memory->n_consents];
@@ -320,6 +325,12 @@ static void take_consents(struct lines *l, struct session_memory *memory)
 			return;
 		}
 		*code++ = '\0';
+		refused = strchr(code, ' ');
+		c->refused = refused != NULL;
+		if (refused && strcmp(refused, " refused") != 0)
+			l->failed = true;
+		if (refused)
+			*refused = '\0';
 		c->slot = (uint8_t)number(l, text, UINT8_MAX);
 		c->code = (uint16_t)number(l, code, UINT16_MAX);
 		memory->n_consents++;

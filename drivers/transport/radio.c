@@ -233,16 +233,23 @@ static void alarm_changed(struct node *n)
 	radio_changed(n->radio);
 }
 
+/* One refused code is a trouble until somebody has looked, whatever the others say. */
+static void tell_consent(struct node *n)
+{
+	/* not a word about a link in it, so there is nothing to be done with the peer */
+	if (device_event(&n->device, DEVICE_ON_CONSENT, n->consent_refused, radio_now()) &
+	    DEVICE_DO_ALARM)
+		alarm_changed(n);
+}
+
 static void on_consent(void *user, size_t i, enum drv_consent_outcome outcome, uint8_t slot)
 {
 	struct node *n = user;
-	const unsigned int refused = outcome == DRV_CONSENT_REFUSED;
 
 	(void)i;
 	(void)slot;
-	/* not a word about a link in it, so there is nothing to be done with the peer */
-	if (device_event(&n->device, DEVICE_ON_CONSENT, refused, radio_now()) & DEVICE_DO_ALARM)
-		alarm_changed(n);
+	n->consent_refused = n->consent_refused || outcome == DRV_CONSENT_REFUSED;
+	tell_consent(n);
 }
 
 static void on_observe(void *user, const struct cap_event *event)
@@ -626,6 +633,10 @@ int radio_node_enrolled(struct node *n, const struct enrolment *e)
 	n->pairing = false;
 	device_init(&n->device, &config);
 	r->nodes[r->n_nodes++] = n;
+	for (size_t i = 0; i < e->memory.n_consents; i++)
+		n->consent_refused = n->consent_refused || e->memory.consents[i].refused;
+	if (n->consent_refused)
+		tell_consent(n);
 	return 0;
 }
 
@@ -1088,6 +1099,19 @@ int radio_unpair(struct radio *r, const struct ble_address *address)
 	return 0;
 }
 
+/* Codes that were refused are tried once more. */
+static void forgive_consents(struct node *n)
+{
+	struct enrolment *e = n->consent_refused ? change(n) : NULL;
+
+	n->consent_refused = false;
+	if (!e)
+		return;
+	for (size_t i = 0; i < e->memory.n_consents; i++)
+		e->memory.consents[i].refused = false;
+	(void)keep(n, e);
+}
+
 int radio_retry(struct radio *r, const struct ble_address *address)
 {
 	struct node *n = radio_node(r, address);
@@ -1096,6 +1120,7 @@ int radio_retry(struct radio *r, const struct ble_address *address)
 		n = by_label(r, address);
 	if (!n)
 		return -ENOENT;
+	forgive_consents(n);
 	radio_node_event(n, DEVICE_ON_TRIED_BY_OPERATOR, 0);
 	radio_settle(r);
 	return 0;

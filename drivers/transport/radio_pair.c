@@ -294,6 +294,20 @@ static bool changes_address(const struct ble_address *a)
 	return a->type == BLE_RANDOM && (a->bytes[0] & 0xc0) != 0xc0;
 }
 
+/* A code for a slot replaces the one it had; the other users keep theirs. */
+static void add_consent(struct session_memory *m, const struct drv_consent *consent)
+{
+	size_t i = 0;
+
+	while (i < m->n_consents && m->consents[i].slot != consent->slot)
+		i++;
+	if (i == DRV_CONSENTS_MAX) /* all slots of a scale are known: the oldest is forgotten */
+		i = 0;
+	m->consents[i] = *consent;
+	if (i == m->n_consents)
+		m->n_consents++;
+}
+
 static int draft(struct radio *r, const struct radio_candidate *c)
 {
 	struct pairing *p = &r->pairing;
@@ -310,10 +324,8 @@ static int draft(struct radio *r, const struct radio_candidate *c)
 	e->address = c->address;
 	memcpy(e->name, c->name, sizeof(e->name));
 	e->path = ENROLMENT_BEARER;
-	if (p->has_consent) {
-		e->memory.consents[0] = p->consent;
-		e->memory.n_consents = 1;
-	}
+	if (p->has_consent)
+		add_consent(&e->memory, &p->consent);
 	p->draft = e;
 	return radio_node_new(r, &c->address, &p->node);
 }

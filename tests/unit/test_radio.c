@@ -681,6 +681,38 @@ static void test_unpair_drops_bond_and_enrolment(void **state)
 	assert_int_equal(radio_retry(s->radio, &address), -ENOENT);
 }
 
+static void refuse_code_of(struct stand *s, size_t i)
+{
+	const struct ble_address address = address_of(i);
+	struct enrolment *e = malloc(sizeof(*e));
+	struct enrolments *all;
+	unsigned int bad = 0;
+
+	assert_non_null(e);
+	assert_int_equal(enrolments_open(s->folder, &all, &bad), 0);
+	*e = *enrolments_find(all, &address);
+	e->memory.n_consents = 1;
+	e->memory.consents[0] = (struct drv_consent){ .slot = 1, .code = 1234, .refused = true };
+	assert_int_equal(enrolments_put(all, e), 0);
+	enrolments_free(all);
+	free(e);
+}
+
+/* Also after a restart, until somebody has looked. */
+static void test_a_refused_code_stays_a_trouble(void **state)
+{
+	const struct ble_address address = address_of(0);
+	struct stand *s = *state;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	refuse_code_of(s, 0);
+	begin(s, 0);
+	assert_int_equal(device(s, 0).trouble, DEVICE_CONSENT_NEEDED);
+	assert_int_equal(radio_retry(s->radio, &address), 0);
+	assert_int_equal(device(s, 0).trouble, DEVICE_FINE);
+	assert_false(device(s, 0).enrolment->memory.consents[0].refused);
+}
+
 /* ---- pairing ---- */
 
 static const struct radio_pair_request ANY = { .window_us = 20000000 };
@@ -1057,6 +1089,7 @@ int main(void)
 		TEST(test_failed_links_are_tried_again),
 		TEST(test_an_idle_radio_sleeps),
 		TEST(test_unpair_drops_bond_and_enrolment),
+		TEST(test_a_refused_code_stays_a_trouble),
 		TEST(test_pairing_enrols_and_reads),
 		TEST(test_pairing_by_label),
 		TEST(test_one_that_never_pairs_is_enrolled_as_such),

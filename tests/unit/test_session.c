@@ -745,7 +745,7 @@ static void test_kept_not_after_the_end(void **state)
 static void test_consents(void **state)
 {
 	struct fixture *f = *state;
-	struct drv_consent c = { 9, 9 };
+	struct drv_consent c = { .slot = 9, .code = 9 };
 	const struct drv_ctx *ctx = (const struct drv_ctx *)(const void *)f->session;
 
 	assert_true(drv_consent(ctx, 0, &c));
@@ -756,7 +756,10 @@ static void test_consents(void **state)
 	assert_false(drv_consent(ctx, 2, &c));
 	assert_int_equal(c.code, 7007); /* untouched */
 	assert_int_equal(feed(f, 1, "g0x0", false), 0);
-	assert_string_equal(f->log, "consent:0:1:1 consent:0:3:1 ");
+	/* that it was refused outlives the link */
+	assert_string_equal(f->log, "consent:0:1:1 consent:0:3:1 kept:old:1:255 ");
+	assert_true(drv_consent(ctx, 0, &c));
+	assert_true(c.refused);
 	/* a new user is remembered at once, and without what still waits */
 	assert_int_equal(feed(f, 1, "rkam1", false), 0);
 	assert_string_equal(f->log, "consent:1:2:5 m1 kept:old:1:5 ");

@@ -5,11 +5,11 @@
 #define KEPT_WEIGHINGS 8
 
 static const struct session_memory two_users = {
-	.consents = { { 1, 1234 }, { 2, 4321 } },
+	.consents = { { .slot = 1, .code = 1234 }, { .slot = 2, .code = 4321 } },
 	.n_consents = 2,
 };
 static const struct session_memory new_user = {
-	.consents = { { DRV_SLOT_NEW, 7007 } },
+	.consents = { { .slot = DRV_SLOT_NEW, .code = 7007 } },
 	.n_consents = 1,
 };
 
@@ -62,7 +62,7 @@ static void test_a_silent_scale(void **state)
 	bench_begin(&b, "weight_scale", 0, &new_user, false);
 	assert_said(&b, "write:2a9f:015f1b timer:30000 ");
 	fire(&b, 30000000);
-	assert_said(&b, "refused:0:255 timer:1000 ");
+	assert_said(&b, "refused:0:255 timer:1000 kept:0 ");
 	session_close(b.session, b.now);
 	assert_said(&b, "");
 	bench_end(&b);
@@ -91,7 +91,7 @@ static void test_the_next_user_waits_for_the_commit(void **state)
 	indicate(&b, 0x2a9f, "20010107");
 	assert_said(&b, "confirm:2a9f ");
 	indicate(&b, 0x2a9f, "200205");
-	assert_said(&b, "refused:1:2 confirm:2a9f timer:1000 ");
+	assert_said(&b, "refused:1:2 confirm:2a9f timer:1000 kept:0 ");
 	bench_end(&b);
 }
 
@@ -104,11 +104,26 @@ static void test_good_after_refused(void **state)
 	bench_begin(&b, "weight_scale", 0, &two_users, false);
 	b.log[0] = '\0';
 	indicate(&b, 0x2a9f, "200205");
-	assert_said(&b, "refused:0:1 confirm:2a9f write:2a9f:0202e110 timer:30000 ");
+	assert_said(&b, "refused:0:1 confirm:2a9f write:2a9f:0202e110 timer:30000 kept:0 ");
 	indicate(&b, 0x2a9f, "200201");
 	assert_said(&b, "confirm:2a9f timer:1000 ");
 	indicate(&b, 0x2a9d, "06 783e ea07050c123536 02"); /* and is read all the same */
 	assert_said(&b, "reading timer:1000 ");
+	bench_end(&b);
+}
+
+/* a wrong code is not tried again on every link: some scales lock their users */
+static void test_refused_before(void **state)
+{
+	struct session_memory users = two_users;
+	struct bench b = { 0 };
+
+	(void)state;
+	users.consents[0].refused = true;
+	bench_begin(&b, "weight_scale", 0, &users, false);
+	assert_said(&b, "write:2a9f:0202e110 timer:30000 ");
+	indicate(&b, 0x2a9f, "200201");
+	assert_said(&b, "confirm:2a9f timer:1000 "); /* still not good news for all */
 	bench_end(&b);
 }
 
@@ -149,7 +164,7 @@ static void test_a_code_that_is_none(void **state)
 
 	(void)state;
 	bench_begin(&b, "weight_scale", 0, &memory, false);
-	assert_said(&b, "refused:0:1 write:2a9f:0202e110 timer:30000 ");
+	assert_said(&b, "refused:0:1 write:2a9f:0202e110 timer:30000 kept:0 ");
 	bench_end(&b);
 }
 
@@ -289,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_a_silent_scale),
 		cmocka_unit_test(test_the_next_user_waits_for_the_commit),
 		cmocka_unit_test(test_good_after_refused),
+		cmocka_unit_test(test_refused_before),
 		cmocka_unit_test(test_bad_answers),
 		cmocka_unit_test(test_a_code_that_is_none),
 		cmocka_unit_test(test_change_increment),
