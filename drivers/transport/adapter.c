@@ -544,8 +544,10 @@ void adapter_set_powered(struct adapter *a, bool powered)
 		return;
 	a->own->powered = powered;
 	a->lifted = a->lifted || powered;
-	if (!powered)
+	if (!powered) {
+		a->own->discovering = false; /* said or not */
 		scan_lost(a, false);
+	}
 	adapter_post(a, powered ? LADDER_POWERED : LADDER_UNPOWERED);
 }
 
@@ -696,7 +698,6 @@ static void own_gone(struct adapter *a)
 		set_linked(a, object, false);
 	mark_stale(a);
 	a->own = NULL;
-	a->scan.probe = SCAN_PROBE_NONE;
 	scan_lost(a, false);
 	rung_lost(a, false);
 	agent_lost(a);
@@ -911,6 +912,8 @@ static void adapter_changed(struct adapter *a, sd_bus_message *m, struct adapter
 		seen->discovering = p.discovering;
 	if (p.seen & PROPERTY_POWER_STATE)
 		seen->rfkilled = p.rfkilled;
+	if (seen == a->own && p.seen & PROPERTY_DISCOVERING)
+		scan_step(a);
 	if (!(p.seen & PROPERTY_POWERED))
 		return;
 	seen->powered = p.powered;

@@ -33,8 +33,10 @@ struct adapter_seen {
 enum scan_probe {
 	SCAN_PROBE_NONE,
 	SCAN_PROBE_STOP,
+	SCAN_PROBE_STOPPED, /* the call is answered: is it so? */
 	SCAN_PROBE_FILTER,
-	SCAN_PROBE_START
+	SCAN_PROBE_START,
+	SCAN_PROBE_STARTED
 };
 
 struct scan {
@@ -47,7 +49,7 @@ struct scan {
 	int64_t heard_at; /* last report, or the beginning of the session */
 	void (*ready)(void *user);
 	void *ready_user;
-	sd_event_source *retry, *pause, *silence;
+	sd_event_source *retry, *pause, *silence, *proof;
 	bool retrying;
 };
 

@@ -4,8 +4,11 @@
  *   SetDiscoveryFilter -> StartDiscovery -> (reports) -> StopDiscovery
  *
  * The filter goes with the power and with the daemon. `Discoverable` is never set: 5.66 writes it
- * beyond its allocation on 32-bit machines. A probe is a stop and a start, which makes the
- * controller answer several HCI commands; a quiet home passes it, a dead controller does not.
+ * beyond its allocation on 32-bit machines.
+ *
+ * A probe is a stop and a start, each proved by Adapter1.Discovering: the kernel changes it when the
+ * controller has answered, while bluetoothd answers the calls also when nothing has. A quiet home
+ * passes it, a dead controller does not.
  */
 #include <errno.h>
 
@@ -81,7 +84,7 @@ static void failed(struct adapter *a)
 
 static void probe_ends(struct adapter *a, bool good)
 {
-	a->scan.probe = SCAN_PROBE_NONE;
+	scan_probe_cancel(a);
 	adapter_post(a, good ? LADDER_PROVED : LADDER_UNPROVED);
 }
 
@@ -95,7 +98,7 @@ static void on_stopped(struct adapter *a, sd_bus_message *reply, const char *err
 	if (a->scan.probe == SCAN_PROBE_STOP && adapter_error_is_timeout(error))
 		probe_ends(a, false);
 	else if (a->scan.probe == SCAN_PROBE_STOP)
-		a->scan.probe = SCAN_PROBE_FILTER;
+		a->scan.probe = SCAN_PROBE_STOPPED;
 	scan_step(a);
 }
 
@@ -125,9 +128,10 @@ static void on_started(struct adapter *a, sd_bus_message *reply, const char *err
 	(void)user;
 	a->scan.busy = false;
 	if (a->scan.probe == SCAN_PROBE_START) {
-		if (!error)
-			session_began(a);
-		probe_ends(a, !error);
+		if (error)
+			probe_ends(a, false);
+		else
+			a->scan.probe = SCAN_PROBE_STARTED;
 	} else if (!error || is_true) {
 		session_began(a);
 	} else {
@@ -179,11 +183,22 @@ static void probe_step(struct adapter *a)
 	case SCAN_PROBE_STOP:
 		stop(a);
 		break;
+	case SCAN_PROBE_STOPPED:
+		if (a->own->discovering)
+			break;
+		a->scan.probe = SCAN_PROBE_FILTER;
+		/* fall through */
 	case SCAN_PROBE_FILTER:
 		filter(a);
 		break;
 	case SCAN_PROBE_START:
 		start(a);
+		break;
+	case SCAN_PROBE_STARTED:
+		if (!a->own->discovering)
+			break;
+		session_began(a);
+		probe_ends(a, true);
 		break;
 	case SCAN_PROBE_NONE:
 		break;
@@ -212,9 +227,25 @@ void scan_step(struct adapter *a)
 	scan_pause_check(a);
 }
 
+static int on_unproved(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct adapter *a = user;
+
+	(void)source;
+	(void)usec;
+	/* while it is suspected, and on the rungs, the ladder has a deadline of its own */
+	if (a->ladder.state == LADDER_READY && a->scan.probe != SCAN_PROBE_NONE)
+		probe_ends(a, false);
+	else
+		scan_probe_cancel(a);
+	scan_step(a);
+	return 0;
+}
+
 void scan_probe(struct adapter *a)
 {
 	a->scan.probe = SCAN_PROBE_STOP;
+	adapter_timer(a, &a->scan.proof, a->ladder.rung_us, on_unproved);
 	if (!a->own)
 		probe_ends(a, false);
 	scan_step(a);
@@ -223,15 +254,16 @@ void scan_probe(struct adapter *a)
 void scan_probe_cancel(struct adapter *a)
 {
 	a->scan.probe = SCAN_PROBE_NONE;
+	adapter_timer_stop(a->scan.proof);
 }
 
 void scan_lost(struct adapter *a, bool calls_too)
 {
 	a->scan.session = a->scan.filtered = false;
+	scan_probe_cancel(a);
 	if (!calls_too)
 		return;
 	a->scan.busy = false;
-	a->scan.probe = SCAN_PROBE_NONE;
 	a->scan.failures = 0;
 	scan_pause_check(a);
 }
@@ -294,4 +326,5 @@ void scan_free(struct adapter *a)
 	sd_event_source_disable_unref(a->scan.retry);
 	sd_event_source_disable_unref(a->scan.pause);
 	sd_event_source_disable_unref(a->scan.silence);
+	sd_event_source_disable_unref(a->scan.proof);
 }

@@ -55,6 +55,7 @@ struct mock {
 	sd_bus *bus; /* NULL: bluetoothd is not there */
 	bool has_adapter, powered, discovering, pairable;
 	bool stuck_off; /* Powered true is refused */
+	bool dead;      /* scanning is begun and ended in words only */
 	bool auto_on;   /* after a restart it is powered, as bluetoothd does */
 	const char *adapter_address;
 	struct mock_device devices[MOCK_DEVICES];
@@ -476,6 +477,8 @@ static inline int mock_discover(struct mock *m, sd_bus_message *call, bool on)
 {
 	if (!m->powered)
 		return sd_bus_reply_method_errorf(call, "org.bluez.Error.NotReady", "off");
+	if (m->dead)
+		return sd_bus_reply_method_return(call, NULL);
 	if (on == m->discovering)
 		return sd_bus_reply_method_errorf(
 			call, on ? "org.bluez.Error.InProgress" : "org.bluez.Error.Failed", "no");

@@ -173,6 +173,32 @@ static void a_call_that_is_never_answered(void **state)
 	assert_int_equal(mock_count(&s->mock, "Powered=0"), 0);
 }
 
+/* bluetoothd answers, the controller does not: seen when its firmware has died */
+static void scanning_in_words_only(void **state)
+{
+	struct stand *s = *state;
+
+	begin(s, &(struct adapter_options){ .silence_us = 200000, .rung_us = 300000 });
+	s->mock.dead = true;
+	mock_until(&s->mock, s->was[ADAPTER_SUSPECT] == 1);
+	mock_until(&s->mock, s->state == ADAPTER_FAILED);
+	assert_int_equal(counts(s)->recoveries, 0);
+	assert_int_equal(mock_count(&s->mock, "Powered=0"), 1);
+}
+
+/* and when it wakes up on a rung, that is seen */
+static void scanning_in_words_only_for_a_while(void **state)
+{
+	struct stand *s = *state;
+
+	begin(s, &(struct adapter_options){ .silence_us = 200000, .rung_us = 300000 });
+	s->mock.dead = true;
+	mock_until(&s->mock, mock_count(&s->mock, "Powered=0") == 1);
+	s->mock.dead = false;
+	mock_until(&s->mock, s->state == ADAPTER_READY && s->mock.discovering);
+	assert_int_equal(counts(s)->recoveries, 1);
+}
+
 static void attempts_that_never_end_cost_a_power_cycle(void **state)
 {
 	struct stand *s = *state;
@@ -553,6 +579,8 @@ int main(void)
 		T(a_report_ends_the_doubt),
 		T(scanning_that_lies),
 		T(a_call_that_is_never_answered),
+		T(scanning_in_words_only),
+		T(scanning_in_words_only_for_a_while),
 		T(attempts_that_never_end_cost_a_power_cycle),
 		T(without_permissions_the_ladder_ends_soon),
 		T(rfkill_blocks_and_unblocks),
