@@ -125,6 +125,13 @@ static bool leaves(const struct device *d, const struct occasion *o)
 	return d->leaves;
 }
 
+/* an answer, a sign of life: no reading to wait for */
+static bool no_reading(const struct device *d, const struct occasion *o)
+{
+	(void)d;
+	return !(o->argument & DEVICE_LIFE_WAITS);
+}
+
 static bool is_timeout(const struct device *d, const struct occasion *o)
 {
 	(void)d;
@@ -366,6 +373,7 @@ static const struct row ROWS[] = {
 	{ IN(DRAIN), DEVICE_ON_READING, waits, DEVICE_DRAIN, 0, on_life_waiting },
 	{ IN(DRAIN), DEVICE_ON_READING, NULL, DEVICE_DRAIN, 0, on_life },
 	{ IN(LINGER), DEVICE_ON_READING, leaves, STAY, 0, on_life },
+	{ IN(LINGER), DEVICE_ON_READING, no_reading, DEVICE_LINGER, 0, on_life },
 	{ IN(LINGER), DEVICE_ON_READING, NULL, DEVICE_DRAIN, 0, on_life },
 	{ IN(DRAIN), DEVICE_ON_COMMITTED, argument_set, DEVICE_DRAIN, 0, NULL },
 	{ IN(DRAIN), DEVICE_ON_COMMITTED, NULL, DEVICE_LINGER, 0, on_durable },

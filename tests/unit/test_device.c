@@ -142,6 +142,7 @@ static const struct transition TRANSITIONS[] = {
 	{ &BONDED, DEVICE_DRAIN, DEVICE_ON_CONSENT, 1, 0, DEVICE_DRAIN, ALARM,
 	  DEVICE_CONSENT_NEEDED },
 	{ &BONDED, DEVICE_LINGER, DEVICE_ON_READING, 1, 0, DEVICE_DRAIN, 0, 0 },
+	{ &BONDED, DEVICE_LINGER, DEVICE_ON_READING, 0, SECOND, DEVICE_LINGER, 0, 0 },
 	{ &BONDED, DEVICE_LINGER, DEVICE_ON_COMMITTED, 0, SECOND, DEVICE_LINGER, 0, 0 },
 	{ &BONDED, DEVICE_LINGER, DEVICE_ON_DONE, 0, 0, DEVICE_LINGER, 0, 0 },
 	{ &BONDED, DEVICE_LINGER, DEVICE_ON_YIELD, 0, 0, DEVICE_CLOSING, CLOSE, 0 },
@@ -351,6 +352,9 @@ static void test_idle_links_end_streams_stay(void **unused)
 
 	(void)unused;
 	assert_int_equal(device_deadline(&d), now + DEVICE_LINGER_US);
+	/* the answer to a question of ours after the last reading: no reason to stay for long */
+	(void)device_event(&d, DEVICE_ON_READING, 0, now + SECOND);
+	assert_int_equal(device_deadline(&d), now + SECOND + DEVICE_LINGER_US);
 	now = reach(&d, &BONDED, DEVICE_DRAIN);
 	for (size_t i = 0; i < 10000; i++) {
 		(void)device_event(&d, DEVICE_ON_READING, DEVICE_LIFE_STREAM | DEVICE_LIFE_WAITS,
