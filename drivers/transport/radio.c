@@ -13,6 +13,7 @@
 #define LINKS_DEFAULT  3
 #define RETRY_US       INT64_C(1000000)
 #define STREAM_TURN_US INT64_C(60000000) /* before a stream makes room for others */
+#define LEFTOVER_US    INT64_C(4000000)  /* twice what the kernel keeps a link that was closed */
 
 /* ---- small things ---- */
 
@@ -404,6 +405,26 @@ static void doubt(struct node *n)
 	r->timeout = n->address;
 }
 
+/*
+ * A link to a device of ours that no attempt of ours holds: a killed predecessor had asked for it, and
+ * the kernel made it after nobody wanted it any more. It would stand for ever, and the device does not
+ * advertise meanwhile. Our attempt takes the link over, and its end is the link's. Those that are only
+ * on their way out are gone by then.
+ */
+static void look_leftover(struct node *n, int64_t now)
+{
+	const struct radio *r = n->radio;
+
+	if (now < n->leftover_at)
+		return;
+	n->leftover_at = RADIO_NEVER;
+	if (n->peer || n->device.config.broadcast || pairing_is_about(r, &n->address) ||
+	    !adapter_is_linked(r->adapter, &n->address))
+		return;
+	n->leftover_at = now + LEFTOVER_US;
+	radio_node_event(n, DEVICE_ON_ADVERT, 0);
+}
+
 /* A link that bluetoothd does not have need not be waited for. */
 static void look_gone(struct node *n)
 {
@@ -431,6 +452,8 @@ static void act(struct node *n, unsigned int actions)
 		peer_arm(n->peer);
 	if (actions & DEVICE_DO_CLOSE)
 		radio_hang_up(n);
+	if (actions & DEVICE_DO_RELEASE)
+		n->leftover_at = radio_now() + LEFTOVER_US;
 	if (actions & DEVICE_DO_DOUBT)
 		doubt(n);
 	if (actions & DEVICE_DO_ALARM)
@@ -599,7 +622,7 @@ int radio_node_new(struct radio *r, const struct ble_address *address, struct no
 		return -ENOMEM;
 	n->radio = r;
 	n->address = *address;
-	n->heard_deadline = RADIO_NEVER;
+	n->heard_deadline = n->leftover_at = RADIO_NEVER;
 	*ret = n;
 	return 0;
 }
@@ -765,6 +788,7 @@ static void set_timer(struct radio *r)
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		at = earlier(at, device_deadline(&r->nodes[i]->device));
 		at = earlier(at, r->nodes[i]->heard_deadline);
+		at = earlier(at, r->nodes[i]->leftover_at);
 	}
 	if (at != RADIO_NEVER)
 		(void)sd_event_source_set_time(r->timer, (uint64_t)at);
@@ -782,6 +806,7 @@ void radio_settle(struct radio *r)
 
 static void node_time(struct node *n, int64_t now)
 {
+	look_leftover(n, now);
 	if (now >= device_deadline(&n->device))
 		radio_node_event(n, DEVICE_ON_TIME, 0);
 	if (n->heard && now >= n->heard_deadline) {
@@ -880,6 +905,8 @@ static void on_linked(void *user, const struct ble_address *address, bool linked
 		note_linked(n, linked);
 		if (!linked && !n->peer)
 			radio_node_event(n, DEVICE_ON_GONE, 0);
+		if (linked && !n->peer)
+			n->leftover_at = radio_now() + LEFTOVER_US;
 	}
 	radio_settle(r);
 }

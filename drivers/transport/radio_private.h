@@ -29,6 +29,7 @@ struct node {
 	bool connected;              /* this link came up, */
 	bool said_linked, said_gone; /* and what bluetoothd said of it */
 	int64_t queued_at, linked_at;
+	int64_t leftover_at; /* when to look for a link that nobody holds */
 	bool has_rssi, has_facts, consent_refused;
 	int8_t rssi;
 	int64_t last_seen;

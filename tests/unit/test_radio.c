@@ -27,7 +27,7 @@ struct adapter {
 	struct adapter_handlers handlers;
 	sd_event_source *defer;
 	enum adapter_state state;
-	bool scanning, paused, window, forget_fails, bonded[SCALES];
+	bool scanning, paused, window, forget_fails, bonded[SCALES], linked[SCALES];
 	struct ble_address window_address;
 	void (*ready)(void *user);
 	void *ready_user;
@@ -144,9 +144,7 @@ bool adapter_is_bonded(const struct adapter *a, const struct ble_address *addres
 
 bool adapter_is_linked(const struct adapter *a, const struct ble_address *address)
 {
-	(void)a;
-	(void)address;
-	return false;
+	return address->bytes[5] < SCALES && a->linked[address->bytes[5]];
 }
 
 int adapter_forget(struct adapter *a, const struct ble_address *address,
@@ -641,6 +639,20 @@ static void test_failed_links_are_tried_again(void **state)
 	assert_int_equal(s->measurements, 1);
 }
 
+/* Made for a predecessor that was killed: the scale is linked, so it is never heard. */
+static void test_a_leftover_link_is_taken_over(void **state)
+{
+	const struct ble_address address = address_of(0);
+	struct stand *s = *state;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	begin(s, 0);
+	fake.linked[0] = true;
+	fake.handlers.linked(fake.handlers.user, &address, true);
+	RUN_UNTIL(s, s->scales[0].confirms == 1);
+	assert_int_equal(s->attempts, 1);
+}
+
 static void test_an_idle_radio_sleeps(void **state)
 {
 	struct stand *s = *state;
@@ -1087,6 +1099,7 @@ int main(void)
 		TEST(test_lost_adapter_drops_its_links),
 		TEST(test_lost_daemon_drops_nothing),
 		TEST(test_failed_links_are_tried_again),
+		TEST(test_a_leftover_link_is_taken_over),
 		TEST(test_an_idle_radio_sleeps),
 		TEST(test_unpair_drops_bond_and_enrolment),
 		TEST(test_a_refused_code_stays_a_trouble),
