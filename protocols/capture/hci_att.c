@@ -37,10 +37,14 @@ enum opcode {
 #define UUID_PRIMARY_SERVICE 0x2800
 #define UUID_CHARACTERISTIC  0x2803
 
-/* declarations and descriptors: of the profile's own making, no channel of a driver */
+/*
+ * Declarations and descriptors, and what the Generic Attribute Profile says about its own table
+ * (Service Changed, Client and Server Supported Features, Database Hash): no channel of a driver.
+ */
 static bool is_structural(uint16_t uuid)
 {
-	return uuid >= 0x2800 && uuid <= 0x29ff;
+	return (uuid >= 0x2800 && uuid <= 0x29ff) || uuid == 0x2a05 || uuid == 0x2b29 ||
+	       uuid == 0x2b2a || uuid == 0x2b3a;
 }
 
 static int too_short(struct hci *h)

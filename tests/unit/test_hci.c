@@ -206,6 +206,25 @@ static void reads_and_writes_are_followed(void **state)
 	assert_int_equal(c->n, 4);
 }
 
+static void the_profiles_own_values_are_nobodys(void **state)
+{
+	static const uint8_t by_type[] = { 0x08, 1, 0, 0xff, 0xff, 0x2a, 0x2b };
+	static const uint8_t find_req[] = { 0x04, 0x20, 0, 0x21, 0 };
+	static const uint8_t find_rsp[] = { 0x05, 1, 0x20, 0, 0x2a, 0x2b, 0x21, 0, 0x05, 0x2a };
+	uint8_t hash[20] = { 0x09, 18, 0x20, 0 };
+	struct capture *c = *state;
+
+	give_range(c, 0, 12);
+	assert_int_equal(c->n, 3);
+	assert_int_equal(give_att(c, false, find_req, sizeof(find_req)), 0);
+	assert_int_equal(give_att(c, true, find_rsp, sizeof(find_rsp)), 0);
+	assert_int_equal(give_att(c, false, by_type, sizeof(by_type)), 0);
+	assert_int_equal(give_att(c, true, hash, sizeof(hash)), 0);
+	assert_int_equal(give_att(c, true, "\x1d\x21\0\1\0\xff\xff", 7), 0);
+	assert_int_equal(give_att(c, false, "\x1e", 1), 0);
+	assert_int_equal(c->n, 3);
+}
+
 static void a_long_value_is_put_together(void **state)
 {
 	uint8_t first[23] = { 0x0b }, second[4] = { 0x0d, 'x', 'y', 'z' };
@@ -327,6 +346,7 @@ int main(void)
 		TEST(what_was_discovered_lasts_for_the_next_connection),
 		TEST(a_missing_disconnection_is_made_up_for),
 		TEST(reads_and_writes_are_followed),
+		TEST(the_profiles_own_values_are_nobodys),
 		TEST(a_long_value_is_put_together),
 		TEST(several_values_in_one_notification),
 		TEST(the_hosts_own_server_is_not_a_device),
