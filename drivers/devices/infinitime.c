@@ -14,7 +14,7 @@
  * and each step is in one at most:
  *
  *   same day, the counter has grown     from the last count to now: the difference
- *   same day, it is less                it began anew in between: from the last count, what it shows
+ *   same day, it is less                it began anew: from the last count, what it shows
  *   another day                         from midnight: what it shows
  *   the first count of a watch          none: these steps are of the time before this hub
  *
