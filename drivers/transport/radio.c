@@ -394,12 +394,14 @@ static void open_node(struct node *n)
 	radio_node_event(n, DEVICE_ON_END, DEVICE_END_TRANSIENT);
 }
 
-/* Two attempts at different devices that never ended, and none that did: the radio, not they. */
+/* Two attempts at different devices that never ended, and none that did: the radio, not they. Linux
+ * 6.1 makes no connection after one that failed, and most hubs have one device only: there two at the
+ * same one are enough. It was heard before each of them. */
 static void doubt(struct node *n)
 {
 	struct radio *r = n->radio;
 
-	if (r->has_timeout && !ble_address_equal(&r->timeout, &n->address))
+	if (r->has_timeout && (r->raise_late || !ble_address_equal(&r->timeout, &n->address)))
 		adapter_doubt(r->adapter, ADAPTER_DOUBT_CONNECTS);
 	r->has_timeout = true;
 	r->timeout = n->address;
