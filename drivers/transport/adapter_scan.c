@@ -18,6 +18,7 @@
 #define PAUSE_US   INT64_C(2000000) /* a connection attempt does not wait longer for the scan */
 #define FAILURES   3
 #define SILENCE_US INT64_C(90000000)
+#define STILL_US   INT64_C(15000000) /* thrice what bluetoothd lets pass between two rounds */
 
 static int64_t silence_us(const struct adapter *a)
 {
@@ -26,21 +27,41 @@ static int64_t silence_us(const struct adapter *a)
 
 /* ---- silence ---- */
 
+static void look_again(struct adapter *a);
+
+/*
+ * It took our StartDiscovery and does nothing: seen after a client was killed in the middle of one,
+ * when the kernel refuses the next behind bluetoothd's back. No silence of a home looks like that.
+ */
+static bool stands_still(const struct adapter *a)
+{
+	return a->own && !a->own->discovering;
+}
+
 static int on_silence(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct adapter *a = user;
-	const int64_t left = a->scan.heard_at + silence_us(a) - adapter_now(a);
+	const bool still = stands_still(a);
+	const int64_t limit = still && silence_us(a) > STILL_US ? STILL_US : silence_us(a);
+	const int64_t now = adapter_now(a);
 
 	(void)source;
 	(void)usec;
 	if (!a->scan.session || a->scan.paused)
 		return 0;
-	if (left <= 0) {
-		adapter_post(a, LADDER_SILENT);
-		a->scan.heard_at = adapter_now(a);
+	if (now >= a->scan.heard_at + limit) {
+		adapter_post(a, still ? LADDER_DOUBT : LADDER_SILENT);
+		a->scan.heard_at = now;
 	}
-	adapter_timer(a, &a->scan.silence, left > 0 ? left : silence_us(a), on_silence);
+	look_again(a);
 	return 0;
+}
+
+static void look_again(struct adapter *a)
+{
+	const int64_t left = a->scan.heard_at + silence_us(a) - adapter_now(a);
+
+	adapter_timer(a, &a->scan.silence, left < STILL_US ? left : STILL_US, on_silence);
 }
 
 void scan_heard(struct adapter *a, int64_t now)
@@ -56,7 +77,7 @@ static void session_began(struct adapter *a)
 	a->scan.session = true;
 	a->scan.failures = 0;
 	a->scan.heard_at = adapter_now(a);
-	adapter_timer(a, &a->scan.silence, silence_us(a), on_silence);
+	look_again(a);
 }
 
 /* ---- calls ---- */
@@ -319,6 +340,17 @@ void adapter_scan(struct adapter *a, bool on)
 {
 	a->scan.wanted = on;
 	scan_step(a);
+}
+
+void adapter_scan_afresh(struct adapter *a)
+{
+	struct scan *s = &a->scan;
+
+	s->wanted = true;
+	if (s->session && !s->busy && !s->paused && s->probe == SCAN_PROBE_NONE && a->own)
+		stop(a); /* the next step starts it */
+	else
+		scan_step(a);
 }
 
 void scan_free(struct adapter *a)

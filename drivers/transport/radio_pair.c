@@ -684,7 +684,7 @@ int radio_pair(struct radio *r, const struct radio_pair_request *request)
 		.deadline = RADIO_NEVER,
 	};
 	p->shown.ends_at = radio_now() + (request->window_us > 0 ? request->window_us : WINDOW_US);
-	adapter_scan(r->adapter, true);
+	adapter_scan_afresh(r->adapter);
 	set_phase(r, RADIO_PAIRING_LOOKING);
 	radio_settle(r);
 	return 0;

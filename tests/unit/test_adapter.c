@@ -230,6 +230,26 @@ static void a_pause_stops_it_and_says_when(void **state)
 	assert_int_equal(s->ready, 1);
 }
 
+static void a_scan_begins_anew_but_not_in_a_pause(void **state)
+{
+	struct stand *s = *state;
+
+	begin_scanning(s);
+	settle(s);
+	assert_int_equal(mock_count(&s->mock, "StopDiscovery"), 0);
+	adapter_scan_afresh(s->adapter);
+	mock_until(&s->mock, mock_count(&s->mock, "StopDiscovery") == 1);
+	mock_until(&s->mock, s->mock.discovering);
+	assert_int_equal(mock_count(&s->mock, "StopDiscovery StartDiscovery "), 1);
+	assert_int_equal(adapter_scan_pause(s->adapter, on_ready, s), 0);
+	mock_until(&s->mock, s->ready == 1);
+	adapter_scan_afresh(s->adapter);
+	assert_false(s->mock.discovering);
+	adapter_scan_resume(s->adapter);
+	mock_until(&s->mock, s->mock.discovering);
+	assert_int_equal(mock_count(&s->mock, "StartDiscovery"), 3);
+}
+
 static void a_pause_without_a_scan_is_ready_from_the_loop(void **state)
 {
 	struct stand *s = *state;
@@ -614,6 +634,7 @@ int main(void)
 		T(no_bus_no_daemon_no_adapter),
 		T(the_filter_asks_for_every_report),
 		T(a_pause_stops_it_and_says_when),
+		T(a_scan_begins_anew_but_not_in_a_pause),
 		T(a_pause_without_a_scan_is_ready_from_the_loop),
 		T(a_pause_does_not_wait_for_ever),
 		T(the_window_is_open_before_a_pause_is_ready),
