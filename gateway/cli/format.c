@@ -57,6 +57,7 @@ void format_unit(char buf[FORMAT_UNIT_MAX], const char *ucum)
 	} known[] = { { "Cel", "°C" },
 		      { "/min", "per minute" },
 		      { "[lb_av]", "lb" },
+		      { "500.g{jin}", "jin" },
 		      { "kg/m2", "kg/m²" },
 		      { "1", "" } };
 	size_t n = 0;
