@@ -18,7 +18,7 @@
 #define PAUSE_US   INT64_C(2000000) /* a connection attempt does not wait longer for the scan */
 #define FAILURES   3
 #define SILENCE_US INT64_C(90000000)
-#define STILL_US   INT64_C(15000000) /* thrice what bluetoothd lets pass between two rounds */
+#define STILL_PART 6 /* 15 s: thrice what bluetoothd lets pass between two rounds */
 
 static int64_t silence_us(const struct adapter *a)
 {
@@ -42,7 +42,7 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct adapter *a = user;
 	const bool still = stands_still(a);
-	const int64_t limit = still && silence_us(a) > STILL_US ? STILL_US : silence_us(a);
+	const int64_t limit = still ? silence_us(a) / STILL_PART : silence_us(a);
 	const int64_t now = adapter_now(a);
 
 	(void)source;
@@ -59,9 +59,7 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *user)
 
 static void look_again(struct adapter *a)
 {
-	const int64_t left = a->scan.heard_at + silence_us(a) - adapter_now(a);
-
-	adapter_timer(a, &a->scan.silence, left < STILL_US ? left : STILL_US, on_silence);
+	adapter_timer(a, &a->scan.silence, silence_us(a) / STILL_PART, on_silence);
 }
 
 void scan_heard(struct adapter *a, int64_t now)
@@ -340,17 +338,6 @@ void adapter_scan(struct adapter *a, bool on)
 {
 	a->scan.wanted = on;
 	scan_step(a);
-}
-
-void adapter_scan_afresh(struct adapter *a)
-{
-	struct scan *s = &a->scan;
-
-	s->wanted = true;
-	if (s->session && !s->busy && !s->paused && s->probe == SCAN_PROBE_NONE && a->own)
-		stop(a); /* the next step starts it */
-	else
-		scan_step(a);
 }
 
 void scan_free(struct adapter *a)

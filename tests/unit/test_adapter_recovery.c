@@ -186,6 +186,19 @@ static void scanning_in_words_only(void **state)
 	assert_int_equal(mock_count(&s->mock, "Powered=0"), 1);
 }
 
+/* Discovering stays false though StartDiscovery was taken: no silence is waited for, no probe either */
+static void scanning_that_stands_still(void **state)
+{
+	struct stand *s = *state;
+
+	s->mock.dead = true;
+	begin_with(s, &(struct adapter_options){ .silence_us = 6000000, .rung_us = 10000000 });
+	mock_until(&s->mock, s->was[ADAPTER_SUSPECT] == 1);
+	assert_int_equal(mock_count(&s->mock, "StopDiscovery"), 0);
+	s->mock.dead = false;
+	mock_until(&s->mock, s->state == ADAPTER_READY && s->mock.discovering);
+}
+
 /* and when it wakes up on a rung, that is seen */
 static void scanning_in_words_only_for_a_while(void **state)
 {
@@ -581,6 +594,7 @@ int main(void)
 		T(a_call_that_is_never_answered),
 		T(scanning_in_words_only),
 		T(scanning_in_words_only_for_a_while),
+		T(scanning_that_stands_still),
 		T(attempts_that_never_end_cost_a_power_cycle),
 		T(without_permissions_the_ladder_ends_soon),
 		T(rfkill_blocks_and_unblocks),
