@@ -340,6 +340,17 @@ void adapter_scan(struct adapter *a, bool on)
 	scan_step(a);
 }
 
+void adapter_scan_afresh(struct adapter *a)
+{
+	struct scan *s = &a->scan;
+
+	s->wanted = true;
+	if (s->session && !s->busy && !s->paused && s->probe == SCAN_PROBE_NONE && a->own)
+		stop(a); /* the next step starts it */
+	else
+		scan_step(a);
+}
+
 void scan_free(struct adapter *a)
 {
 	sd_event_source_disable_unref(a->scan.retry);
