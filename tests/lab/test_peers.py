@@ -32,6 +32,7 @@ MODELS = {
     "heart_rate": {"180d"},
     "xiaomi_scale": {"181b", "1530"},
     "infinitime": {"180d", "1805"},
+    "colmi_ring": {"180a"},
 }
 
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "protocols/colmi/ring.h"
 #include "protocols/gatt/blood_pressure.h"
 #include "protocols/gatt/body_composition.h"
 #include "protocols/gatt/glucose.h"
@@ -176,6 +177,7 @@ static const struct frame_row FRAMES[] = {
 	{ "infinitime", 1, false, false, "00 3d" },
 	{ "xiaomi_scale", 0, false, false, "02 22 ea070b17081e0f 9101 5527" },
 	{ "xiaomi_scale", 0, true, false, "02 20 ea070b17081e0f feff 5527" },
+	{ "colmi_ring", 0, false, false, "43 261123 22 00 01 0000 a900 7000 0000 d9" },
 };
 
 static void frames_as_drawn(void **state)
@@ -210,6 +212,7 @@ static int decode(const char *model, unsigned int part, const uint8_t *data, siz
 		struct gatt_plx_spot plx;
 		struct gatt_glucose glucose;
 		struct gatt_heart_rate heart;
+		struct colmi_steps steps;
 	} out;
 
 	if (!strcmp(model, "weight_scale") || !strcmp(model, "a_and_d_scale"))
@@ -229,6 +232,8 @@ static int decode(const char *model, unsigned int part, const uint8_t *data, siz
 		return gatt_heart_rate_decode(data, len, &out.heart);
 	if (!strcmp(model, "xiaomi_scale"))
 		return len == 13 ? 0 : -EMSGSIZE; /* no layout of the standard */
+	if (!strcmp(model, "colmi_ring"))
+		return colmi_steps_decode(data, len, &out.steps);
 	if (!strcmp(model, "infinitime"))
 		return part ? gatt_heart_rate_decode(data, len, &out.heart)
 			    : (len == 4 ? 0 : -EMSGSIZE);
@@ -840,6 +845,92 @@ static void broadcast(const struct peer *p, const char *control, const char *res
 	assert_memory_equal(p->advert + 20, expected, 4);
 }
 
+/* the next notification of the ring, read by our own decoder */
+static struct colmi_steps heard_steps(uint16_t handle)
+{
+	const struct world_sdu *const sdu = value_under(0x1b, handle);
+	struct colmi_steps steps = { 0 };
+
+	assert_int_equal(colmi_steps_decode(sdu->data + 3, sdu->len - 3, &steps), 0);
+	return steps;
+}
+
+static void colmi_rates(struct peer *p, uint16_t command, uint16_t answer)
+{
+	struct colmi_heart_rates rates;
+	const struct world_sdu *sdu;
+	unsigned int n = 0;
+
+	/* midnight of 2026-05-12 */
+	wrote(p, command, "15 806d026a 00000000000000000000 6e");
+	for (unsigned int i = 0; i < 24; i++) {
+		sdu = value_under(0x1b, answer);
+		assert_int_equal(colmi_heart_rates_decode(sdu->data + 3, sdu->len - 3, &rates), 0);
+		assert_true(i == 0 || rates.index == i);
+		for (unsigned int k = 0; k < rates.n_rates; k++)
+			n += rates.rates[k] != 0;
+	}
+	assert_int_equal(n, 3);
+	wrote(p, command, "15 00bf036a 00000000000000000000 41");
+	sdu = value_under(0x1b, answer);
+	assert_int_equal(colmi_heart_rates_decode(sdu->data + 3, sdu->len - 3, &rates), 0);
+	assert_int_equal(rates.part, COLMI_NOTHING);
+}
+
+static void colmi_night(struct peer *p, uint16_t command, uint16_t answer)
+{
+	struct colmi_night nights[COLMI_NIGHTS_MAX];
+	uint8_t message[64];
+	size_t len = 0, n;
+
+	wrote(p, command, "bc270100ff00ff");
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct world_sdu *const sdu = value_under(0x1b, answer);
+
+		memcpy(message + len, sdu->data + 3, sdu->len - 3);
+		len += sdu->len - 3;
+	}
+	assert_int_equal(colmi_sleep_decode(message, len, nights, &n), 0);
+	assert_true(n == 1 && nights[0].adds_up && nights[0].days_ago == 1);
+}
+
+static void colmi_dialogue(void **state)
+{
+	struct peer *const p = born("colmi_ring");
+	const uint16_t command = server_handle(&p->state->server, 1);
+	const uint16_t answer = server_handle(&p->state->server, 2);
+	const uint16_t big = server_handle(&p->state->server, 4);
+	struct colmi_steps x;
+
+	(void)state;
+	world_link_up(p);
+	wrote(p, answer + 1, "0100");
+	wrote(p, big + 1, "0100");
+	/* 2026-05-12 04:30 */
+	wrote(p, command, "01 260512043000 01 00000000000000 73");
+	assert_int_equal(value_under(0x1b, answer)->data[3], 0x01);
+	(void)tell(p, "measure 3");
+	assert_true(world_silent());
+	wrote(p, command, "43 00 0f 00 5f 01 000000000000000000 b2");
+	x = heard_steps(answer);
+	assert_true(x.part == COLMI_HEADER && x.frames == 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		x = heard_steps(answer);
+		assert_true(x.index == i && x.frames == 3 && x.quarter == 4 * i);
+	}
+	wrote(p, command, "43 01 0f 00 5f 01 000000000000000000 b3");
+	assert_int_equal(heard_steps(answer).part, COLMI_NOTHING);
+	colmi_rates(p, command, answer);
+	colmi_night(p, server_handle(&p->state->server, 3), big);
+	/* a wrong sum is no command; an unknown one is refused */
+	wrote(p, command, "03 0000000000000000000000000000 04");
+	assert_true(world_silent());
+	wrote(p, command, "22 0000000000000000000000000000 22");
+	assert_int_equal(value_under(0x1b, answer)->data[3], 0xa2);
+	assert_state(p, "stored=3");
+	peer_free(p);
+}
+
 static void xiaomi_weighing(void **state)
 {
 	struct peer *const p = born("xiaomi_scale");
@@ -1055,6 +1146,7 @@ int main(void)
 		cmocka_unit_test(watch_is_live),
 		cmocka_unit_test(xiaomi_weighing),
 		cmocka_unit_test(xiaomi_history),
+		cmocka_unit_test(colmi_dialogue),
 		cmocka_unit_test(commands_not_understood),
 		cmocka_unit_test(full_stock),
 		cmocka_unit_test(storm),
