@@ -32,6 +32,7 @@ struct radio_state {
 	uint64_t last_id, lost_id; /* up to lost_id nothing will be answered any more */
 
 	bool known, coming;
+	bool was_known; /* also before it was detached */
 	Wellgate__V1__RadioStatus__Adapter adapter;
 	uint8_t head[STATUS_BYTES], found[STATUS_BYTES];
 	size_t head_len, found_len, n_devices;
@@ -127,12 +128,18 @@ int radio_state_take_status(struct radio_state *s, const Wellgate__V1__RadioStat
 		r = take_head(s, m);
 	s->coming = r == 0 && !m->last;
 	s->known = s->known || (r == 0 && m->last);
+	s->was_known = s->was_known || s->known;
 	return r;
 }
 
 bool radio_state_is_known(const struct radio_state *s)
 {
 	return s->known;
+}
+
+bool radio_state_was_known(const struct radio_state *s)
+{
+	return s->was_known;
 }
 
 Wellgate__V1__RadioStatus__Adapter radio_state_adapter(const struct radio_state *s)

@@ -44,6 +44,8 @@ int radio_state_command(struct radio_state *s, Wellgate__V1__RadioCommand *m, ui
 
 /* True once a whole status has come. */
 bool radio_state_is_known(const struct radio_state *s);
+/* the same, and also when wellgate-devices has gone since */
+bool radio_state_was_known(const struct radio_state *s);
 Wellgate__V1__RadioStatus__Adapter radio_state_adapter(const struct radio_state *s);
 
 /* All of these: 0 or -ENOMEM. The outcome stays absent while it is not known; id is any number. */

@@ -51,46 +51,9 @@ static char *slurp(const struct report *r, const char *path)
 
 /* ---- the adapter as it is ---- */
 
-static void look_at_state(const struct report *r)
+/* What state it is in the gateway knows, and says. */
+static void look_at_adapter(const struct report *r)
 {
-	switch (adapter_state(r->a)) {
-	case ADAPTER_NO_BUS:
-		problem(r, "the system bus (D-Bus) cannot be reached",
-			"see that dbus.service runs and that this service may open "
-			"/run/dbus/system_bus_socket");
-		break;
-	case ADAPTER_NO_DAEMON:
-		problem(r, "bluetoothd does not run",
-			"install bluez and start it: systemctl enable --now bluetooth.service; if "
-			"it runs, the D-Bus policy keeps this service from it");
-		break;
-	case ADAPTER_ABSENT:
-		problem(r, "no Bluetooth adapter is there, or not the one that is configured",
-			"plug one in, and look for its firmware in: dmesg | grep -i bluetooth");
-		break;
-	case ADAPTER_BLOCKED:
-		problem(r, "the Bluetooth adapter is blocked by rfkill",
-			"rfkill unblock bluetooth; a hard block is a switch on the machine");
-		break;
-	case ADAPTER_OFF:
-		problem(r, "the Bluetooth adapter refuses to be powered",
-			"unplug and plug it in again, or restart the machine");
-		break;
-	case ADAPTER_FAILED:
-		problem(r, "the Bluetooth adapter does not answer and no reset brought it back",
-			"unplug it, or pull the machine's power plug: some adapters need that");
-		break;
-	case ADAPTER_POWERING:
-	case ADAPTER_SUSPECT:
-	case ADAPTER_RESET:
-		notice(r, "the Bluetooth adapter is being brought up", "ask again in a minute");
-		break;
-	case ADAPTER_READY:
-		good(r, "a Bluetooth adapter is there and powered");
-		break;
-	case ADAPTER_STATE_END:
-		break;
-	}
 	if (adapter_counts(r->a)->resets > adapter_counts(r->a)->recoveries + 10)
 		notice(r, "the Bluetooth adapter had to be reset many times",
 		       "another adapter, on an extension lead away from USB 3, may be better");
@@ -133,7 +96,7 @@ static int version_of(const char *modalias, unsigned int *ret_major, unsigned in
 	return 0;
 }
 
-static void look_at_version(const struct report *r)
+static void look_at_version(const struct report *r, bool is_closed)
 {
 	unsigned int major, minor;
 	char text[96];
@@ -150,17 +113,18 @@ static void look_at_version(const struct report *r)
 	if (major == 5 && minor < 66)
 		notice(r, "this bluetoothd is older than any that Wellgate was tried with",
 		       "Debian 12 and later bring 5.66 or newer");
-	if (major == 5 && minor < 71)
+	if (is_closed || major != 5)
+		return; /* its faults need another program */
+	if (minor < 71)
 		notice(r,
-		       "this bluetoothd writes beyond its memory when a discovery filter names "
-		       "Discoverable (mended in 5.71)",
-		       "Wellgate never does; let no other program scan on this machine");
-	if (major == 5 && minor < 86)
+		       "this bluetoothd writes beyond its memory when a program asks for a certain "
+		       "discovery filter (Discoverable; mended in 5.71)",
+		       "Wellgate never does; let no other program talk to bluetoothd, see below");
+	if (minor < 86)
 		notice(r,
-		       "this bluetoothd can crash when another program uses AcquireNotify (mended "
-		       "in 5.84 and 5.86)",
-		       "let no other program talk to bluetoothd: wellgate-bluetooth.conf sees to "
-		       "that");
+		       "this bluetoothd can crash when a program uses AcquireNotify (mended in "
+		       "5.86)",
+		       "Wellgate never does; let no other program talk to bluetoothd, see below");
 }
 
 /* KEY=VALUE of [SECTION], the last one; both as glib's key files have them: keys with their case,
@@ -295,7 +259,7 @@ static void look_at_policy(const struct report *r)
 			"any local user can read the devices' data from bluetoothd, connect to "
 			"them and empty their memory",
 			"install wellgate-bluetooth.conf as /etc/dbus-1/system-local.conf, or "
-			"include it there, and reload: systemctl reload dbus.service");
+			"include it there; then: systemctl reload dbus.service");
 		break;
 	}
 }
@@ -313,7 +277,7 @@ static void look_at_kernel(const struct report *r)
 	major = strtoul(release, &end, 10);
 	minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
 	if (major > 6 || (major == 6 && minor >= 12)) {
-		good(r, "the kernel is of a version that was tried with long service");
+		good(r, "this kernel has no Bluetooth fault that Wellgate knows of");
 		return;
 	}
 	notice(r,
@@ -338,9 +302,9 @@ void adapter_findings(const struct adapter *a,
 {
 	const struct report report = { a, finding, user };
 
-	look_at_state(&report);
+	look_at_adapter(&report);
 	look_at_sockets(&report);
-	look_at_version(&report);
+	look_at_version(&report, policy_read(a->root) == POLICY_CLOSED);
 	look_at_main_conf(&report);
 	look_at_unit(&report);
 	look_at_policy(&report);

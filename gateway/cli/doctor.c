@@ -39,7 +39,7 @@ static int refresh_radio(struct client *c)
 int cmd_doctor(int argc, char **argv)
 {
 	Wellgate__V1__Reply *reply = NULL;
-	size_t problems = 0;
+	size_t problems = 0, notices = 0;
 	struct client c;
 	int code = client_arguments(argc, argv, 0, usage, &c);
 
@@ -61,7 +61,12 @@ int cmd_doctor(int argc, char **argv)
 			(void)printf("         -> %s\n", f->advice);
 		if (f->level == WELLGATE__V1__FINDING__LEVEL__LEVEL_PROBLEM)
 			problems++;
+		if (f->level == WELLGATE__V1__FINDING__LEVEL__LEVEL_NOTICE)
+			notices++;
 	}
+	if (problems == 0)
+		(void)printf("No problem found%s.\n",
+			     notices == 0 ? "" : "; the notices are worth a look");
 	wellgate__v1__reply__free_unpacked(reply, NULL);
 	code = client_flush(&c);
 	if (code || problems == 0)

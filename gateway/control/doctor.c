@@ -169,6 +169,9 @@ static void check_devices(struct doctor *d)
 
 	if (pipeline_attached(d->c->pipeline))
 		find(d, GOOD, NULL, "devices: wellgate-devices is connected");
+	else if (radio_state_was_known(pipeline_radio(d->c->pipeline)))
+		find(d, PROBLEM, "journalctl -u wellgate-devices says why it ended",
+		     "devices: wellgate-devices was here and is gone");
 	else if (counters->connections > 0)
 		find(d, NOTICE, "start wellgate-devices; a replay that has ended is fine",
 		     "devices: wellgate-devices was here and is gone");
@@ -198,12 +201,14 @@ static void check_adapter(struct doctor *d)
 		{ ADAPTER(RESET), NOTICE, "the adapter is being reset",
 		  "ask again in a minute; it is repaired without help" },
 		{ ADAPTER(NO_BUS), PROBLEM, "the system's message bus (D-Bus) does not answer",
-		  "systemctl status dbus" },
+		  "systemctl status dbus; wellgate-devices must be able to open "
+		  "/run/dbus/system_bus_socket" },
 		{ ADAPTER(NO_DAEMON), PROBLEM, "bluetoothd is not running",
-		  "systemctl enable --now bluetooth; it is in the package bluez" },
+		  "systemctl enable --now bluetooth; it is in the package bluez. If it runs, the "
+		  "D-Bus policy keeps wellgate-devices from it" },
 		{ ADAPTER(ABSENT), PROBLEM, "no adapter was found",
-		  "plug in a USB Bluetooth adapter, or look whether it shows in `bluetoothctl "
-		  "list`" },
+		  "plug in a USB Bluetooth adapter, or see why this one did not start: "
+		  "dmesg | grep -i bluetooth" },
 		{ ADAPTER(BLOCKED), PROBLEM, "the adapter is blocked",
 		  "rfkill unblock bluetooth; a laptop may have a switch or an aeroplane key" },
 		{ ADAPTER(OFF), PROBLEM, "the adapter is off and does not come on",

@@ -117,9 +117,9 @@ static void debian_as_it_comes(void **state)
 	mock_start(&s->mock);
 	begin(s, ADAPTER_READY);
 	look(s);
-	assert_non_null(strstr(s->said, "good: a Bluetooth adapter is there"));
 	assert_non_null(strstr(s->said, "good: bluetoothd is of version 5.66"));
 	assert_non_null(strstr(s->said, "notice: this bluetoothd writes beyond its memory"));
+	assert_non_null(strstr(s->said, "notice: this bluetoothd can crash"));
 	assert_non_null(strstr(s->said, "problem: bluetoothd takes over"));
 	assert_non_null(strstr(s->said, "set ReverseServiceDiscovery=false"));
 	assert_non_null(strstr(s->said, "problem: bluetoothd is not started again"));
@@ -149,33 +149,12 @@ static void with_what_is_shipped(void **state)
 	assert_non_null(strstr(s->said, "good: bluetoothd leaves the devices' data"));
 	assert_non_null(strstr(s->said, "good: bluetoothd is started again"));
 	assert_non_null(strstr(s->said, "good: only Wellgate and root"));
-	assert_non_null(strstr(s->said, "good: the kernel is of a version"));
-	assert_null(strstr(s->said, "fault of this kernel"));
+	assert_non_null(strstr(s->said, "good: this kernel has no"));
+	/* what is wrong with bluetoothd needs other programs */
+	assert_null(strstr(s->said, "notice"));
 	free(policy);
 	free(unit);
 	free(conf);
-}
-
-static void machines_without_a_radio(void **state)
-{
-	struct stand *s = *state;
-
-	begin(s, ADAPTER_NO_DAEMON);
-	assert_non_null(strstr(look(s), "problem: bluetoothd does not run"));
-	s->mock.has_adapter = false;
-	mock_start(&s->mock);
-	mock_until(&s->mock, s->state == ADAPTER_ABSENT);
-	assert_non_null(strstr(look(s), "problem: no Bluetooth adapter"));
-	mock_file(&s->mock, "sys/class/rfkill/rfkill0/type", "bluetooth\n");
-	mock_file(&s->mock, "sys/class/rfkill/rfkill0/name", "hci0\n");
-	mock_file(&s->mock, "sys/class/rfkill/rfkill0/hard", "1\n");
-	s->mock.powered = false;
-	mock_adapter_appears(&s->mock);
-	mock_until(&s->mock, s->state == ADAPTER_BLOCKED);
-	assert_non_null(strstr(look(s), "problem: the Bluetooth adapter is blocked"));
-	mock_bus_stop(&s->mock);
-	mock_until(&s->mock, s->state == ADAPTER_NO_BUS);
-	assert_non_null(strstr(look(s), "problem: the system bus"));
 }
 
 /* ---- policies, as they are read ---- */
@@ -377,8 +356,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(debian_as_it_comes), T(with_what_is_shipped),       T(machines_without_a_radio),
-		T(policies),           T(the_shipped_policy_at_work),
+		T(debian_as_it_comes),
+		T(with_what_is_shipped),
+		T(policies),
+		T(the_shipped_policy_at_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
