@@ -176,7 +176,7 @@ static void answer_rates(struct peer_state *s, uint32_t midnight)
 		if (i == 1)
 			memcpy(data + 6, rates, 9);
 		else
-			memcpy(data + 2, rates + 9 + 13 * (i - 2), 13);
+			memcpy(data + 2, &rates[9 + 13 * (size_t)(i - 2)], 13);
 		reply(s, data);
 	}
 }
