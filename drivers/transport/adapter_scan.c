@@ -6,9 +6,9 @@
  * The filter goes with the power and with the daemon. `Discoverable` is never set: 5.66 writes it
  * beyond its allocation on 32-bit machines.
  *
- * A probe is a stop and a start, each proved by Adapter1.Discovering: the kernel changes it when the
- * controller has answered, while bluetoothd answers the calls also when nothing has. A quiet home
- * passes it, a dead controller does not.
+ * A probe is a stop and a start, each proved by Adapter1.Discovering: the kernel changes it when
+ * the controller has answered, while bluetoothd answers the calls also when nothing has. A quiet
+ * home passes it, a dead controller does not.
  */
 #include <errno.h>
 
