@@ -75,9 +75,11 @@ static bool may_link(const struct device *d, const struct occasion *o)
 	return !d->config.broadcast && d->trouble != DEVICE_BOND_SUSPECT && o->now >= d->not_before;
 }
 
+/* Not on the word of an advertisement from before its last link: it may sleep by now, and an attempt
+ * would stop the scan for 10 s and speak against the adapter. */
 static bool may_link_now(const struct device *d, const struct occasion *o)
 {
-	return fresh(d, o) && may_link(d, o);
+	return d->heard && fresh(d, o) && may_link(d, o);
 }
 
 /* the argument is a level */
@@ -176,6 +178,7 @@ static int64_t doubled(int64_t first, unsigned int times)
 static void on_seen(struct device *d, struct occasion *o)
 {
 	d->last_seen = o->now;
+	d->heard = true;
 }
 
 /* the first advertisement after a silence: a new burst */
@@ -238,6 +241,7 @@ static void on_level(struct device *d, struct occasion *o)
 static void on_connected(struct device *d, struct occasion *o)
 {
 	d->mtu_known = d->waits_for_commit = d->streams = d->leaves = d->had_reading = false;
+	d->heard = false;
 	if (d->trouble == DEVICE_BUSY_ELSEWHERE)
 		set_trouble(d, o, DEVICE_FINE);
 	on_level(d, o);
@@ -439,7 +443,7 @@ static int64_t linger(const struct device *d)
 static int64_t seen_until(const struct device *d, int64_t now)
 {
 	const int64_t old = d->last_seen + DEVICE_SEEN_US;
-	const bool never = d->config.broadcast || d->trouble == DEVICE_BOND_SUSPECT;
+	const bool never = d->config.broadcast || d->trouble == DEVICE_BOND_SUSPECT || !d->heard;
 
 	return never || d->not_before <= now ? old : earlier(old, d->not_before);
 }

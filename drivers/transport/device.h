@@ -131,6 +131,7 @@ struct device {
 	int64_t setup_by; /* LINKING to ARMING end here */
 	int64_t delay;    /* from the end of CLOSING to the next attempt */
 	bool waits_for_commit, streams, leaves, had_reading, mtu_known;
+	bool heard; /* an advertisement, since its last link came up */
 };
 
 void device_init(struct device *d, const struct device_config *config);

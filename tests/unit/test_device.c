@@ -371,6 +371,31 @@ static void test_idle_links_end_streams_stay(void **unused)
 	assert_int_equal(device_deadline(&d), now + DEVICE_LEAVE_US);
 }
 
+static void test_only_what_advertises_after_a_link_is_linked_again(void **unused)
+{
+	struct device d;
+	int64_t now = reach(&d, &BONDED, DEVICE_CLOSING);
+
+	(void)unused;
+	(void)device_event(&d, DEVICE_ON_GONE, 0, now);
+	assert_int_equal(d.state, DEVICE_SEEN);
+	/* it sleeps: its last advertisement is from before the link */
+	assert_int_equal(device_event(&d, DEVICE_ON_TIME, 0, now + DEVICE_REST_US), 0);
+	assert_int_equal(device_event(&d, DEVICE_ON_TRIED_BY_OPERATOR, 0, now), 0);
+	assert_int_equal(d.state, DEVICE_SEEN);
+	assert_int_equal(device_deadline(&d), now + DEVICE_SEEN_US);
+	now += DEVICE_SEEN_US;
+	assert_int_equal(device_event(&d, DEVICE_ON_TIME, 0, now), 0);
+	assert_int_equal(d.state, DEVICE_KNOWN);
+	/* it does not: one in the rest counts when the rest is over */
+	now = reach(&d, &BONDED, DEVICE_CLOSING);
+	(void)device_event(&d, DEVICE_ON_GONE, 0, now);
+	(void)device_event(&d, DEVICE_ON_ADVERT, 0, now + 1);
+	assert_int_equal(d.state, DEVICE_SEEN);
+	assert_int_equal(device_event(&d, DEVICE_ON_TIME, 0, now + DEVICE_REST_US), QUEUE);
+	assert_int_equal(d.state, DEVICE_QUEUED);
+}
+
 static void test_links_without_readings_become_rare_within_a_burst(void **unused)
 {
 	static const int64_t rests[] = { 5, 10, 20, 40, 60, 60 };
@@ -529,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_one_without_pairing_has_no_bond_to_suspect),
 		cmocka_unit_test(test_commit_is_waited_for_less_than_30_seconds),
 		cmocka_unit_test(test_idle_links_end_streams_stay),
+		cmocka_unit_test(test_only_what_advertises_after_a_link_is_linked_again),
 		cmocka_unit_test(test_links_without_readings_become_rare_within_a_burst),
 		cmocka_unit_test(test_setup_has_an_end),
 		cmocka_unit_test(test_adopted_link_drains),
