@@ -51,9 +51,40 @@ static char *slurp(const struct report *r, const char *path)
 
 /* ---- the adapter as it is ---- */
 
+/* "hci0", not the link "hci0:64" below it */
+static bool is_adapter(const char *name)
+{
+	return strncmp(name, "hci", 3) == 0 && name[3] &&
+	       strspn(name + 3, "0123456789") == strlen(name + 3);
+}
+
+/* The kernel tells bluetoothd of an adapter once its first commands were answered, and gives up for
+ * good when they were not. */
+static bool has_unborn(const struct adapter *a)
+{
+	_cleanup_free_ char *path = NULL;
+	const struct dirent *entry;
+	bool found = false;
+	DIR *folder;
+
+	if (asprintf(&path, "%s/sys/class/bluetooth", a->root) < 0) {
+		path = NULL;
+		return false;
+	}
+	folder = opendir(path);
+	while (folder && !found && (entry = readdir(folder)))
+		found = is_adapter(entry->d_name);
+	if (folder)
+		(void)closedir(folder);
+	return found;
+}
+
 /* What state it is in the gateway knows, and says. */
 static void look_at_adapter(const struct report *r)
 {
+	if (adapter_state(r->a) == ADAPTER_ABSENT && r->a->options.any && has_unborn(r->a))
+		notice(r, "there is an adapter that did not answer when it was started",
+		       "unplug it and plug it in again; if it is built in, restart the machine");
 	if (adapter_counts(r->a)->resets > adapter_counts(r->a)->recoveries + 10)
 		notice(r, "the Bluetooth adapter had to be reset many times",
 		       "another adapter, on an extension lead away from USB 3, may be better");

@@ -157,6 +157,22 @@ static void with_what_is_shipped(void **state)
 	free(conf);
 }
 
+static void an_adapter_that_did_not_start(void **state)
+{
+	struct stand *s = *state;
+
+	s->mock.has_adapter = false;
+	mock_start(&s->mock);
+	begin(s, ADAPTER_ABSENT);
+	mock_file(&s->mock, "sys/class/bluetooth/hci0:64/type", "");
+	assert_null(strstr(look(s), "did not answer when it was started"));
+	mock_file(&s->mock, "sys/class/bluetooth/hci0/type", "");
+	assert_non_null(strstr(look(s), "notice: there is an adapter that did not answer"));
+	mock_adapter_appears(&s->mock);
+	mock_until(&s->mock, s->state == ADAPTER_READY);
+	assert_null(strstr(look(s), "did not answer when it was started"));
+}
+
 /* ---- policies, as they are read ---- */
 
 static void policies(void **state)
@@ -358,6 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(debian_as_it_comes),
 		T(with_what_is_shipped),
+		T(an_adapter_that_did_not_start),
 		T(policies),
 		T(the_shipped_policy_at_work),
 	};
