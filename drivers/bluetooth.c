@@ -121,6 +121,7 @@ static void get_findings(void *user,
 	const struct bluetooth *b = user;
 
 	adapter_findings(radio_adapter(b->radio), finding, finding_user);
+	radio_own_findings(b->radio, finding, finding_user);
 }
 
 /* ---- commands of the operator; none comes before there is a loop, so the radio is there ---- */

@@ -190,7 +190,9 @@ static void set_enrolment(struct device_message *d, const struct enrolment *e)
 	m->name = copy_text(d->name, sizeof(d->name), e->name);
 	m->driver = copy_text(d->driver, sizeof(d->driver), e->driver);
 	m->has_security = m->has_path = m->has_consents = true;
-	m->security = (Wellgate__V1__LinkSecurity)e->level;
+	/* bluetoothd asks for it, and does not tell whether it has it */
+	m->security = e->path == ENROLMENT_BLUETOOTHD ? (Wellgate__V1__LinkSecurity)LINK_UNKNOWN
+						      : (Wellgate__V1__LinkSecurity)e->level;
 	m->path = e->path == ENROLMENT_BLUETOOTHD
 			  ? WELLGATE__V1__RADIO_DEVICE__PATH__PATH_BLUETOOTHD
 			  : WELLGATE__V1__RADIO_DEVICE__PATH__PATH_BEARER;

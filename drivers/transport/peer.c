@@ -12,6 +12,7 @@
 #define EVENTS         32
 #define DISCOVERIES    3
 #define NEVER          INT64_MAX
+#define DEPARTED_US    INT64_C(5000000) /* for what the driver still waits to put together */
 
 #define SERVICE_CHANGED 0x2a05
 #define DATABASE_HASH   0x2b2a
@@ -42,7 +43,7 @@ enum job {
 
 struct value {
 	uint16_t handle;
-	bool indication;
+	bool indication, stream;
 	enum bearer_level level;
 	int64_t since;
 	size_t len;
@@ -64,7 +65,8 @@ struct told {
 struct peer {
 	sd_event_source *work, *timer;
 	struct peer_handlers handlers;
-	struct bearer *bearer;
+	struct bearer *bearer;         /* or */
+	struct gatt_dbus_link *remote; /* without PDUs of ours: the client below is idle */
 	struct att_client client;
 	struct att_sink sink;
 	struct att_table table;
@@ -112,6 +114,11 @@ struct peer {
 	bool pending, told_waits; /* readings up to last_seq are not durable */
 	bool has_record, record_waits;
 	bool holds; /* the bearer */
+	/* The remote link is over; what it caught goes on to the session. */
+	bool standing, departed;
+	enum device_end departed_how;
+	int departed_error;
+	int64_t departed_at;
 };
 
 static int64_t now_us(void)
@@ -283,6 +290,7 @@ static void on_value(void *user, const struct att_notice *notice)
 	v = &p->inbox[(p->first_value + p->n_values++) % PEER_INBOX];
 	v->handle = notice->handle;
 	v->indication = notice->indication;
+	v->stream = !notice->indication;
 	v->level = p->pdu_level;
 	v->since = now_us();
 	v->len = notice->len;
@@ -445,7 +453,7 @@ static void feed_session(struct peer *p, const struct value *v, const struct drv
 	settled(p, r);
 	if (r < 0 && v->indication) /* it stays unconfirmed, and nothing can follow it */
 		fail(p, r);
-	tell(p, DEVICE_ON_READING, v->indication ? 0 : DEVICE_LIFE_STREAM);
+	tell(p, DEVICE_ON_READING, v->stream ? DEVICE_LIFE_STREAM : 0);
 }
 
 /* An indication that is nobody's stays unconfirmed: what it says is not ours to let go of. */
@@ -464,15 +472,49 @@ static void feed_value(struct peer *p, const struct value *v, int64_t now)
 		p->unrouted++;
 }
 
+/* Of a remote link one value at a time: all others, and this one until it has been taken, are in
+ * its queue, which outlives the link. */
+static bool fetch(struct peer *p)
+{
+	struct gatt_dbus_value from;
+	const struct att_characteristic *ch;
+	struct value *v = &p->inbox[p->first_value];
+
+	if (!p->remote || !gatt_dbus_peek(p->remote, &from))
+		return false;
+	ch = att_table_characteristic(&p->table, NULL, &from.uuid);
+	*v = (struct value){ .handle = ch ? ch->value : 0,
+			     .stream = from.notifies,
+			     .level = p->level,
+			     .since = from.since,
+			     .len = from.len };
+	if (v->len > 0)
+		memcpy(v->data, from.data, v->len);
+	p->n_values = 1;
+	return true;
+}
+
+/* Its indications cannot be held back, but its link can: the device keeps what it has not sent. */
+static void look_flood(struct peer *p)
+{
+	if (p->remote && !p->departed && gatt_dbus_queued(p->remote) > PEER_INBOX &&
+	    !p->handlers.has_room(p->handlers.user))
+		fail(p, -ENOBUFS);
+}
+
 static void feed(struct peer *p, int64_t now)
 {
-	while (!p->ended && p->session && p->n_values > 0) {
+	while (!p->ended && p->session && (p->n_values > 0 || fetch(p))) {
 		struct value *v = &p->inbox[p->first_value];
 
-		if (!may_feed(p, v, now))
+		if (!may_feed(p, v, now)) {
+			look_flood(p);
 			return;
+		}
 		drop_value(p);
 		feed_value(p, v, now);
+		if (p->remote && !p->lost_measurement)
+			gatt_dbus_taken(p->remote);
 	}
 }
 
@@ -483,6 +525,43 @@ static uint8_t refusal_of(const struct att_result *result)
 	if (result->error == -EREMOTEIO)
 		return result->refusal;
 	return result->error == -EMSGSIZE ? ATT_ERROR_INVALID_LENGTH : ATT_ERROR_UNLIKELY;
+}
+
+/* The two ways to the device's attributes. */
+
+static int ask_discover(struct peer *p)
+{
+	return p->remote ? gatt_dbus_discover(p->remote, &p->table)
+			 : att_client_discover(&p->client, 0);
+}
+
+static int ask_read(struct peer *p, uint16_t handle)
+{
+	return p->remote ? gatt_dbus_read(p->remote, handle)
+			 : att_client_read(&p->client, handle, 0);
+}
+
+static int ask_subscribe(struct peer *p, const struct att_characteristic *ch)
+{
+	return p->remote ? gatt_dbus_subscribe(p->remote, ch->value)
+			 : att_client_subscribe(&p->client, ch, true, 0);
+}
+
+static int ask_write(struct peer *p, const struct att_characteristic *ch, const struct request *q)
+{
+	const bool response =
+		(ch->properties & PROPERTY_WRITE) || !(ch->properties & PROPERTY_WRITE_NO_RESPONSE);
+
+	if (p->remote)
+		return gatt_dbus_write(p->remote, ch->value, q->data, q->len, response);
+	if (response)
+		return att_client_write(&p->client, ch->value, q->data, q->len, 0);
+	return att_client_write_command(&p->client, ch->value, q->data, q->len, 0);
+}
+
+static int ask_raise(struct peer *p, enum bearer_level level)
+{
+	return p->remote ? gatt_dbus_pair(p->remote) : bearer_raise(p->bearer, level);
 }
 
 static void begin(struct peer *p, enum job job, int r)
@@ -498,7 +577,7 @@ static void discover(struct peer *p)
 	if (p->discoveries++ == DISCOVERIES)
 		fail(p, -ESTALE);
 	else
-		begin(p, JOB_DISCOVER, att_client_discover(&p->client, 0));
+		begin(p, JOB_DISCOVER, ask_discover(p));
 }
 
 static void verified(struct peer *p)
@@ -524,7 +603,8 @@ static void verify_next(struct peer *p)
 
 static void keep_table(struct peer *p)
 {
-	(void)p->handlers.table(p->handlers.user, &p->table);
+	if (!p->remote) /* bluetoothd has a cache of its own */
+		(void)p->handlers.table(p->handlers.user, &p->table);
 	verified(p);
 }
 
@@ -543,7 +623,7 @@ static void discovered(struct peer *p, const struct att_result *result)
 		discover(p);
 	else if (result->error < 0)
 		fail(p, result->error);
-	else if (characteristic_16(p, DATABASE_HASH))
+	else if (!p->remote && characteristic_16(p, DATABASE_HASH))
 		begin(p, JOB_HASH, att_client_read_hash(&p->client, 0));
 	else
 		keep_table(p);
@@ -562,6 +642,8 @@ static bool begin_channel(struct peer *p, const struct drv_channel *c)
 	const struct att_characteristic *ch = characteristic_of(p, c);
 	int r;
 
+	if (p->departed)
+		return false;
 	if (!ch || c->mode == DRV_WRITE) {
 		if (!ch && !c->optional)
 			fail(p, -ENODEV);
@@ -570,10 +652,10 @@ static bool begin_channel(struct peer *p, const struct drv_channel *c)
 	if (c->mode == DRV_READ) {
 		if (!(ch->properties & PROPERTY_READ) && c->optional)
 			return false;
-		begin(p, JOB_CHANNEL, att_client_read(&p->client, ch->value, 0));
+		begin(p, JOB_CHANNEL, ask_read(p, ch->value));
 		return true;
 	}
-	r = att_client_subscribe(&p->client, ch, true, 0);
+	r = ask_subscribe(p, ch);
 	if (r == -ENOTSUP && c->optional)
 		return false;
 	begin(p, JOB_CHANNEL, r);
@@ -584,7 +666,7 @@ static bool begin_changed(struct peer *p)
 {
 	const struct att_characteristic *ch = characteristic_16(p, SERVICE_CHANGED);
 
-	if (p->changed_asked)
+	if (p->changed_asked || p->remote) /* there bluetoothd minds it */
 		return false;
 	p->changed_asked = true;
 	if (!ch || att_client_subscribe(&p->client, ch, true, 0) < 0)
@@ -645,14 +727,10 @@ static uint8_t begin_request(struct peer *p, const struct request *q)
 		return ATT_ERROR_ATTRIBUTE_NOT_FOUND;
 	if (q->kind == SESSION_READ) {
 		observe_value(p, CAP_READ, q->channel, NULL, 0);
-		r = att_client_read(&p->client, ch->value, 0);
+		r = ask_read(p, ch->value);
 	} else {
 		observe_value(p, CAP_WRITE, q->channel, q->data, q->len);
-		if (!(ch->properties & PROPERTY_WRITE) &&
-		    (ch->properties & PROPERTY_WRITE_NO_RESPONSE))
-			r = att_client_write_command(&p->client, ch->value, q->data, q->len, 0);
-		else
-			r = att_client_write(&p->client, ch->value, q->data, q->len, 0);
+		r = ask_write(p, ch, q);
 	}
 	if (r < 0)
 		return ATT_ERROR_UNLIKELY;
@@ -710,7 +788,7 @@ static bool worth_raising(const struct peer *p, enum job job)
 /* true: the job is begun again once the level is there */
 static bool raise_for(struct peer *p, enum job job, const struct att_result *result, int64_t now)
 {
-	if (!demands_security(result) || !worth_raising(p, job))
+	if (p->remote || !demands_security(result) || !worth_raising(p, job))
 		return false;
 	if (p->raised || p->level >= BEARER_AUTHENTICATED) {
 		end(p, DEVICE_END_AUTH, -EACCES);
@@ -763,7 +841,10 @@ static void next_job(struct peer *p, int64_t now)
 		return;
 	if (p->mtu_wanted) {
 		p->mtu_wanted = false;
-		begin(p, JOB_MTU, att_client_exchange_mtu(&p->client, 0));
+		if (p->remote)
+			tell(p, DEVICE_ON_MTU, 0);
+		else
+			begin(p, JOB_MTU, att_client_exchange_mtu(&p->client, 0));
 		return;
 	}
 	switch (p->stage) {
@@ -792,6 +873,8 @@ static void send_pending(struct peer *p)
 
 static void flush(struct peer *p, int64_t now)
 {
+	if (p->remote)
+		return;
 	send_pending(p);
 	while (p->out_len == 0 && !att_client_is_dead(&p->client)) {
 		p->out_len = att_client_take(&p->client, p->out, now);
@@ -863,6 +946,22 @@ static void look_durable(struct peer *p)
 	tell(p, DEVICE_ON_COMMITTED, 0);
 }
 
+/* Of a remote link that is over: all that it caught is handed on first. What there is no room for
+ * stays in its queue. */
+static void look_departed(struct peer *p, int64_t now)
+{
+	const bool caught = p->n_values > 0 || gatt_dbus_queued(p->remote) > 0;
+
+	if (p->standing) {
+		if (caught && p->handlers.has_room(p->handlers.user))
+			return;
+		if (p->pending ||
+		    (p->driver_deadline != NEVER && now < p->departed_at + DEPARTED_US))
+			return;
+	}
+	end(p, p->departed_how, p->departed_error);
+}
+
 static int64_t earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -908,6 +1007,8 @@ static void pump(struct peer *p)
 	look_durable(p);
 	look_done(p);
 	look_hold(p);
+	if (p->departed)
+		look_departed(p, now);
 	set_timer(p);
 }
 
@@ -991,6 +1092,57 @@ static void on_lost(void *user, enum bearer_end how, int error)
 	set_timer(p);
 }
 
+/* ---- the remote link ---- */
+
+/* Whether it is encrypted bluetoothd does not tell: that there is a bond is all that is known. */
+static void on_remote_connected(void *user, bool bonded)
+{
+	struct peer *p = user;
+
+	p->up = true;
+	p->level = bonded ? BEARER_ENCRYPTED : BEARER_CLEAR;
+	if (p->required > BEARER_CLEAR && !bonded)
+		end(p, DEVICE_END_AUTH, -EACCES);
+	else
+		tell(p, DEVICE_ON_CONNECTED, p->level > p->required ? p->level : p->required);
+	pump(p);
+}
+
+static void on_remote_bonded(void *user)
+{
+	on_level(user, BEARER_ENCRYPTED);
+}
+
+static void on_remote_progress(struct peer *p)
+{
+	if (p->stage == STAGE_VERIFYING || p->stage == STAGE_ARMING)
+		tell(p, DEVICE_ON_READING, 0);
+	pump(p);
+}
+
+static void on_remote_done(void *user, const struct att_result *result)
+{
+	if (!((struct peer *)user)->ended)
+		on_done(user, result);
+	on_remote_progress(user);
+}
+
+static void on_remote_value(void *user)
+{
+	on_remote_progress(user);
+}
+
+static void on_remote_lost(void *user, enum device_end how, int error)
+{
+	struct peer *p = user;
+
+	p->departed = true;
+	p->departed_at = now_us();
+	p->departed_how = how;
+	p->departed_error = error;
+	pump(p);
+}
+
 /* ---- the loop ---- */
 
 static int on_work(sd_event_source *source, void *user)
@@ -1042,8 +1194,16 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 
 /* ---- from outside ---- */
 
-static int set_up(struct peer *p, sd_event *event, const struct bearer_options *options)
+static int link_up(struct peer *p, sd_event *event, const struct peer_options *options)
 {
+	const struct gatt_dbus_handlers remote = {
+		.connected = on_remote_connected,
+		.bonded = on_remote_bonded,
+		.done = on_remote_done,
+		.value = on_remote_value,
+		.lost = on_remote_lost,
+		.user = p,
+	};
 	const struct bearer_handlers handlers = {
 		.connected = on_connected,
 		.pdu = on_pdu,
@@ -1052,6 +1212,15 @@ static int set_up(struct peer *p, sd_event *event, const struct bearer_options *
 		.writable = on_writable,
 		.user = p,
 	};
+
+	if (options->gatt)
+		return gatt_dbus_link_new(options->gatt, &options->bearer.peer, &remote,
+					  &p->remote);
+	return bearer_new(event, &options->bearer, &handlers, &p->bearer);
+}
+
+static int set_up(struct peer *p, sd_event *event, const struct peer_options *options)
+{
 	int r = sd_event_add_defer(event, &p->work, on_work, p);
 
 	if (r < 0)
@@ -1061,7 +1230,7 @@ static int set_up(struct peer *p, sd_event *event, const struct bearer_options *
 	if (r < 0)
 		return r;
 	(void)sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
-	return bearer_new(event, options, &handlers, &p->bearer);
+	return link_up(p, event, options);
 }
 
 int peer_new(sd_event *event, const struct peer_options *options,
@@ -1077,11 +1246,12 @@ int peer_new(sd_event *event, const struct peer_options *options,
 	p->required = options->required;
 	p->level = BEARER_CLEAR;
 	p->bonded = options->bonded;
+	p->standing = options->standing;
 	p->driver_deadline = NEVER;
 	p->raise_us = options->raise_us ? options->raise_us : PEER_RAISE_US;
 	p->held_us = options->held_us ? options->held_us : PEER_HELD_US;
 	p->stalled_us = options->stalled_us ? options->stalled_us : PEER_STALLED_US;
-	if (options->table && options->table->complete)
+	if (!options->gatt && options->table && options->table->complete)
 		p->table = *options->table;
 	p->sink = (struct att_sink){
 		.done = on_done,
@@ -1093,7 +1263,7 @@ int peer_new(sd_event *event, const struct peer_options *options,
 	};
 	att_client_init(&p->client, &p->sink, &p->table, ATT_MTU_MAX,
 			(enum att_security)options->required);
-	r = set_up(p, event, &options->bearer);
+	r = set_up(p, event, options);
 	if (r < 0) {
 		peer_free(p);
 		return r;
@@ -1110,6 +1280,7 @@ void peer_free(struct peer *p)
 		return;
 	p->freed = true;
 	bearer_free(p->bearer);
+	gatt_dbus_link_free(p->remote);
 	if (p->session) {
 		session_close(p->session, now_us());
 		observe(p, &e);
@@ -1123,7 +1294,7 @@ void peer_free(struct peer *p)
 
 int peer_raise(struct peer *p, enum bearer_level level)
 {
-	return bearer_raise(p->bearer, level);
+	return ask_raise(p, level);
 }
 
 void peer_mtu(struct peer *p)
@@ -1138,9 +1309,15 @@ void peer_verify(struct peer *p)
 	schedule(p);
 }
 
+static enum link_security security_of(const struct peer *p)
+{
+	return p->remote ? LINK_UNKNOWN : peer_security(p->level);
+}
+
 static void observe_open(struct peer *p, const struct peer_driver *d)
 {
 	static const char *const links[] = {
+		[LINK_UNKNOWN] = "",
 		[LINK_CLEAR] = "clear",
 		[LINK_ENCRYPTED] = "encrypted",
 		[LINK_AUTHENTICATED] = "authenticated",
@@ -1149,7 +1326,7 @@ static void observe_open(struct peer *p, const struct peer_driver *d)
 
 	(void)snprintf(e.open.bus, sizeof(e.open.bus), "ble");
 	(void)snprintf(e.open.driver, sizeof(e.open.driver), "%s", d->driver->name);
-	(void)snprintf(e.open.link, sizeof(e.open.link), "%s", links[peer_security(p->opened_at)]);
+	(void)snprintf(e.open.link, sizeof(e.open.link), "%s", links[security_of(p)]);
 	if (d->name)
 		(void)snprintf(e.open.name, sizeof(e.open.name), "%s", d->name);
 	e.open.has_quirks = d->quirks != 0;
@@ -1196,7 +1373,7 @@ int peer_open(struct peer *p, const struct peer_driver *d)
 	p->record = d->last_record;
 	inform(p->session, d);
 	observe_open(p, d);
-	r = session_open(p->session, peer_security(p->level), now_us());
+	r = session_open(p->session, security_of(p), now_us());
 	settled(p, r);
 	schedule(p);
 	return spoils_one_frame(r) ? 0 : r;

@@ -22,12 +22,17 @@
  * of the inbox on the bearer is held, and they wait on their way. If it is full all the same the
  * link is dropped, which is said (-ENOBUFS): a device that has a memory offers them again, and of a
  * live stream the gap is known.
+ *
+ * Through bluetoothd (gatt_dbus.h) nothing can be held: an indication was confirmed before it is
+ * known here. Its values come one at a time out of a queue that outlives the link, and where the
+ * link ended first they are handed on all the same. The link's security counts as unknown.
  */
 #pragma once
 
 #include "drivers/session.h"
 #include "drivers/transport/bearer.h"
 #include "drivers/transport/device.h"
+#include "drivers/transport/gatt_dbus.h"
 #include "protocols/att/client.h"
 #include "protocols/capture/cap.h"
 
@@ -39,6 +44,9 @@
 
 struct peer_options {
 	struct bearer_options bearer;
+	/* Not NULL: through bluetoothd instead of a bearer (of which only `peer` counts then). */
+	struct gatt_dbus *gatt;
+	bool standing; /* its channels are watched: what was caught is handed on in any case */
 	enum bearer_level required;    /* the floor */
 	const struct att_table *table; /* from an earlier link; copied; NULL or incomplete: none */
 	bool bonded;                   /* so that Service Changed would reach us */

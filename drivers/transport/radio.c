@@ -289,6 +289,44 @@ static void on_peer_event(void *user, enum device_event event, unsigned int argu
 	radio_settle(r);
 }
 
+/* ---- through bluetoothd ---- */
+
+/* It has sent something and has no link here. As good as an advertisement. */
+static void on_waiting(void *user, const struct ble_address *address)
+{
+	struct radio *r = user;
+	struct node *n = radio_node(r, address);
+
+	if (n && !pairing_is_about(r, address))
+		radio_node_event(n, DEVICE_ON_ADVERT, 0);
+	radio_settle(r);
+}
+
+static int need_gatt(struct radio *r)
+{
+	const struct gatt_dbus_options options = { .bus_address = r->options.adapter.bus_address };
+	struct ble_address own;
+	int result = 0;
+
+	if (!r->gatt)
+		result = gatt_dbus_new(r->event, &options, on_waiting, r, &r->gatt);
+	if (result == 0 && r->adapter && adapter_address(r->adapter, &own) == 0)
+		gatt_dbus_adapter(r->gatt, &own);
+	return result;
+}
+
+/* Its subscriptions stand from now on, also while it is away. */
+static void watch(struct node *n)
+{
+	struct radio *r = n->radio;
+	int result = need_gatt(r);
+
+	if (result == 0)
+		result = gatt_dbus_watch(r->gatt, &n->address, n->driver->channels);
+	if (result < 0)
+		log_error("bluetooth: device not watched error=%d", -result);
+}
+
 int radio_connect(struct node *n, const struct att_table *table, enum bearer_level required,
 		  enum bearer_level ask)
 {
@@ -317,8 +355,16 @@ int radio_connect(struct node *n, const struct att_table *table, enum bearer_lev
 		.raise_us = r->options.pair_step_us,
 	};
 
+	if (n->bluetoothd) {
+		const int result = need_gatt(r);
+
+		if (result < 0)
+			return result;
+		options.gatt = r->gatt;
+		options.standing = !n->pairing;
+	}
 	(void)adapter_address(r->adapter, &options.bearer.adapter);
-	if (r->options.stand_in)
+	if (r->options.stand_in && !n->bluetoothd)
 		r->options.stand_in(r->options.stand_in_user, &n->address, &options.bearer);
 	n->connected = n->said_linked = n->said_gone = false;
 	return peer_new(r->event, &options, &handlers, r->next_seq, &n->peer);
@@ -652,10 +698,13 @@ int radio_node_enrolled(struct node *n, const struct enrolment *e)
 	if (!n->driver)
 		log_warning("bluetooth: no such driver any more, its device is left alone");
 	config.broadcast = !n->driver || e->level == LINK_BROADCAST ||
-			   e->path != ENROLMENT_BEARER || !radio_driver_on(n->driver, DRV_BUS_BLE);
+			   !radio_driver_on(n->driver, DRV_BUS_BLE);
 	n->adverts =
 		n->driver && n->driver->advert && radio_driver_on(n->driver, DRV_BUS_BLE_ADVERT);
 	n->pairing = false;
+	n->bluetoothd = e->path == ENROLMENT_BLUETOOTHD && !config.broadcast;
+	if (n->bluetoothd)
+		watch(n);
 	device_init(&n->device, &config);
 	r->nodes[r->n_nodes++] = n;
 	for (size_t i = 0; i < e->memory.n_consents; i++)
@@ -675,6 +724,9 @@ void radio_node_remove(struct node *n)
 		r->nodes[i] = r->nodes[--r->n_nodes];
 		break;
 	}
+	radio_hang_up(n);
+	if (n->bluetoothd && r->gatt)
+		gatt_dbus_unwatch(r->gatt, &n->address);
 	radio_node_free(n);
 }
 
@@ -866,6 +918,8 @@ static void on_state(void *user, enum adapter_state state)
 			radio_node_event(r->nodes[i], DEVICE_ON_ADAPTER_LOST, 0);
 		pairing_adapter_lost(r);
 	}
+	if (state == ADAPTER_READY && r->gatt)
+		(void)need_gatt(r); /* it may be another adapter */
 	radio_changed(r);
 	radio_settle(r);
 }
@@ -1036,6 +1090,7 @@ void radio_free(struct radio *r)
 	}
 	while (r->n_nodes > 0) /* never had an adapter */
 		radio_node_remove(r->nodes[r->n_nodes - 1]);
+	gatt_dbus_free(r->gatt);
 	enrolments_free(r->enrolments);
 	(void)sd_event_source_disable_unref(r->timer);
 	(void)sd_event_unref(r->event);
@@ -1183,4 +1238,25 @@ void radio_device_at(const struct radio *r, size_t i, struct radio_device *ret)
 const struct adapter *radio_adapter(const struct radio *r)
 {
 	return r->adapter;
+}
+
+void radio_own_findings(const struct radio *r,
+		    void (*finding)(void *user, enum adapter_finding_level level, const char *text,
+				    const char *advice),
+		    void *user)
+{
+	char text[160];
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_nodes; i++)
+		n += r->nodes[i]->bluetoothd;
+	if (n == 0)
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "bluetoothd confirms readings of %zu device%s before they are stored: a "
+		       "power cut at that moment loses one.",
+		       n, n == 1 ? "" : "s");
+	finding(user, ADAPTER_NOTICE, text,
+		"`wellgate devices` shows which. Pair such a device again without "
+		"--via-bluetoothd if it can be reached the direct way.");
 }

@@ -323,7 +323,7 @@ static int draft(struct radio *r, const struct radio_candidate *c)
 	}
 	e->address = c->address;
 	memcpy(e->name, c->name, sizeof(e->name));
-	e->path = ENROLMENT_BEARER;
+	e->path = p->bluetoothd ? ENROLMENT_BLUETOOTHD : ENROLMENT_BEARER;
 	if (p->has_consent)
 		add_consent(&e->memory, &p->consent);
 	p->draft = e;
@@ -667,8 +667,6 @@ int radio_pair(struct radio *r, const struct radio_pair_request *request)
 		return -EBUSY;
 	if (adapter_state(r->adapter) != ADAPTER_READY)
 		return -ENODEV;
-	if (request->bluetoothd)
-		return -EOPNOTSUPP;
 	if (request->driver) {
 		wanted = registry_by_name(request->driver);
 		if (!wanted)
@@ -678,6 +676,7 @@ int radio_pair(struct radio *r, const struct radio_pair_request *request)
 		.has_address = request->has_address,
 		.wanted_address = request->address,
 		.has_consent = request->has_consent,
+		.bluetoothd = request->bluetoothd,
 		.consent = request->consent,
 		.has_wanted = wanted != NULL,
 		.wanted = wanted,
@@ -736,6 +735,7 @@ int radio_pair_choose(struct radio *r, const struct ble_address *address)
 		return result;
 	}
 	p->node->pairing = true;
+	p->node->bluetoothd = p->bluetoothd;
 	p->shown.address = c->address;
 	driver = c->driver ? registry_by_name(c->driver) : NULL;
 	if (driver && !radio_driver_on(driver, DRV_BUS_BLE))

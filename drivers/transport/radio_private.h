@@ -20,6 +20,7 @@ struct node {
 	const struct driver *driver; /* NULL: not known yet, or no longer in the table */
 	bool adverts;                /* its driver listens to what it broadcasts */
 	bool pairing;
+	bool bluetoothd; /* its GATT is bluetoothd's */
 	struct device device;
 	struct peer *peer;
 	struct line link, broadcast;
@@ -52,7 +53,7 @@ enum pair_step {
 struct pairing {
 	struct radio_pairing shown;
 	enum pair_step step;
-	bool has_address, has_consent, has_wanted;
+	bool has_address, has_consent, has_wanted, bluetoothd;
 	struct ble_address wanted_address;
 	struct drv_consent consent;
 	const struct driver *wanted;
@@ -76,6 +77,7 @@ struct radio {
 	uint64_t *next_seq;
 	uint32_t *next_id;
 	struct adapter *adapter;
+	struct gatt_dbus *gatt; /* made when the first device needs it */
 	struct enrolments *enrolments;
 	struct node *nodes[ENROLMENT_MAX];
 	size_t n_nodes;
