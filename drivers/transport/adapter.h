@@ -84,8 +84,8 @@ int adapter_address(const struct adapter *a, struct ble_address *ret);
 
 /* Scanning is wanted or not; survives restarts of bluetoothd and of the adapter. */
 void adapter_scan(struct adapter *a, bool on);
-/* Scanning is wanted and begins anew, if it is not stopped for an attempt: bluetoothd rests for up to
- * 10 s between two scans, and somebody waits. */
+/* Scanning is wanted and begins anew, if it is not stopped for an attempt: bluetoothd rests for
+ * seconds between two scans, and somebody waits. */
 void adapter_scan_afresh(struct adapter *a);
 /* A connection attempt needs the scan stopped (it would wait up to 10 s for the controller's window
  * otherwise). `ready` is called once scanning has ended, or after 2 s all the same; then

@@ -75,8 +75,8 @@ static bool may_link(const struct device *d, const struct occasion *o)
 	return !d->config.broadcast && d->trouble != DEVICE_BOND_SUSPECT && o->now >= d->not_before;
 }
 
-/* Not on the word of an advertisement from before its last link: it may sleep by now, and an attempt
- * would stop the scan for 10 s and speak against the adapter. */
+/* Not on the word of an advertisement from before its last link: it may sleep by now, and an
+ * attempt would stop the scan for 10 s and speak against the adapter. */
 static bool may_link_now(const struct device *d, const struct occasion *o)
 {
 	return d->heard && fresh(d, o) && may_link(d, o);
