@@ -454,10 +454,10 @@ static void doubt(struct node *n)
 }
 
 /*
- * A link to a device of ours that no attempt of ours holds: a killed predecessor had asked for it, and
- * the kernel made it after nobody wanted it any more. It would stand for ever, and the device does not
- * advertise meanwhile. Our attempt takes the link over, and its end is the link's. Those that are only
- * on their way out are gone by then.
+ * A link to a device of ours that no attempt of ours holds: a killed predecessor had asked for it,
+ * and the kernel made it after nobody wanted it any more. It would stand for ever, and the device
+ * does not advertise meanwhile. Our attempt takes the link over, and its end is the link's. Those
+ * that are only on their way out are gone by then.
  */
 static void look_leftover(struct node *n, int64_t now)
 {
