@@ -186,7 +186,7 @@ static void scanning_in_words_only(void **state)
 	assert_int_equal(mock_count(&s->mock, "Powered=0"), 1);
 }
 
-/* Discovering stays false though StartDiscovery was taken: no silence is waited for, no probe either */
+/* Discovering stays false though StartDiscovery was taken: doubted at once, without a probe */
 static void scanning_that_stands_still(void **state)
 {
 	struct stand *s = *state;
