@@ -449,6 +449,8 @@ static void doubt(struct node *n)
 
 	if (r->has_timeout && (r->raise_late || !ble_address_equal(&r->timeout, &n->address)))
 		adapter_doubt(r->adapter, ADAPTER_DOUBT_CONNECTS);
+	else
+		adapter_doubt(r->adapter, ADAPTER_DOUBT_SILENT); /* a quiet probe */
 	r->has_timeout = true;
 	r->timeout = n->address;
 }
