@@ -15,8 +15,8 @@
  *   name=BF720                  the rest of the line
  *   level=encrypted             clear, encrypted, authenticated, broadcast
  *   path=bearer                 or bluetoothd
- *   consent=1 1234              slot and code, and " refused" if the device did not accept it; up to
- *                               DRV_CONSENTS_MAX lines, or none
+ *   consent=1 1234              slot and code, and " refused" if the device did not accept
+ *                               it; up to DRV_CONSENTS_MAX lines, or none
  *   kept=0102                   bytes, may be empty
  *   last_record=17              left out if there is none
  *   enrolled_ms=1767225600000

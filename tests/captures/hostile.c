@@ -115,7 +115,8 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 static void renew(struct bench *b)
 {
 	static const struct session_memory memory = {
-		.consents = { { 1, 1234 }, { DRV_SLOT_NEW, 7007 } }, .n_consents = 2
+		.consents = { { .slot = 1, .code = 1234 }, { .slot = DRV_SLOT_NEW, .code = 7007 } },
+		.n_consents = 2
 	};
 	const struct session_sink sink = {
 		.measurement = on_measurement,

@@ -216,7 +216,7 @@ static void begin(struct watch *w, uint8_t flags)
 		.table = on_table,
 		.user = w,
 	};
-	struct att_table table;
+	struct att_table table = { 0 };
 	const struct peer_options options = {
 		.required = BEARER_ENCRYPTED,
 		.table = flags & FLAG_NO_TABLE ? NULL : &table,

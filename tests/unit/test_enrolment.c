@@ -57,7 +57,8 @@ static void make(struct enrolment *d, uint8_t last)
 	d->path = ENROLMENT_BLUETOOTHD;
 	d->memory.n_consents = 2;
 	d->memory.consents[0] = (struct drv_consent){ .slot = 1, .code = 1234 };
-	d->memory.consents[1] = (struct drv_consent){ .slot = DRV_SLOT_NEW, .code = 65535, .refused = true };
+	d->memory.consents[1] =
+		(struct drv_consent){ .slot = DRV_SLOT_NEW, .code = 65535, .refused = true };
 	d->memory.kept_len = 3;
 	memcpy(d->memory.kept, "\x00\x7f\xff", 3);
 	d->has_last_record = true;

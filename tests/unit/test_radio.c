@@ -397,7 +397,7 @@ static void hear(size_t i)
 static struct radio_device device(struct stand *s, size_t i)
 {
 	const struct ble_address address = address_of(i);
-	struct radio_device d;
+	struct radio_device d = { 0 };
 
 	for (size_t k = 0; k < radio_devices(s->radio); k++) {
 		radio_device_at(s->radio, k, &d);
