@@ -68,7 +68,7 @@ struct rung {
 	bool powering, probing;
 	bool blocked; /* by us, through rfkill */
 	unsigned int rfkill;
-	sd_event_source *timer, *child;
+	sd_event_source *timer, *again, *child;
 	int child_fd; /* pidfd of the USB reset */
 };
 

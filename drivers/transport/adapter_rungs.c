@@ -23,6 +23,7 @@
 #include "drivers/transport/adapter_private.h"
 
 #define BLOCKED_US INT64_C(1000000)
+#define AGAIN_US   INT64_C(1000000)
 #define UNIT       "bluetooth.service"
 
 static void *token(const struct adapter *a)
@@ -43,6 +44,19 @@ static void acted(struct adapter *a)
 
 /* ---- power ---- */
 
+/* After a block or a reset the kernel is not ready at once: seen with 6.1, which refuses the power for
+ * some seconds. The rung's deadline ends it. */
+static int on_again(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct adapter *a = user;
+
+	(void)source;
+	(void)usec;
+	a->rung.powering = false;
+	rung_step(a);
+	return 0;
+}
+
 static void on_powered(struct adapter *a, sd_bus_message *reply, const char *error, void *user)
 {
 	(void)reply;
@@ -50,10 +64,12 @@ static void on_powered(struct adapter *a, sd_bus_message *reply, const char *err
 		adapter_set_powered(a, true);
 	} else if (adapter_error_is(error, "Blocked")) {
 		adapter_post(a, LADDER_BLOCK);
-	} else if (a->ladder.state == LADDER_POWERING || is_current(a, user)) {
+	} else if (a->ladder.state == LADDER_POWERING) {
 		adapter_post(a, LADDER_UNPROVED);
+	} else if (is_current(a, user)) {
+		adapter_timer(a, &a->rung.again, AGAIN_US, on_again);
 	}
-	if (is_current(a, user))
+	if (!error && is_current(a, user))
 		rung_step(a);
 }
 
@@ -272,6 +288,7 @@ void rung_end(struct adapter *a)
 {
 	a->rung.n = 0;
 	a->rung.serial++;
+	adapter_timer_stop(a->rung.again);
 	scan_probe_cancel(a);
 	/* its timer unblocks, also when the rung is over */
 }
@@ -307,5 +324,6 @@ void rung_free(struct adapter *a)
 	if (a->rung.blocked)
 		(void)rfkill_block(a->root, a->rung.rfkill, false);
 	sd_event_source_disable_unref(a->rung.timer);
+	sd_event_source_disable_unref(a->rung.again);
 	forget_child(a);
 }

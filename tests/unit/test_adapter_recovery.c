@@ -304,6 +304,25 @@ static void rfkill_blocks_and_unblocks(void **state)
 	assert_int_equal(counts(s)->recoveries, 1);
 }
 
+/* the kernel is not ready at once */
+static void power_is_refused_after_a_block(void **state)
+{
+	struct stand *s = *state;
+
+	make_rfkill(s, "0\n");
+	mock_file(&s->mock, "dev/rfkill", "");
+	begin(s, NOTHING);
+	mock_refuse(&s->mock, "StartDiscovery", "org.bluez.Error.Failed", 1000);
+	adapter_doubt(s->adapter, ADAPTER_DOUBT_SCAN);
+	mock_until(&s->mock, last_rfkill(s).soft == 1);
+	mock_set_powered(&s->mock, false);
+	mock_refuse(&s->mock, "StartDiscovery", NULL, 0);
+	mock_refuse(&s->mock, "Set", "org.bluez.Error.Failed", 2);
+	mock_until(&s->mock, s->state == ADAPTER_READY && s->mock.discovering);
+	assert_int_equal(s->was[ADAPTER_FAILED], 0);
+	assert_int_equal(counts(s)->resets, 3);
+}
+
 static void systemd_restarts_bluetoothd(void **state)
 {
 	struct stand *s = *state;
@@ -598,6 +617,7 @@ int main(void)
 		T(attempts_that_never_end_cost_a_power_cycle),
 		T(without_permissions_the_ladder_ends_soon),
 		T(rfkill_blocks_and_unblocks),
+		T(power_is_refused_after_a_block),
 		T(systemd_restarts_bluetoothd),
 		T(a_bluetoothd_that_hangs_from_the_start),
 		T(a_block_is_somebodys_wish),
