@@ -357,9 +357,16 @@ static void test_again(void **state)
 	begin(b, &memory);
 	answer(b, "43f00101");
 	answer(b, "432605121000010000300020");
-	assert_int_equal(first.n_parts, b->last.n_parts);
-	assert_memory_equal(first.parts, b->last.parts, first.n_parts * sizeof(first.parts[0]));
-	assert_memory_equal(&first.time, &b->last.time, sizeof(first.time));
+	assert_int_equal(b->last.n_parts, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(first.parts[i].metric, b->last.parts[i].metric);
+		assert_int_equal(first.parts[i].number.value.mantissa,
+				 b->last.parts[i].number.value.mantissa);
+	}
+	assert_int_equal(b->last.time.day, 12);
+	assert_int_equal(b->last.time.hour, 4);
+	assert_int_equal(first.time.hour, b->last.time.hour);
+	assert_int_equal(first.time.minute, b->last.time.minute);
 	assert_int_equal(first.time.kind, DEVICE_TIME_LOCAL);
 }
 

@@ -281,8 +281,19 @@ static void assert_same(const struct measurement *a, const struct measurement *b
 {
 	assert_int_equal(a->metric, b->metric);
 	assert_int_equal(a->n_parts, b->n_parts);
-	assert_memory_equal(a->parts, b->parts, a->n_parts * sizeof(a->parts[0]));
-	assert_memory_equal(&a->time, &b->time, sizeof(a->time));
+	for (unsigned int i = 0; i < a->n_parts; i++) {
+		assert_int_equal(a->parts[i].metric, b->parts[i].metric);
+		assert_int_equal(a->parts[i].unit, b->parts[i].unit);
+		assert_int_equal(a->parts[i].number.value.mantissa,
+				 b->parts[i].number.value.mantissa);
+	}
+	assert_int_equal(a->time.kind, b->time.kind);
+	assert_int_equal(a->time.year, b->time.year);
+	assert_int_equal(a->time.month, b->time.month);
+	assert_int_equal(a->time.day, b->time.day);
+	assert_int_equal(a->time.hour, b->time.hour);
+	assert_int_equal(a->time.minute, b->time.minute);
+	assert_int_equal(a->time.second, b->time.second);
 	assert_false(a->has_user_slot || b->has_user_slot);
 	assert_false(a->has_record_number || b->has_record_number);
 	assert_false(a->has_duration || b->has_duration);
