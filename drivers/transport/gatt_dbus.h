@@ -76,7 +76,7 @@ struct gatt_dbus_handlers {
 	void (*bonded)(void *user); /* gatt_dbus_pair() has succeeded; nothing comes if not */
 	void (*done)(void *user, const struct att_result *result);
 	void (*value)(void *user); /* gatt_dbus_peek() may have something new */
-	/* once; what was under way has ended with -ECANCELED before */
+	/* once; the end of what was under way (-ECANCELED) may follow */
 	void (*lost)(void *user, enum device_end end, int error);
 	void *user;
 };

@@ -41,14 +41,14 @@ static int on_defer(sd_event_source *source, void *user)
 	} else if (l->tell_bonded) {
 		l->tell_bonded = false;
 		l->handlers.bonded(l->handlers.user);
-	} else if (l->tell_result) {
-		tell_result(l);
-	} else if (l->tell_value) {
-		l->tell_value = false;
-		l->handlers.value(l->handlers.user);
-	} else {
+	} else if (l->tell_lost) {
 		l->tell_lost = false;
 		l->handlers.lost(l->handlers.user, l->end, l->error);
+	} else if (l->tell_result) {
+		tell_result(l);
+	} else {
+		l->tell_value = false;
+		l->handlers.value(l->handlers.user);
 	}
 	return 0;
 }
@@ -102,6 +102,13 @@ void gatt_link_resolved(struct gatt_dbus_link *l)
 	finish(l, r, 0);
 }
 
+/* for what is in the queue: its database as it was last known */
+static void finish_by_memory(struct gatt_dbus_link *l)
+{
+	*l->table = l->device->table;
+	finish(l, 0, 0);
+}
+
 int gatt_dbus_discover(struct gatt_dbus_link *l, struct att_table *table)
 {
 	int r = begin(l, ATT_DO_DISCOVER, 0);
@@ -112,9 +119,8 @@ int gatt_dbus_discover(struct gatt_dbus_link *l, struct att_table *table)
 		return -ENOTCONN;
 	l->busy = l->discovering = true;
 	l->table = table;
-	if (l->is_lost) { /* for what is in the queue: as it was last known */
-		*table = l->device->table;
-		finish(l, 0, 0);
+	if (l->is_lost) {
+		finish_by_memory(l);
 	} else if (l->device->resolved) {
 		gatt_link_resolved(l);
 	}
@@ -268,10 +274,14 @@ void gatt_link_lost(struct gatt_dbus_link *l, enum device_end end, int error)
 		return;
 	l->connect = sd_bus_slot_unref(l->connect);
 	l->pair = sd_bus_slot_unref(l->pair);
-	finish(l, -ECANCELED, 0);
 	/* What was caught is handed on all the same: nobody can send it again. */
-	if (!l->is_connected && l->device->queued > 0 && l->device->table.complete)
-		l->is_connected = l->tell_connected = true;
+	if (l->device->queued > 0 && l->device->table.complete) {
+		if (!l->is_connected)
+			l->is_connected = l->tell_connected = true;
+		if (l->discovering)
+			finish_by_memory(l);
+	}
+	finish(l, -ECANCELED, 0);
 	l->is_lost = l->tell_lost = true;
 	l->end = end;
 	l->error = error;

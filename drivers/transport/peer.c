@@ -700,7 +700,7 @@ static void channel_done(struct peer *p, const struct att_result *result, int64_
 	} else if (result->error == -EREMOTEIO && result->refusal == ATT_ERROR_INVALID_HANDLE) {
 		(void)p->handlers.table(p->handlers.user, NULL); /* it was of another database */
 		fail(p, -ESTALE);
-	} else if (result->error < 0 && !c->optional) {
+	} else if (result->error < 0 && !c->optional && !p->departed) {
 		fail(p, result->error);
 	}
 }
