@@ -179,10 +179,9 @@ class Campaign:
     def prepare(self):
         """Every other peer speaks at link-up, before anybody asked or subscribed."""
         world = self.world
-        enrolled.hub(world, f"add weight_scale {CLEAR}", restart=RESTART)
+        enrolled.hub(world, f"add weight_scale {CLEAR}", "all advertise off", restart=RESTART)
         for name in ("dbus", "bluetoothd"):
             world.running[name].restart = RESTART
-        world.ctl("all advertise off")
         world.ctl(f"add weight_scale {BONDED}")
         for peer in range(CLEAR, PEERS):
             world.ctl(f"{peer} pair just-works")
@@ -248,7 +247,10 @@ class Campaign:
             result = self.world.wellgate("readings", "--json", "--limit", "1000000")
             return result.stdout if result.returncode == 0 else None
         # a reading is confirmed after its commit, so nothing of what we look for can still be on its way
-        return [json.loads(line) for line in self.world.wait("the gateway's answer", ask).splitlines()]
+        lines = self.world.wait("the gateway's answer", ask)
+        with open(os.path.join(self.world.out, "readings.json"), "w", encoding="utf-8") as stream:
+            stream.write(lines)
+        return [json.loads(line) for line in lines.splitlines()]
 
     def reckon(self):
         """Lost, doubled, misfiled: by the weight, which no two readings of a run have in common."""
@@ -256,14 +258,16 @@ class Campaign:
         by_weight = {}
         for (peer, number), value in self.air.values.items():
             assert by_weight.setdefault(weight_of(value), (peer, number)) == (peer, number), "a weight comes again"
-        seen, strange, owners = {}, 0, {}
+        seen, strange, unnamed, owners = {}, 0, 0, {}
         for reading in readings:
             key = by_weight.get(decimal.Decimal(reading["components"][0]["value"]))
             if key is None or reading["device_time"] != time_of(self.air.values[key]):
                 strange += 1
                 continue
             seen[key] = seen.get(key, 0) + 1
-            owners.setdefault(key[0], set()).add(json.dumps(reading["device"], sort_keys=True))
+            serial = reading.get("device", {}).get("serial_digest")
+            unnamed += serial is None
+            owners.setdefault(key[0], set()).update([serial] if serial else [])
         held = {(peer, n) for peer in range(PEERS) for n in range(1, self.taken[peer] + 1)}
         lost = [key for key in self.air.confirmed if key not in seen]
         for key in sorted(lost):
@@ -275,7 +279,7 @@ class Campaign:
             "missing": len(held - set(seen)) - len(lost), "doubled": sum(n - 1 for n in seen.values()),
             "strange": strange,
             "misfiled": sum(len(owner) - 1 for owner in owners.values()) + len(everybody) - len(set(everybody)),
-            "confirmed again": sum(n - 1 for n in self.air.confirmed.values()),
+            "without serial": unnamed, "confirmed again": sum(n - 1 for n in self.air.confirmed.values()),
             "dropped as doubles": self.counter("duplicates"),
         }
 

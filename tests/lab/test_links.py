@@ -40,14 +40,14 @@ class Reader:
         weights = [reading["components"][0]["value"] for reading in self.world.readings()]
         assert len(weights) == len(set(weights)) == sum(self.taken.values()), (weights, self.taken)
 
-    def survives(self, fault, *more, peer=0, cure=None, sign=None):
+    def survives(self, fault, *more, peer=0, times=1, cure=None, sign=None):
         """One fault, then a reading: it comes. sign: what shows that the fault happened; cure: a command then."""
         self.world.ctl(f"{peer} drop 0x13", check=False)  # the fault is for a new link
         since = len(self.world.log("world"))
         self.world.say(f"---- {fault}")
         for command in (fault, *more):
             self.world.ctl(f"{peer} {command}")
-        self.measure(peer)
+        self.measure(peer, times)
         if sign:
             wait_event(self.world, peer, sign, since)
         if cure:
@@ -126,12 +126,8 @@ def test_links_bad_peer(world):
     reader.survives("fault truncate 1", sign="unconfirmed")
     reader.survives("fault wrong-handle 1", sign="unconfirmed")
     reader.survives("fault duplicate 2", sign="confirmed")
-    for fault in ("second-indication 1", "no-confirm-wait"):
-        world.ctl(f"0 fault {fault}")
-        reader.measure(times=3)
-        world.wait("a fault's end", lambda: events(world, 0, "(confirmed|unconfirmed)") > 0)
-        reader.check()
-        world.ctl("0 fault none")
+    reader.survives("fault second-indication 1", times=3)
+    reader.survives("fault no-confirm-wait", times=3, sign="(un)?confirmed", cure="fault none")
     reader.survives("move 32")
 
 
@@ -185,8 +181,8 @@ def test_links_adapter_goes(world):
         reader.measure()
         wait_event(world, 0, "indicated", since)
         world.ctl(f"adapter {there}")
-        world.wait_log("devices", r"adapter (?!ready)", since=known)
-        world.kill("gateway", signal.SIGCONT)
+        world.kill("gateway", signal.SIGCONT)  # stored, but the confirmation goes nowhere
+        world.wait_log("devices", r"adapter (?!ready)", since=known, limit=240)
         world.ctl(f"adapter {back}")
         reader.check()
 
@@ -199,7 +195,7 @@ def test_links_oops_costs_one(world):
     world.kill("gateway", signal.SIGSTOP)
     reader.measure(1)
     wait_event(world, 1, "indicated")  # and now it waits for us
-    since, ends = len(world.log("world")), events(world, 1, "disconnected")
+    since = len(world.log("world"))
     world.ctl("0 fault lost 1")
     world.ctl("0 advertise on")
     wait_event(world, 0, "fault lost", since)
@@ -207,7 +203,7 @@ def test_links_oops_costs_one(world):
     wait_event(world, 0, "disconnected", since)
     world.kill("gateway", signal.SIGCONT)
     reader.check(1)
-    assert events(world, 1, "disconnected") == ends or events(world, 1, "unconfirmed") == 0
+    assert events(world, 1, "unconfirmed") == 0
     reader.measure(0)
     reader.check(0)
     assert world.running["devices"].starts == 1 and world.running["bluetoothd"].starts == 1
