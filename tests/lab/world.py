@@ -43,7 +43,7 @@ STATE = "/var/lib/bluetooth"
 KERNELS = ("stable", "backports")
 
 
-def scenario(kernels=KERNELS, vm="main", expect_oops=None, require_oops=None, limit=300.0):
+def scenario(kernels=KERNELS, vm="main", expect_oops=None, require_oops=None, limit=300.0, short=None):
     """What is special about a scenario; most need none of this.
 
     kernels        those it runs on
@@ -52,10 +52,13 @@ def scenario(kernels=KERNELS, vm="main", expect_oops=None, require_oops=None, li
     expect_oops    regular expression of a kernel complaint that may come
     require_oops   the same, and it must come
     limit          seconds; a verdict on hanging, not on speed
+    short          those it runs on in the short form, which is what CI has time for: at least one; the first
+                   of `kernels` unless something depends on the kernel
     """
     def mark(function):
         function.lab = {"kernels": tuple(kernels), "vm": vm, "expect_oops": expect_oops,
-                        "require_oops": require_oops, "limit": limit}
+                        "require_oops": require_oops, "limit": limit,
+                        "short": tuple(short or kernels[:1])}
         return function
     return mark
 
@@ -416,8 +419,8 @@ def listens(path):
 
 # ---- which scenarios there are
 
-def scenarios(kernel, folder=HERE):
-    """All for a kernel: [(name, function, what is special)], in the order of files and lines."""
+def scenarios(kernel, folder=HERE, short=False):
+    """All for a kernel, or those of the short form: [(name, function, what is special)], in the order of files and lines."""
     found = []
     sys.path.insert(0, folder)
     for path in sorted(glob.glob(os.path.join(folder, "test_*.py"))):
@@ -427,7 +430,7 @@ def scenarios(kernel, folder=HERE):
                 continue
             if not hasattr(function, "lab"):
                 function = scenario()(function)
-            if kernel in function.lab["kernels"]:
+            if kernel in function.lab["short" if short else "kernels"]:
                 found.append((name, function, function.lab))
     names = [name for name, _, _ in found]
     assert len(names) == len(set(names)), "two scenarios have one name"
