@@ -206,7 +206,8 @@ static void probe_step(struct adapter *a)
 		if (a->own->discovering)
 			break;
 		a->scan.probe = SCAN_PROBE_FILTER;
-		/* fall through */
+		filter(a);
+		break;
 	case SCAN_PROBE_FILTER:
 		filter(a);
 		break;
