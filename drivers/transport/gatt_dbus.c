@@ -176,8 +176,8 @@ static bool is_echo(const struct gatt_entry *e, const uint8_t *data, size_t len)
 	       (len == 0 || memcmp(e->data, data, len) == 0);
 }
 
-/* bluetoothd shows what was read as a change of Value, and sends that before the answer. Exactly one
- * is dropped: the device may have sent the same at the same time. */
+/* bluetoothd shows what was read as a change of Value, and sends that before the answer. Exactly
+ * one is dropped: the device may have sent the same at the same time. */
 void gatt_read_over(struct gatt_device *d, const uint8_t *data, size_t len)
 {
 	struct gatt_entry **at = &d->first, *before = NULL;
@@ -341,7 +341,8 @@ static void add_service(struct gatt_device *d, const char *path, const struct ga
 	}
 	memcpy(s->path, path, strlen(path) + 1);
 	s->uuid = p->uuid;
-	memmove(&d->services[i + 1], &d->services[i], (d->n_services - i) * sizeof(d->services[0]));
+	memmove(&d->services[i + 1], &d->services[i],
+		(d->n_services - i) * sizeof(struct gatt_service *));
 	d->services[i] = s;
 	d->n_services++;
 }
@@ -367,7 +368,7 @@ static void add_chrc(struct gatt_device *d, const char *path, const struct gatt_
 	c->flags = p->flags;
 	while (i < d->n_chrcs && strcmp(d->chrcs[i]->path, path) < 0)
 		i++;
-	memmove(&d->chrcs[i + 1], &d->chrcs[i], (d->n_chrcs - i) * sizeof(d->chrcs[0]));
+	memmove(&d->chrcs[i + 1], &d->chrcs[i], (d->n_chrcs - i) * sizeof(struct gatt_chrc *));
 	d->chrcs[i] = c;
 	d->n_chrcs++;
 }
@@ -383,14 +384,15 @@ static void remove_chrc(struct gatt_device *d, size_t i)
 	(void)sd_bus_slot_unref(c->slot);
 	free(c);
 	d->n_chrcs--;
-	memmove(&d->chrcs[i], &d->chrcs[i + 1], (d->n_chrcs - i) * sizeof(d->chrcs[0]));
+	memmove(&d->chrcs[i], &d->chrcs[i + 1], (d->n_chrcs - i) * sizeof(struct gatt_chrc *));
 }
 
 static void remove_service(struct gatt_device *d, size_t i)
 {
 	free(d->services[i]);
 	d->n_services--;
-	memmove(&d->services[i], &d->services[i + 1], (d->n_services - i) * sizeof(d->services[0]));
+	memmove(&d->services[i], &d->services[i + 1],
+		(d->n_services - i) * sizeof(struct gatt_service *));
 }
 
 /* Handles of our own making: bluetoothd does not tell them to clients. A service takes one, a

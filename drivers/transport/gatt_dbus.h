@@ -1,16 +1,17 @@
 /*
- * GATT through bluetoothd, for a device that our own ATT bearer cannot reach. bluetoothd confirms an
- * indication as soon as it has it, before anybody has stored anything: this path can lose a reading
- * (README, "Through bluetoothd"), so it is chosen per device and said wherever the device is shown.
+ * GATT through bluetoothd, for a device that our own ATT bearer cannot reach. bluetoothd confirms
+ * an indication as soon as it has it, before anybody has stored anything: this path can lose a
+ * reading (README, "Through bluetoothd"), so it is chosen per device and said wherever that is
+ * shown.
  *
  *   bluetoothd <--D-Bus--> gatt_dbus: standing subscriptions --value--> queue --peek--> peer
  *                                     one link at a time per device     <--read, write, discover--
  *
  * One connection to the bus for the life of the process, used for nothing else. Every measurement
  * characteristic that bluetoothd exports is subscribed to, also while the device is not connected,
- * so that what it sends the moment a link comes up is caught. What was caught stays in a queue until
- * its peer has handed it on (GATT_DBUS_QUEUE values per device): the end of a link, of bluetoothd or
- * of the bus loses nothing of it; the end of this process does.
+ * so that what it sends the moment a link comes up is caught. What was caught stays in a queue
+ * until its peer has handed it on (GATT_DBUS_QUEUE values per device): the end of a link, of
+ * bluetoothd or of the bus loses nothing of it; the end of this process does.
  *
  * Nothing here blocks and each call has a timer. What comes from the bus counts only from the owner
  * of org.bluez, on objects of devices that are ours.

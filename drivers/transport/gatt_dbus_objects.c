@@ -85,6 +85,7 @@ static bool parse_uuid(const char *text, struct att_uuid *ret)
 {
 	struct att_uuid uuid;
 	size_t n = 0;
+	int high, low;
 
 	if (strnlen(text, UUID_TEXT + 1) != UUID_TEXT)
 		return false;
@@ -94,10 +95,11 @@ static bool parse_uuid(const char *text, struct att_uuid *ret)
 				return false;
 			continue;
 		}
-		if (digit(text[i]) < 0 || digit(text[i + 1]) < 0)
+		high = digit(text[i]);
+		low = digit(text[i + 1]);
+		if (high < 0 || low < 0)
 			return false;
-		uuid.bytes[UUID_BYTES - 1 - n++] =
-			(uint8_t)(digit(text[i]) << 4 | digit(text[i + 1]));
+		uuid.bytes[UUID_BYTES - 1 - n++] = (uint8_t)(high << 4 | low);
 		i += 2;
 	}
 	*ret = uuid;

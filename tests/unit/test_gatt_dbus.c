@@ -608,7 +608,7 @@ static void test_peer_reads(void **state)
 	mock_until(&s->mock, s->lost);
 }
 
-/* The link is gone before anything is known of it; bluetoothd has confirmed: handed on all the same.*/
+/* The link is gone before anything is known of it, and bluetoothd has confirmed: handed on. */
 static void test_peer_saves_what_was_caught(void **state)
 {
 	struct stand *s = *state;
