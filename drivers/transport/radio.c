@@ -777,7 +777,7 @@ static void make_room(struct radio *r, int64_t turn, int64_t now)
 	if (now >= oldest->linked_at + turn)
 		radio_node_event(oldest, DEVICE_ON_YIELD, 0);
 	else
-		r->retry_at = oldest->linked_at + turn;
+		r->room_at = oldest->linked_at + turn;
 }
 
 static void on_scan_stopped(void *user)
@@ -815,6 +815,7 @@ static void schedule(struct radio *r, int64_t now)
 	const bool pairs = pairing_waits(r, now); /* somebody stands there and waits */
 	struct node *next = NULL;
 
+	r->room_at = RADIO_NEVER;
 	if (now >= r->retry_at)
 		r->retry_at = RADIO_NEVER;
 	if (r->pausing || r->attempting || r->retry_at != RADIO_NEVER ||
@@ -839,7 +840,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static void set_timer(struct radio *r)
 {
-	int64_t at = earlier(r->retry_at, pairing_deadline(r));
+	int64_t at = earlier(earlier(r->retry_at, r->room_at), pairing_deadline(r));
 
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		at = earlier(at, device_deadline(&r->nodes[i]->device));
@@ -1064,7 +1065,7 @@ int radio_new(sd_event *event, const struct radio_options *options, const struct
 	r->sink = *sink;
 	r->next_seq = next_seq;
 	r->next_id = next_id;
-	r->retry_at = RADIO_NEVER;
+	r->retry_at = r->room_at = RADIO_NEVER;
 	r->raise_late = kernel_raises_late();
 	r->helper = strdup(options->helper);
 	result = r->helper ? set_up(r) : -ENOMEM;

@@ -1067,6 +1067,26 @@ static void test_streams_make_room(void **state)
 	assert_true(s->scales[0].gone);
 }
 
+/* A stream may keep its slot for a minute; another slot that gets free meanwhile is given at once. */
+static void test_streams_stop_nobody(void **state)
+{
+	struct stand *s = *state;
+
+	for (size_t i = 0; i < 3; i++)
+		enrol(s, i, LINK_ENCRYPTED);
+	s->scales[0].readings = 0;
+	begin(s, 2);
+	hear(0);
+	RUN_UNTIL(s, device(s, 0).state == DEVICE_DRAIN);
+	scale_value(&s->scales[0], 0x1b, SCALE_BATTERY, "\x40", 1);
+	hear(1);
+	RUN_UNTIL(s, links(s) == 2);
+	hear(2);
+	RUN_UNTIL(s, device(s, 2).state > DEVICE_QUEUED);
+	assert_int_equal(device(s, 0).state, DEVICE_DRAIN);
+	assert_int_equal(s->most_links, 2);
+}
+
 static void test_freed_at_any_moment(void **state)
 {
 	struct stand *s = *state;
@@ -1126,6 +1146,7 @@ int main(void)
 		TEST(test_pairing_is_not_kept),
 		TEST(test_refused_requests),
 		TEST(test_streams_make_room),
+		TEST(test_streams_stop_nobody),
 		TEST(test_freed_at_any_moment),
 	};
 
