@@ -87,7 +87,7 @@ struct radio {
 	/* the one attempt: first the scan is stopped for it, then it runs */
 	bool pausing, attempting;
 	struct node *chosen; /* NULL: gone meanwhile */
-	int64_t room_at; /* a stream has had its turn then; a slot may be free earlier */
+	int64_t room_at;     /* a stream has had its turn then; a slot may be free earlier */
 	int64_t retry_at;
 	bool has_timeout; /* the last attempt that never ended, with none that did since */
 	struct ble_address timeout;
