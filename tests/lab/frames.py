@@ -87,7 +87,7 @@ def glucose(c):
 
 def heart_rate(c):
     assert c.number(1) == 0x16
-    return {"heart_rate": Decimal(c.number(1))}
+    return {"heart_rate": Decimal(c.number(1)), "rr_interval": c.number(2) * Decimal(1000) / 1024}
 
 
 DECODERS = {
