@@ -44,9 +44,14 @@ static uint16_t ccitt(uint16_t crc, const uint8_t *bytes, size_t len)
 	return crc;
 }
 
+uint16_t crc_16_xmodem_add(uint16_t crc, const void *data, size_t len)
+{
+	return ccitt(crc, data, len);
+}
+
 uint16_t crc_16_xmodem(const void *data, size_t len)
 {
-	return ccitt(0, data, len);
+	return crc_16_xmodem_add(0, data, len);
 }
 
 uint16_t crc_16_ccitt_false(const void *data, size_t len)
