@@ -1,0 +1,395 @@
+#include "protocols/ieee11073/apdu.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "protocols/bytes/writer.h"
+#include "protocols/ieee11073/mder.h"
+
+/*
+ * Fields of each kind in their order:
+ *   r result, reason, error or problem  v association version  p protocols offered
+ *   q one protocol  h handle  t time  y event or action type  d information (ANY)
+ *   i list of attribute identifiers  a list of attributes  m list of modifications
+ */
+struct layout {
+	uint16_t choice;
+	const char *fields;
+};
+
+static const struct layout APDUS[] = {
+	{ APDU_AARQ, "vp" }, { APDU_AARE, "rq" }, { APDU_RLRQ, "r" },
+	{ APDU_RLRE, "r" },  { APDU_ABRT, "r" },
+};
+
+static const struct layout OPERATIONS[] = {
+	{ APDU_EVENT, "htyd" },
+	{ APDU_EVENT_CONFIRMED, "htyd" },
+	{ APDU_GET, "hi" },
+	{ APDU_SET, "hm" },
+	{ APDU_SET_CONFIRMED, "hm" },
+	{ APDU_ACTION, "hyd" },
+	{ APDU_ACTION_CONFIRMED, "hyd" },
+	{ APDU_EVENT_RESPONSE, "htyd" },
+	{ APDU_GET_RESPONSE, "ha" },
+	{ APDU_SET_RESPONSE, "ha" },
+	{ APDU_ACTION_RESPONSE, "hyd" },
+	{ APDU_ERROR, "rd" },
+	{ APDU_REJECT, "r" },
+};
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *fields_of(const struct layout *rows, size_t n, uint16_t choice)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].choice == choice)
+			return rows[i].fields;
+	}
+	return NULL;
+}
+
+size_t apdu_size(const uint8_t *bytes, size_t len)
+{
+	if (len < APDU_HEADER)
+		return 0;
+	return APDU_HEADER + (size_t)(bytes[2] << 8 | bytes[3]);
+}
+
+bool apdu_wants_answer(uint16_t operation)
+{
+	return operation == APDU_EVENT_CONFIRMED || operation == APDU_GET ||
+	       operation == APDU_SET_CONFIRMED || operation == APDU_ACTION_CONFIRMED;
+}
+
+bool apdu_is_answer(uint16_t operation)
+{
+	return operation >= APDU_EVENT_RESPONSE &&
+	       fields_of(OPERATIONS, N(OPERATIONS), operation) != NULL;
+}
+
+/* ---- decoding ---- */
+
+static void take(struct cursor *items, struct apdu *a)
+{
+	a->len = cursor_left(items);
+	a->data = cursor_bytes(items, a->len);
+}
+
+static void read_association(struct cursor *c, struct apdu *a)
+{
+	struct apdu_association *s = &a->association;
+	struct cursor id, options;
+	const uint8_t *bytes;
+	unsigned int count;
+
+	s->protocol_version = cursor_be32(c);
+	s->encoding_rules = cursor_be16(c);
+	s->nomenclature_version = cursor_be32(c);
+	s->functional_units = cursor_be32(c);
+	s->system_type = cursor_be32(c);
+	id = mder_any(c);
+	bytes = cursor_bytes(&id, APDU_SYSTEM_ID);
+	if (bytes && cursor_at_end(&id))
+		memcpy(s->system_id, bytes, APDU_SYSTEM_ID);
+	else
+		c->failed = true;
+	s->config_id = cursor_be16(c);
+	s->data_request_flags = cursor_be16(c);
+	s->init_agent_count = cursor_u8(c);
+	s->init_manager_count = cursor_u8(c);
+	options = mder_list(c, MDER_LIST_HEADER, &count);
+	if (!mder_attributes_valid(options, count))
+		c->failed = true;
+	s->n_options = (uint16_t)count;
+	s->options_len = cursor_left(&options);
+	s->options = cursor_bytes(&options, s->options_len);
+	a->extra = cursor_left(c);
+	cursor_skip(c, a->extra);
+}
+
+static void read_proto(struct cursor *c, struct apdu *a)
+{
+	struct cursor info;
+
+	a->proto = cursor_be16(c);
+	info = mder_any(c);
+	if (a->proto == APDU_PROTO_20601)
+		read_association(&info, a);
+	else
+		take(&info, a);
+	if (!cursor_ok(&info))
+		c->failed = true;
+}
+
+/* the first 20601 of those offered, or else the last of the others */
+static void read_protos(struct cursor *c, struct apdu *a)
+{
+	struct apdu one = { 0 };
+	unsigned int count;
+	struct cursor items = mder_list(c, MDER_LIST_HEADER, &count);
+
+	for (unsigned int i = 0; i < count && cursor_ok(&items); i++) {
+		memset(&one, 0, sizeof(one));
+		read_proto(&items, &one);
+		if (a->proto == APDU_PROTO_20601)
+			continue;
+		a->proto = one.proto;
+		a->association = one.association;
+		a->extra = one.extra;
+		a->data = one.data;
+		a->len = one.len;
+	}
+	a->n_protos = (uint16_t)count;
+	if (!cursor_at_end(&items))
+		c->failed = true;
+}
+
+static void read_ids(struct cursor *c, struct apdu *a)
+{
+	unsigned int count;
+	struct cursor items = mder_list(c, 2, &count);
+
+	a->count = (uint16_t)count;
+	take(&items, a);
+	if (a->len != (size_t)count * 2)
+		c->failed = true;
+}
+
+static void read_attributes(struct cursor *c, struct apdu *a)
+{
+	unsigned int count;
+	struct cursor items = mder_list(c, MDER_LIST_HEADER, &count);
+
+	if (!mder_attributes_valid(items, count))
+		c->failed = true;
+	a->count = (uint16_t)count;
+	take(&items, a);
+}
+
+/* each one: how to modify, u16, and an attribute */
+static void read_modifications(struct cursor *c, struct apdu *a)
+{
+	struct mder_attribute attribute;
+	unsigned int count;
+	struct cursor items = mder_list(c, 2 + MDER_LIST_HEADER, &count), copy = items;
+
+	for (unsigned int i = 0; i < count; i++) {
+		(void)cursor_be16(&copy);
+		if (!mder_attribute(&copy, &attribute))
+			break;
+	}
+	if (!cursor_at_end(&copy))
+		c->failed = true;
+	a->count = (uint16_t)count;
+	take(&items, a);
+}
+
+static void read_field(char field, struct cursor *c, struct apdu *a)
+{
+	struct cursor any;
+
+	switch (field) {
+	case 'r':
+		a->result = cursor_be16(c);
+		return;
+	case 'v':
+		a->assoc_version = cursor_be32(c);
+		return;
+	case 'p':
+		read_protos(c, a);
+		return;
+	case 'q':
+		read_proto(c, a);
+		return;
+	case 'h':
+		a->handle = cursor_be16(c);
+		return;
+	case 't':
+		a->time = cursor_be32(c);
+		return;
+	case 'y':
+		a->type = cursor_be16(c);
+		return;
+	case 'd':
+		any = mder_any(c);
+		take(&any, a);
+		return;
+	case 'i':
+		read_ids(c, a);
+		return;
+	case 'a':
+		read_attributes(c, a);
+		return;
+	default:
+		read_modifications(c, a);
+		return;
+	}
+}
+
+static int read_fields(const char *fields, struct cursor *c, struct apdu *a)
+{
+	if (!fields)
+		return -ENOMSG;
+	for (; *fields != '\0' && cursor_ok(c); fields++)
+		read_field(*fields, c, a);
+	return cursor_at_end(c) ? 0 : -EMSGSIZE;
+}
+
+static int read_presentation(struct cursor *c, struct apdu *a)
+{
+	struct cursor data = mder_any(c), body;
+
+	if (!cursor_at_end(c))
+		return -EMSGSIZE;
+	a->invoke_id = cursor_be16(&data);
+	a->operation = cursor_be16(&data);
+	body = mder_any(&data);
+	if (!cursor_at_end(&data))
+		return -EMSGSIZE;
+	return read_fields(fields_of(OPERATIONS, N(OPERATIONS), a->operation), &body, a);
+}
+
+int apdu_decode(const uint8_t *bytes, size_t len, struct apdu *ret)
+{
+	struct cursor c = cursor_of(bytes, len), body;
+	struct apdu a = { .choice = cursor_be16(&c) };
+	int r;
+
+	body = mder_any(&c);
+	if (!cursor_at_end(&c))
+		return -EMSGSIZE;
+	if (a.choice == APDU_PRST)
+		r = read_presentation(&body, &a);
+	else
+		r = read_fields(fields_of(APDUS, N(APDUS), a.choice), &body, &a);
+	if (r < 0)
+		return r;
+	*ret = a;
+	return 0;
+}
+
+bool apdu_peek(const uint8_t *bytes, size_t len, uint16_t *ret_invoke_id, uint16_t *ret_operation)
+{
+	struct cursor c = cursor_of(bytes, len);
+	uint16_t choice = cursor_be16(&c), invoke_id, operation;
+
+	cursor_skip(&c, 4); /* the lengths of the APDU and of its octet string */
+	invoke_id = cursor_be16(&c);
+	operation = cursor_be16(&c);
+	if (!cursor_ok(&c) || choice != APDU_PRST)
+		return false;
+	*ret_invoke_id = invoke_id;
+	*ret_operation = operation;
+	return true;
+}
+
+/* ---- encoding ---- */
+
+static void write_association(struct writer *w, const struct apdu_association *s)
+{
+	size_t begun;
+
+	writer_be32(w, s->protocol_version);
+	writer_be16(w, s->encoding_rules);
+	writer_be32(w, s->nomenclature_version);
+	writer_be32(w, s->functional_units);
+	writer_be32(w, s->system_type);
+	mder_write_any(w, s->system_id, APDU_SYSTEM_ID);
+	writer_be16(w, s->config_id);
+	writer_be16(w, s->data_request_flags);
+	writer_u8(w, s->init_agent_count);
+	writer_u8(w, s->init_manager_count);
+	begun = mder_begin_list(w, s->n_options);
+	if (s->options_len > 0)
+		writer_bytes(w, s->options, s->options_len);
+	mder_end(w, begun);
+}
+
+static void write_proto(struct writer *w, const struct apdu *a)
+{
+	size_t begun;
+
+	writer_be16(w, a->proto);
+	begun = mder_begin(w);
+	if (a->proto == APDU_PROTO_20601)
+		write_association(w, &a->association);
+	else if (a->len > 0)
+		writer_bytes(w, a->data, a->len);
+	mder_end(w, begun);
+}
+
+static void write_field(char field, struct writer *w, const struct apdu *a)
+{
+	size_t begun;
+
+	switch (field) {
+	case 'r':
+		writer_be16(w, a->result);
+		return;
+	case 'v':
+		writer_be32(w, a->assoc_version);
+		return;
+	case 'p':
+		begun = mder_begin_list(w, 1);
+		write_proto(w, a);
+		mder_end(w, begun);
+		return;
+	case 'q':
+		write_proto(w, a);
+		return;
+	case 'h':
+		writer_be16(w, a->handle);
+		return;
+	case 't':
+		writer_be32(w, a->time);
+		return;
+	case 'y':
+		writer_be16(w, a->type);
+		return;
+	case 'd':
+		mder_write_any(w, a->data, a->len);
+		return;
+	default:
+		writer_be16(w, a->count);
+		mder_write_any(w, a->data, a->len);
+		return;
+	}
+}
+
+static void write_fields(const char *fields, struct writer *w, const struct apdu *a)
+{
+	size_t begun = mder_begin(w);
+
+	for (; *fields != '\0'; fields++)
+		write_field(*fields, w, a);
+	mder_end(w, begun);
+}
+
+int apdu_encode(const struct apdu *a, uint8_t *buffer, size_t size, size_t *ret_len)
+{
+	struct writer w = writer_of(buffer, size);
+	bool presented = a->choice == APDU_PRST;
+	const char *fields = presented ? fields_of(OPERATIONS, N(OPERATIONS), a->operation)
+				       : fields_of(APDUS, N(APDUS), a->choice);
+	size_t apdu, octets;
+
+	if (!fields)
+		return -ENOMSG;
+	writer_be16(&w, a->choice);
+	if (presented) {
+		apdu = mder_begin(&w);
+		octets = mder_begin(&w);
+		writer_be16(&w, a->invoke_id);
+		writer_be16(&w, a->operation);
+		write_fields(fields, &w, a);
+		mder_end(&w, octets);
+		mder_end(&w, apdu);
+	} else {
+		write_fields(fields, &w, a);
+	}
+	if (!writer_ok(&w))
+		return -EMSGSIZE;
+	*ret_len = w.len;
+	return 0;
+}

@@ -1,0 +1,147 @@
+#include "protocols/ieee11073/mder.h"
+
+#include <errno.h>
+
+struct cursor mder_any(struct cursor *c)
+{
+	return cursor_sub(c, cursor_be16(c));
+}
+
+struct cursor mder_list(struct cursor *c, size_t item_min, unsigned int *ret_count)
+{
+	unsigned int count = cursor_be16(c);
+	struct cursor items = mder_any(c);
+
+	if (cursor_left(&items) < count * item_min || (count == 0 && cursor_left(&items) > 0)) {
+		c->failed = true;
+		items.failed = true;
+	}
+	*ret_count = items.failed ? 0 : count;
+	return items;
+}
+
+bool mder_attribute(struct cursor *items, struct mder_attribute *ret)
+{
+	uint16_t id = cursor_be16(items);
+	struct cursor value = mder_any(items);
+
+	if (!cursor_ok(items))
+		return false;
+	*ret = (struct mder_attribute){ .id = id, .value = value };
+	return true;
+}
+
+bool mder_attributes_valid(struct cursor items, unsigned int count)
+{
+	struct mder_attribute a;
+
+	for (unsigned int i = 0; i < count; i++) {
+		if (!mder_attribute(&items, &a))
+			return false;
+	}
+	return cursor_at_end(&items);
+}
+
+/* ---- time ---- */
+
+/* the two decimal digits of a byte, or 100 */
+static unsigned int bcd(uint8_t byte)
+{
+	unsigned int tens = byte >> 4, ones = byte & 0x0fU;
+
+	return tens > 9 || ones > 9 ? 100 : tens * 10 + ones;
+}
+
+static uint8_t to_bcd(unsigned int n)
+{
+	return (uint8_t)((n / 10 % 10) << 4 | n % 10);
+}
+
+static unsigned int days_of(unsigned int year, unsigned int month)
+{
+	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return month == 2 && leap ? 29 : days[month - 1];
+}
+
+int mder_read_time(struct cursor *c, struct mder_time *ret)
+{
+	unsigned int v[MDER_ABSOLUTE_TIME];
+	bool digits = true;
+
+	for (size_t i = 0; i < MDER_ABSOLUTE_TIME; i++) {
+		v[i] = bcd(cursor_u8(c));
+		digits = digits && v[i] < 100;
+	}
+	if (!cursor_ok(c))
+		return -EMSGSIZE;
+	if (!digits || v[2] < 1 || v[2] > 12 || v[3] < 1 || v[4] > 23 || v[5] > 59 || v[6] > 59)
+		return -ERANGE;
+	if (v[3] > days_of(v[0] * 100 + v[1], v[2]))
+		return -ERANGE;
+	*ret = (struct mder_time){
+		.year = (uint16_t)(v[0] * 100 + v[1]),
+		.month = (uint8_t)v[2],
+		.day = (uint8_t)v[3],
+		.hour = (uint8_t)v[4],
+		.minute = (uint8_t)v[5],
+		.second = (uint8_t)v[6],
+		.hundredth = (uint8_t)v[7],
+	};
+	return 0;
+}
+
+void mder_write_time(struct writer *w, const struct mder_time *t)
+{
+	writer_u8(w, to_bcd(t->year / 100U));
+	writer_u8(w, to_bcd(t->year % 100U));
+	writer_u8(w, to_bcd(t->month));
+	writer_u8(w, to_bcd(t->day));
+	writer_u8(w, to_bcd(t->hour));
+	writer_u8(w, to_bcd(t->minute));
+	writer_u8(w, to_bcd(t->second));
+	writer_u8(w, to_bcd(t->hundredth));
+}
+
+/* ---- writing ---- */
+
+size_t mder_begin(struct writer *w)
+{
+	size_t begun = w->len;
+
+	writer_be16(w, 0);
+	return begun;
+}
+
+void mder_end(struct writer *w, size_t begun)
+{
+	size_t len;
+
+	if (w->failed)
+		return;
+	len = w->len - begun - 2;
+	if (len > UINT16_MAX) {
+		w->failed = true;
+		return;
+	}
+	w->data[begun] = (uint8_t)(len >> 8);
+	w->data[begun + 1] = (uint8_t)(len & 0xff);
+}
+
+size_t mder_begin_list(struct writer *w, unsigned int count)
+{
+	if (count > UINT16_MAX)
+		w->failed = true;
+	writer_be16(w, (uint16_t)count);
+	return mder_begin(w);
+}
+
+void mder_write_any(struct writer *w, const void *data, size_t len)
+{
+	size_t begun = mder_begin(w);
+
+	if (len > 0)
+		writer_bytes(w, data, len);
+	mder_end(w, begun);
+}

@@ -1,0 +1,58 @@
+/*
+ * The medical device encoding rules, on top of the bounded cursor and writer: big endian, fixed
+ * layouts, no padding. Source: ISO/IEEE 11073-20601, its medical device encoding rules.
+ *
+ *   SEQUENCE OF            count u16, length u16 (bytes), items
+ *   OCTET STRING and ANY   length u16, bytes
+ *   BIT STRING             8, 16 or 32 bits, bit 0 is the most significant
+ *   AbsoluteTime           8 bytes BCD: century year month day hour minute second 1/100 s
+ *
+ * Every read has the contract of cursor.h: it cannot run over, and a failure sticks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocols/bytes/cursor.h"
+#include "protocols/bytes/writer.h"
+
+#define MDER_LIST_HEADER   4
+#define MDER_ABSOLUTE_TIME 8
+
+/* the bytes of an OCTET STRING or ANY */
+struct cursor mder_any(struct cursor *c);
+/*
+ * The items of a SEQUENCE OF. *ret_count is always written, 0 on failure. A count that cannot fit
+ * (fewer than item_min bytes each), or items without a count, fail both cursors.
+ */
+struct cursor mder_list(struct cursor *c, size_t item_min, unsigned int *ret_count);
+
+/* One attribute: AVA-Type, an identifier of the object partition and a value. */
+struct mder_attribute {
+	uint16_t id;
+	struct cursor value;
+};
+
+/* the next of an AttributeList that mder_list() opened; false: failed, nothing is written */
+bool mder_attribute(struct cursor *items, struct mder_attribute *ret);
+/* whether the list holds exactly `count` whole attributes; reads a copy */
+bool mder_attributes_valid(struct cursor items, unsigned int count);
+
+/* Local wall time of the device, without a zone. */
+struct mder_time {
+	uint16_t year;
+	uint8_t month, day, hour, minute, second, hundredth;
+};
+
+/* -ERANGE: a digit above 9 or a field outside the calendar; -EMSGSIZE: fewer than 8 bytes left */
+int mder_read_time(struct cursor *c, struct mder_time *ret);
+void mder_write_time(struct writer *w, const struct mder_time *t);
+
+/* Room for a u16 length; mder_end() writes how many bytes came since. */
+size_t mder_begin(struct writer *w);
+void mder_end(struct writer *w, size_t begun);
+/* the same for a list: the count is known, the length is not */
+size_t mder_begin_list(struct writer *w, unsigned int count);
+void mder_write_any(struct writer *w, const void *data, size_t len);
