@@ -275,8 +275,9 @@ static void on_peer_event(void *user, enum device_event event, unsigned int argu
 		n->links++;
 		r->has_timeout = false;
 		adapter_works(r->adapter);
-		radio_attempt_over(r, n);
 	}
+	if (event == (n->bluetoothd ? DEVICE_ON_ARMED : DEVICE_ON_CONNECTED))
+		radio_attempt_over(r, n);
 	if (event == DEVICE_ON_IN_CLEAR)
 		n->in_clear++;
 	if (event == DEVICE_ON_END)
@@ -510,6 +511,14 @@ static void act(struct node *n, unsigned int actions)
 		alarm_changed(n);
 }
 
+/* bluetoothd answers no StartDiscovery while it pairs or reads a database: there the scan waits for
+ * all of that. */
+static bool is_attempt(const struct node *n, enum device_state state)
+{
+	return state >= DEVICE_LINKING &&
+	       state <= (n->bluetoothd ? DEVICE_ARMING : DEVICE_LINKING);
+}
+
 void radio_node_event(struct node *n, enum device_event event, unsigned int argument)
 {
 	const enum device_state before = n->device.state;
@@ -524,7 +533,7 @@ void radio_node_event(struct node *n, enum device_event event, unsigned int argu
 	if (before >= DEVICE_LINKING && before <= DEVICE_ARMING && after == DEVICE_CLOSING)
 		n->failed_links++;
 	act(n, actions);
-	if (before == DEVICE_LINKING && n->device.state != DEVICE_LINKING)
+	if (is_attempt(n, before) && !is_attempt(n, n->device.state))
 		radio_attempt_over(n->radio, n);
 	if (after == DEVICE_CLOSING && before != DEVICE_CLOSING)
 		look_gone(n);
