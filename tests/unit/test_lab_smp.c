@@ -267,7 +267,9 @@ static bool legacy(struct host *h)
 
 static uint8_t bit(const struct host *h, unsigned int round)
 {
-	return h->with_passkey ? (uint8_t)(0x80 | (h->passkey >> round & 1)) : 0;
+	if (!h->with_passkey)
+		return 0;
+	return (uint8_t)(0x80 | (h->passkey >> round & 1));
 }
 
 /* one commitment and its nonces; with a passkey both commit themselves */
