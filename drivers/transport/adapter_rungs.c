@@ -44,8 +44,8 @@ static void acted(struct adapter *a)
 
 /* ---- power ---- */
 
-/* After a block or a reset the kernel is not ready at once: seen with 6.1, which refuses the power for
- * some seconds. The rung's deadline ends it. */
+/* After a block or a reset the kernel is not ready at once: seen with 6.1, which refuses the power
+ * for a moment. The rung's deadline ends it. */
 static int on_again(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct adapter *a = user;
