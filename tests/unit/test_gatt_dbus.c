@@ -6,6 +6,7 @@
 #include "drivers/registry.h"
 #include "drivers/transport/gatt_dbus.h"
 #include "drivers/transport/peer.h"
+#include "drivers/transport/radio.h"
 
 #define DEVICE  MOCK_ADAPTER "/dev_02_00_5E_10_00_01"
 #define SCALE   DEVICE "/service0030"
@@ -667,6 +668,121 @@ static void test_peer_without_its_bond(void **state)
 	assert_int_equal(s->connected, 0);
 }
 
+/* ---- behind the radio, with the adapter at the same bluetoothd ---- */
+
+static int radio_up(void *user, uint32_t id, const struct ble_address *address,
+		    const struct session *session)
+{
+	(void)user;
+	(void)session;
+	assert_int_not_equal(id, 0);
+	assert_true(ble_address_equal(address, &WHO));
+	return 0;
+}
+
+static int radio_measured(void *user, uint32_t id, const struct measurement *m, uint64_t seq)
+{
+	assert_int_not_equal(id, 0);
+	return on_measurement(user, m, seq);
+}
+
+static int radio_down(void *user, uint32_t id, const struct session *session)
+{
+	(void)id;
+	(void)session;
+	((struct stand *)user)->lost++;
+	return 0;
+}
+
+static void radio_pairing_moved(void *user, const struct radio_pairing *pairing)
+{
+	(void)user;
+	(void)pairing;
+}
+
+static void radio_has_changed(void *user)
+{
+	(void)user;
+}
+
+static void on_finding(void *user, enum adapter_finding_level level, const char *text,
+		       const char *advice)
+{
+	assert_int_equal(level, ADAPTER_NOTICE);
+	assert_non_null(strstr(text, "bluetoothd confirms readings of 1 device before"));
+	assert_non_null(advice);
+	((struct stand *)user)->done++;
+}
+
+/* A scale that speaks the moment it is linked, as its subscription of long ago allows. */
+static void scale_speaks(struct mock *m, const char *member)
+{
+	struct stand *s = m->user;
+
+	if (strcmp(member, "Disconnect") == 0 && s->device->connected)
+		set_flag(s, "Connected", false);
+	if (strcmp(member, "Connect") != 0)
+		return;
+	set_flag(s, "Connected", true);
+	send_value(s, WEIGHT, READING, sizeof(READING) - 1);
+	set_flag(s, "ServicesResolved", true);
+}
+
+static void enrol(const char *folder)
+{
+	struct enrolment *e = calloc(1, sizeof(*e));
+	struct enrolments *all = NULL;
+	unsigned int bad = 0;
+
+	assert_non_null(e);
+	e->address = WHO;
+	(void)snprintf(e->driver, sizeof(e->driver), "weight_scale");
+	e->level = LINK_ENCRYPTED;
+	e->path = ENROLMENT_BLUETOOTHD;
+	assert_int_equal(enrolments_open(folder, &all, &bad), 0);
+	assert_int_equal(enrolments_put(all, e), 0);
+	enrolments_free(all);
+	free(e);
+}
+
+static void test_radio_reads(void **state)
+{
+	struct stand *s = *state;
+	char folder[96];
+	const struct radio_options options = {
+		.helper = "/nonexistent",
+		.directory = folder,
+		.adapter = { .bus_address = s->mock.address, .any = true, .root = s->mock.folder }
+	};
+	const struct radio_sink sink = { .up = radio_up,
+					 .measurement = radio_measured,
+					 .down = radio_down,
+					 .has_room = has_room,
+					 .pairing = radio_pairing_moved,
+					 .changed = radio_has_changed,
+					 .user = s };
+	struct radio *radio = NULL;
+	uint32_t next_id = 1;
+
+	(void)snprintf(folder, sizeof(folder), "%s/devices", s->mock.folder);
+	enrol(folder);
+	mock_refuse(&s->mock, "ReadValue", "org.bluez.Error.Failed", 100);
+	s->mock.on_call = scale_speaks;
+	assert_int_equal(radio_new(s->mock.event, &options, &sink, &s->next_seq, &next_id, &radio),
+			 0);
+	radio_own_findings(radio, on_finding, s);
+	assert_int_equal(s->done, 1);
+	mock_until(&s->mock, s->mock.discovering && mock_count(&s->mock, "StartNotify") == 1);
+	mock_device_appears(&s->mock, s->device);
+	mock_until(&s->mock, s->measurements == 1);
+	assert_int_equal(s->security, LINK_UNKNOWN);
+	radio_committed(radio, 1);
+	mock_until(&s->mock, mock_count(&s->mock, "Disconnect") == 1);
+	assert_int_equal(s->lost, 1);
+	assert_int_equal(s->measurements, 1);
+	radio_free(radio);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -687,6 +803,7 @@ int main(void)
 		T(test_peer_saves_what_was_caught),
 		T(test_peer_without_room),
 		T(test_peer_without_its_bond),
+		T(test_radio_reads),
 #undef T
 	};
 
