@@ -40,6 +40,9 @@ struct stand {
 	size_t measurements;
 	enum link_security security;
 	bool no_room;
+	uint32_t next_id;
+	enum radio_pairing_phase phase;
+	bool silent; /* the scale has nothing to say */
 };
 
 /* ---- bluetoothd ---- */
@@ -202,7 +205,7 @@ static int setup(void **state)
 	s->mock.more_objects = more_objects;
 	s->device = mock_device(&s->mock, 1);
 	s->device->bonded = true;
-	s->next_seq = 1;
+	s->next_seq = s->next_id = 1;
 	mock_start(&s->mock);
 	options.bus_address = s->mock.address;
 	assert_int_equal(gatt_dbus_new(s->mock.event, &options, on_waiting, s, &s->gatt), 0);
@@ -696,8 +699,7 @@ static int radio_down(void *user, uint32_t id, const struct session *session)
 
 static void radio_pairing_moved(void *user, const struct radio_pairing *pairing)
 {
-	(void)user;
-	(void)pairing;
+	((struct stand *)user)->phase = pairing->phase;
 }
 
 static void radio_has_changed(void *user)
@@ -721,10 +723,13 @@ static void scale_speaks(struct mock *m, const char *member)
 
 	if (strcmp(member, "Disconnect") == 0 && s->device->connected)
 		set_flag(s, "Connected", false);
+	if (strcmp(member, "Pair") == 0)
+		set_flag(s, "Bonded", true);
 	if (strcmp(member, "Connect") != 0)
 		return;
 	set_flag(s, "Connected", true);
-	send_value(s, WEIGHT, READING, sizeof(READING) - 1);
+	if (!s->silent)
+		send_value(s, WEIGHT, READING, sizeof(READING) - 1);
 	set_flag(s, "ServicesResolved", true);
 }
 
@@ -745,9 +750,8 @@ static void enrol(const char *folder)
 	free(e);
 }
 
-static void test_radio_reads(void **state)
+static struct radio *begin_radio(struct stand *s, bool enrolled)
 {
-	struct stand *s = *state;
 	char folder[96];
 	const struct radio_options options = {
 		.helper = "/nonexistent",
@@ -762,14 +766,22 @@ static void test_radio_reads(void **state)
 					 .changed = radio_has_changed,
 					 .user = s };
 	struct radio *radio = NULL;
-	uint32_t next_id = 1;
 
 	(void)snprintf(folder, sizeof(folder), "%s/devices", s->mock.folder);
-	enrol(folder);
+	if (enrolled)
+		enrol(folder);
 	mock_refuse(&s->mock, "ReadValue", "org.bluez.Error.Failed", 100);
 	s->mock.on_call = scale_speaks;
-	assert_int_equal(radio_new(s->mock.event, &options, &sink, &s->next_seq, &next_id, &radio),
-			 0);
+	assert_int_equal(
+		radio_new(s->mock.event, &options, &sink, &s->next_seq, &s->next_id, &radio), 0);
+	return radio;
+}
+
+static void test_radio_reads(void **state)
+{
+	struct stand *s = *state;
+	struct radio *radio = begin_radio(s, true);
+
 	radio_own_findings(radio, on_finding, s);
 	assert_int_equal(s->done, 1);
 	mock_until(&s->mock, s->mock.discovering && mock_count(&s->mock, "StartNotify") == 1);
@@ -780,6 +792,35 @@ static void test_radio_reads(void **state)
 	mock_until(&s->mock, mock_count(&s->mock, "Disconnect") == 1);
 	assert_int_equal(s->lost, 1);
 	assert_int_equal(s->measurements, 1);
+	radio_free(radio);
+}
+
+/* Paired that way, enrolled that way, and the link goes on as any other. */
+static void test_radio_pairs(void **state)
+{
+	const struct radio_pair_request request = { .has_address = true,
+						    .address = WHO,
+						    .bluetoothd = true };
+	struct stand *s = *state;
+	struct radio *radio = begin_radio(s, false);
+	struct radio_device device;
+
+	s->silent = true;
+	s->device->bonded = false;
+	mock_until(&s->mock, adapter_state(radio_adapter(radio)) == ADAPTER_READY);
+	assert_int_equal(radio_pair(radio, &request), 0);
+	mock_until(&s->mock, s->mock.discovering);
+	mock_device_appears(&s->mock, s->device);
+	mock_until(&s->mock, s->phase == RADIO_PAIRING_DONE || s->phase == RADIO_PAIRING_FAILED);
+	assert_int_equal(s->phase, RADIO_PAIRING_DONE);
+	assert_int_equal(mock_count(&s->mock, " Pair "), 1);
+	assert_int_equal(mock_count(&s->mock, "StartNotify"), 1);
+	radio_device_at(radio, 0, &device);
+	assert_int_equal(device.enrolment->path, ENROLMENT_BLUETOOTHD);
+	assert_int_equal(device.enrolment->level, LINK_ENCRYPTED);
+	assert_int_equal(device.enrolment->table.n_characteristics, 0);
+	send_value(s, WEIGHT, READING, sizeof(READING) - 1);
+	mock_until(&s->mock, s->measurements == 1);
 	radio_free(radio);
 }
 
@@ -804,6 +845,7 @@ int main(void)
 		T(test_peer_without_room),
 		T(test_peer_without_its_bond),
 		T(test_radio_reads),
+		T(test_radio_pairs),
 #undef T
 	};
 
