@@ -205,7 +205,7 @@ def refusals(world):
     assert paired == [d["device"] for d in world.wellgate_json("devices") if d["paired"]]
 
 
-@scenario(limit=300)
+@scenario(kernels=["stable"], limit=300)  # nothing in it is the kernel's doing
 def test_unpaired(world):
     """Taken from the hub, it is neither read nor linked again, and its key is gone."""
     world.hub("add weight_scale", "0 pair secure", "add weight_scale", "all advertise off")
@@ -254,7 +254,7 @@ def watch(world, since):
             assert "GattCharacteristic1" not in text
 
 
-@scenario(vm="policy", limit=300)
+@scenario(kernels=["stable"], vm="policy", limit=300)
 def test_nobody_overhears(world):
     """A local user listens to D-Bus while a reading comes; then with the policy that we ship."""
     world.hub("add blood_pressure", "0 pair passkey 123456", "all advertise off")
@@ -292,7 +292,7 @@ def replayed(world, path):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-@scenario(limit=300)
+@scenario(kernels=["stable"], limit=300)
 def test_capture_replays(world):
     """btmon's capture of a session, and the radio's own, give the same readings as the session did."""
     world.hub("add weight_scale", "0 pair secure", "all advertise off")
