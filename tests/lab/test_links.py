@@ -99,7 +99,7 @@ def test_links_that_never_are(world):
     reader.survives("fault lost 2", sign="fault lost")
     reader.survives("fault hang 1")
     reader.survives("fault connect 0x09 1", sign="fault connect")
-    reader.survives("fault connect 0x3e 2", sign="fault connect")
+    reader.survives("fault connect 0x3e 1", sign="fault connect")
 
 
 @scenario(vm="links", expect_oops=CLOSE_OOPS, limit=600)
