@@ -1,0 +1,403 @@
+#include "protocols/ieee11073/config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "protocols/ieee11073/mder.h"
+#include "protocols/ieee11073/nomenclature.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+#define NUMERIC_BASIC(h, t, u)                                                                 \
+	{                                                                                      \
+		.object_class = MDC_CLASS_NUMERIC, .handle = (h), .partition = MDC_PART_SCADA, \
+		.type = (t), .unit = (u), .n_map = 2,                                          \
+		.map = { { 0, MDC_ATTR_NU_BASIC, 2 },                                          \
+			 { 0, MDC_ATTR_STAMP_ABS, MDER_ABSOLUTE_TIME } },                      \
+	}
+/* -10404, configuration 0190: no time stamp */
+#define NUMERIC_BARE(h, t, u)                                                                  \
+	{                                                                                      \
+		.object_class = MDC_CLASS_NUMERIC, .handle = (h), .partition = MDC_PART_SCADA, \
+		.type = (t), .unit = (u), .n_map = 1, .map = { { 0, MDC_ATTR_NU_BASIC, 2 } },  \
+	}
+
+static const struct phd_config STANDARD[] = {
+	{ .id = 0x0190,
+	  .n_objects = 2,
+	  .objects = { NUMERIC_BARE(1, 19384, MDC_DIM_PERCENT),
+		       NUMERIC_BARE(10, 18458, MDC_DIM_BPM) } },
+	{ .id = 0x0191,
+	  .n_objects = 2,
+	  .objects = { NUMERIC_BASIC(1, 19384, MDC_DIM_PERCENT),
+		       NUMERIC_BASIC(10, 18458, MDC_DIM_BPM) } },
+	{ .id = 0x02bc,
+	  .n_objects = 2,
+	  .objects = { { .object_class = MDC_CLASS_NUMERIC,
+			 .handle = 1,
+			 .partition = MDC_PART_SCADA,
+			 .type = 18948,
+			 .unit = MDC_DIM_MMHG,
+			 .n_metrics = 3,
+			 .metrics = { 18949, 18950, 18951 },
+			 .n_map = 2,
+			 .map = { { 0, MDC_ATTR_CMPD_BASIC, 10 },
+				  { 0, MDC_ATTR_STAMP_ABS, MDER_ABSOLUTE_TIME } } },
+		       NUMERIC_BASIC(2, 18474, MDC_DIM_BPM) } },
+	{ .id = 0x05dc,
+	  .n_objects = 1,
+	  .objects = { { .object_class = MDC_CLASS_NUMERIC,
+			 .handle = 1,
+			 .partition = MDC_PART_SCADA,
+			 .type = 57664,
+			 .unit = MDC_DIM_KG,
+			 .n_map = 2,
+			 .map = { { 0, MDC_ATTR_NU_SIMPLE, 4 },
+				  { 0, MDC_ATTR_STAMP_ABS, MDER_ABSOLUTE_TIME } } } } },
+	{ .id = 0x06a4, .n_objects = 1, .objects = { NUMERIC_BASIC(1, 29112, MDC_DIM_MG_DL) } },
+};
+
+const struct phd_config *phd_config_standard(uint16_t id)
+{
+	for (size_t i = 0; i < N(STANDARD); i++) {
+		if (STANDARD[i].id == id)
+			return &STANDARD[i];
+	}
+	return NULL;
+}
+
+const struct phd_object *phd_config_object(const struct phd_config *config, uint16_t handle)
+{
+	for (size_t i = 0; i < config->n_objects; i++) {
+		if (config->objects[i].handle == handle)
+			return &config->objects[i];
+	}
+	return NULL;
+}
+
+/* ---- the configuration report ---- */
+
+/* AttrValMap, added to what the map holds */
+static int read_map(struct cursor *c, uint16_t handle, struct phd_object *o)
+{
+	unsigned int count;
+	struct cursor items = mder_list(c, 4, &count);
+
+	if (count > (unsigned int)PHD_MAP_MAX - o->n_map)
+		return -ENOBUFS;
+	for (unsigned int i = 0; i < count; i++) {
+		struct phd_map_entry *entry = &o->map[o->n_map++];
+
+		entry->handle = handle;
+		entry->attribute = cursor_be16(&items);
+		entry->len = cursor_be16(&items);
+	}
+	return cursor_at_end(&items) ? 0 : -EMSGSIZE;
+}
+
+/* HandleAttrValMap: what a scanner puts into one group */
+static int read_scan_map(struct cursor *c, struct phd_object *o)
+{
+	unsigned int count;
+	struct cursor items = mder_list(c, 2 + MDER_LIST_HEADER, &count);
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint16_t handle = cursor_be16(&items);
+		int r = read_map(&items, handle, o);
+
+		if (r < 0)
+			return r;
+	}
+	return cursor_at_end(&items) ? 0 : -EMSGSIZE;
+}
+
+static int read_metrics(struct cursor *c, struct phd_object *o)
+{
+	unsigned int count;
+	struct cursor items = mder_list(c, 2, &count);
+
+	if (count > PHD_METRICS_MAX)
+		return -ENOBUFS;
+	for (unsigned int i = 0; i < count; i++)
+		o->metrics[i] = cursor_be16(&items);
+	o->n_metrics = (uint8_t)count;
+	return cursor_at_end(&items) ? 0 : -EMSGSIZE;
+}
+
+static int read_object_attribute(struct mder_attribute *a, struct phd_object *o)
+{
+	int r = 0;
+
+	switch (a->id) {
+	case MDC_ATTR_TYPE:
+		o->partition = cursor_be16(&a->value);
+		o->type = cursor_be16(&a->value);
+		break;
+	case MDC_ATTR_UNIT:
+		o->unit = cursor_be16(&a->value);
+		break;
+	case MDC_ATTR_METRIC_LIST:
+		r = read_metrics(&a->value, o);
+		break;
+	case MDC_ATTR_VALUE_MAP:
+		o->n_map = 0;
+		r = read_map(&a->value, 0, o);
+		break;
+	case MDC_ATTR_SCAN_HANDLE_MAP:
+		o->n_map = 0;
+		r = read_scan_map(&a->value, o);
+		break;
+	default:
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	return cursor_at_end(&a->value) ? 0 : -EBADMSG;
+}
+
+/* ConfigObject: class, handle, attributes */
+static int read_object(struct cursor *c, struct phd_object *ret)
+{
+	struct phd_object o = { .object_class = cursor_be16(c), .handle = cursor_be16(c) };
+	struct mder_attribute a;
+	struct cursor items;
+	unsigned int count;
+	int r;
+
+	items = mder_list(c, MDER_LIST_HEADER, &count);
+	if (!cursor_ok(c) || !mder_attributes_valid(items, count))
+		return -EMSGSIZE;
+	while (mder_attribute(&items, &a)) {
+		r = read_object_attribute(&a, &o);
+		if (r < 0)
+			return r;
+	}
+	*ret = o;
+	return 0;
+}
+
+int phd_config_decode(const uint8_t *info, size_t len, struct phd_config *ret)
+{
+	struct cursor c = cursor_of(info, len), items;
+	struct phd_config config = { .id = cursor_be16(&c) };
+	struct phd_object o;
+	unsigned int count;
+	int r;
+
+	items = mder_list(&c, 4 + MDER_LIST_HEADER, &count);
+	if (!cursor_at_end(&c))
+		return -EMSGSIZE;
+	if (config.id == 0 || config.id > PHD_CONFIG_EXTENDED_LAST)
+		return -EBADMSG;
+	if (count > PHD_OBJECTS_MAX || len > PHD_CONFIG_BYTES_MAX)
+		return -ENOBUFS;
+	for (unsigned int i = 0; i < count; i++) {
+		r = read_object(&items, &o);
+		if (r < 0)
+			return r;
+		if (o.handle == 0 || phd_config_object(&config, o.handle))
+			return -EBADMSG;
+		config.objects[config.n_objects++] = o;
+	}
+	if (!cursor_at_end(&items))
+		return -EMSGSIZE;
+	*ret = config;
+	return 0;
+}
+
+/* the entries of one handle from `first` on, as an AttrValMap; returns where the next begins */
+static size_t write_map(struct writer *w, const struct phd_object *o, size_t first)
+{
+	size_t end = first, list;
+
+	while (end < o->n_map && o->map[end].handle == o->map[first].handle)
+		end++;
+	list = mder_begin_list(w, (unsigned int)(end - first));
+	for (size_t i = first; i < end; i++) {
+		writer_be16(w, o->map[i].attribute);
+		writer_be16(w, o->map[i].len);
+	}
+	mder_end(w, list);
+	return end;
+}
+
+static void write_scan_map(struct writer *w, const struct phd_object *o)
+{
+	unsigned int groups = 0;
+	size_t list;
+
+	for (size_t i = 0; i < o->n_map; i++)
+		groups += i == 0 || o->map[i].handle != o->map[i - 1].handle;
+	list = mder_begin_list(w, groups);
+	for (size_t i = 0; i < o->n_map;) {
+		writer_be16(w, o->map[i].handle);
+		i = write_map(w, o, i);
+	}
+	mder_end(w, list);
+}
+
+static void write_metrics(struct writer *w, const struct phd_object *o)
+{
+	size_t value, list;
+
+	writer_be16(w, MDC_ATTR_METRIC_LIST);
+	value = mder_begin(w);
+	list = mder_begin_list(w, o->n_metrics);
+	for (size_t i = 0; i < o->n_metrics; i++)
+		writer_be16(w, o->metrics[i]);
+	mder_end(w, list);
+	mder_end(w, value);
+}
+
+static void write_maps(struct writer *w, const struct phd_object *o)
+{
+	bool is_scanner = o->map[0].handle != 0;
+	size_t value;
+
+	writer_be16(w, is_scanner ? MDC_ATTR_SCAN_HANDLE_MAP : MDC_ATTR_VALUE_MAP);
+	value = mder_begin(w);
+	if (is_scanner)
+		write_scan_map(w, o);
+	else
+		(void)write_map(w, o, 0);
+	mder_end(w, value);
+}
+
+static void write_object(struct writer *w, const struct phd_object *o)
+{
+	bool has_type = o->partition != 0, has_unit = o->unit != 0;
+	bool has_metrics = o->n_metrics != 0, has_map = o->n_map != 0;
+	size_t begun;
+
+	writer_be16(w, o->object_class);
+	writer_be16(w, o->handle);
+	begun = mder_begin_list(w, (unsigned int)has_type + has_unit + has_metrics + has_map);
+	if (has_type) {
+		writer_be16(w, MDC_ATTR_TYPE);
+		writer_be16(w, 4);
+		writer_be16(w, o->partition);
+		writer_be16(w, o->type);
+	}
+	if (has_metrics)
+		write_metrics(w, o);
+	if (has_unit) {
+		writer_be16(w, MDC_ATTR_UNIT);
+		writer_be16(w, 2);
+		writer_be16(w, o->unit);
+	}
+	if (has_map)
+		write_maps(w, o);
+	mder_end(w, begun);
+}
+
+int phd_config_encode(const struct phd_config *config, uint8_t *buffer, size_t size,
+		      size_t *ret_len)
+{
+	struct writer w = writer_of(buffer, size);
+	size_t begun;
+
+	writer_be16(&w, config->id);
+	begun = mder_begin_list(&w, config->n_objects);
+	for (size_t i = 0; i < config->n_objects; i++)
+		write_object(&w, &config->objects[i]);
+	mder_end(&w, begun);
+	if (!writer_ok(&w))
+		return -EMSGSIZE;
+	*ret_len = w.len;
+	return 0;
+}
+
+/* ---- cache ---- */
+
+static struct phd_cached *find(struct phd_cache *cache, const uint8_t *system_id,
+			       uint16_t config_id)
+{
+	for (size_t i = 0; i < PHD_CACHE_MAX; i++) {
+		struct phd_cached *row = &cache->rows[i];
+
+		if (row->used > 0 && row->config.id == config_id &&
+		    memcmp(row->system_id, system_id, APDU_SYSTEM_ID) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+/* keeps the order of the others: `used` never grows beyond the number of rows */
+static void touch(struct phd_cache *cache, struct phd_cached *row)
+{
+	for (size_t i = 0; i < PHD_CACHE_MAX; i++) {
+		if (cache->rows[i].used > row->used || row->used == 0)
+			cache->rows[i].used -= cache->rows[i].used > 1 ? 1 : 0;
+	}
+	row->used = PHD_CACHE_MAX;
+}
+
+const struct phd_config *phd_cache_find(struct phd_cache *cache, const uint8_t *system_id,
+					uint16_t config_id)
+{
+	struct phd_cached *row = find(cache, system_id, config_id);
+
+	if (!row)
+		return NULL;
+	touch(cache, row);
+	return &row->config;
+}
+
+void phd_cache_put(struct phd_cache *cache, const uint8_t *system_id,
+		   const struct phd_config *config)
+{
+	struct phd_cached *row = find(cache, system_id, config->id);
+
+	if (!row) {
+		row = &cache->rows[0];
+		for (size_t i = 1; i < PHD_CACHE_MAX; i++) {
+			if (cache->rows[i].used < row->used)
+				row = &cache->rows[i];
+		}
+		row->used = 0;
+	}
+	memcpy(row->system_id, system_id, APDU_SYSTEM_ID);
+	row->config = *config;
+	touch(cache, row);
+}
+
+void phd_cache_forget(struct phd_cache *cache, const uint8_t *system_id, uint16_t config_id)
+{
+	struct phd_cached *row = find(cache, system_id, config_id);
+
+	if (row)
+		memset(row, 0, sizeof(*row));
+}
+
+int phd_cache_export(const struct phd_cache *cache, size_t row, uint8_t *buffer, size_t size,
+		     size_t *ret_len)
+{
+	size_t len;
+	int r;
+
+	if (row >= PHD_CACHE_MAX || cache->rows[row].used == 0)
+		return -ENOENT;
+	if (size < APDU_SYSTEM_ID)
+		return -EMSGSIZE;
+	memcpy(buffer, cache->rows[row].system_id, APDU_SYSTEM_ID);
+	r = phd_config_encode(&cache->rows[row].config, buffer + APDU_SYSTEM_ID,
+			      size - APDU_SYSTEM_ID, &len);
+	if (r < 0)
+		return r;
+	*ret_len = APDU_SYSTEM_ID + len;
+	return 0;
+}
+
+int phd_cache_import(struct phd_cache *cache, const uint8_t *bytes, size_t len)
+{
+	struct phd_config config;
+	int r;
+
+	if (len < APDU_SYSTEM_ID)
+		return -EMSGSIZE;
+	r = phd_config_decode(bytes + APDU_SYSTEM_ID, len - APDU_SYSTEM_ID, &config);
+	if (r < 0)
+		return r;
+	phd_cache_put(cache, bytes, &config);
+	return 0;
+}

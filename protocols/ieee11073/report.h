@@ -1,0 +1,89 @@
+/*
+ * Scan reports: fixed, variable and grouped, with and without persons, of the device itself and of
+ * its scanners. Source: ISO/IEEE 11073-20601, ScanReportInfo*; layouts are drawn in report.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocols/bytes/decimal.h"
+#include "protocols/ieee11073/apdu.h"
+#include "protocols/ieee11073/config.h"
+#include "protocols/ieee11073/mder.h"
+
+#define PHD_PERSON_UNKNOWN 0xffff
+
+/* Measurement-Status, bits */
+#define PHD_STATUS_INVALID       0x8000
+#define PHD_STATUS_QUESTIONABLE  0x4000
+#define PHD_STATUS_NOT_AVAILABLE 0x2000
+#define PHD_STATUS_CALIBRATING   0x1000
+#define PHD_STATUS_TEST          0x0800
+#define PHD_STATUS_DEMO          0x0400
+#define PHD_STATUS_VALIDATED     0x0080
+#define PHD_STATUS_EARLY         0x0040
+#define PHD_STATUS_ONGOING       0x0020
+
+enum phd_stamp {
+	PHD_STAMP_NONE,
+	PHD_STAMP_GIVEN,
+	PHD_STAMP_INVALID, /* no time at all: the values stand, when they were is unknown */
+};
+
+struct phd_value {
+	uint32_t metric; /* partition << 16 | term */
+	uint16_t unit;   /* term of MDC_PART_DIMENSION; 0 unknown */
+	struct number number;
+};
+
+struct phd_observation {
+	uint16_t person; /* PHD_PERSON_UNKNOWN unless the report names one */
+	uint16_t handle;
+	uint16_t status; /* PHD_STATUS_* */
+	uint8_t n_values;
+	uint8_t n_unread; /* attributes that are not ours to read */
+	struct phd_value values[PHD_METRICS_MAX];
+	enum phd_stamp stamp;
+	struct mder_time time; /* local time of the device; if GIVEN */
+	bool has_ticks;
+	uint32_t ticks; /* relative time stamp, 125 us each */
+};
+
+/* A report being read; the fields are report.c's, but for the counters. */
+struct phd_report {
+	const struct phd_config *config; /* borrowed */
+	const struct phd_object *scanner;
+	uint8_t format;
+	bool has_persons;
+	uint16_t person;
+	unsigned int persons_left, items_left;
+	size_t group_entry;
+	struct cursor persons, items, group;
+	size_t extra;           /* bytes after the list: agents were seen to pad */
+	unsigned int n_unknown; /* observations of objects that the configuration does not have */
+};
+
+bool phd_report_is(uint16_t event_type);
+/*
+ * 0; -ENOMSG no scan report; -EMSGSIZE its lists do not hold; -EBADMSG a grouped report of an
+ * object without a map.
+ */
+int phd_report_open(const struct apdu *event, const struct phd_config *config,
+		    struct phd_report *ret);
+/*
+ * 1: *ret is the next observation; 0: no more. -EBADMSG: this observation does not agree with its
+ * configuration, the next one can be read; -EMSGSIZE: the report is broken, nothing follows.
+ */
+int phd_report_next(struct phd_report *r, struct phd_observation *ret);
+
+/* The whole report, before any of it is handed on. */
+struct phd_report_count {
+	unsigned int n_good, n_bad, n_unknown, n_unread;
+	size_t extra;
+};
+
+/* 0, the counts written; otherwise as phd_report_open() and -EMSGSIZE of phd_report_next() */
+int phd_report_check(const struct apdu *event, const struct phd_config *config,
+		     struct phd_report_count *ret);
