@@ -511,8 +511,8 @@ static void act(struct node *n, unsigned int actions)
 		alarm_changed(n);
 }
 
-/* bluetoothd answers no StartDiscovery while it pairs or reads a database: there the scan waits for
- * all of that. */
+/* While bluetoothd pairs and reads a database it was seen to leave a call of the adapter unanswered
+ * for 5 s: there the scan waits for all of that. */
 static bool is_attempt(const struct node *n, enum device_state state)
 {
 	return state >= DEVICE_LINKING &&
