@@ -224,8 +224,10 @@ class Campaign:
         kills.finish()
         peace = time.monotonic()
         self.world.say("no more kills")
-        self.world.wait("all that the peers hold", self.empty, RECOVERY)
-        assert all(self.air.state(peer)["stored"] == 0 for peer in range(PEERS)), "a peer keeps what was confirmed"
+        try:
+            self.world.wait("all that the peers hold", self.empty, RECOVERY)
+        except AssertionError as error:
+            self.world.say(str(error))  # the reckoning says what is missing
         counts = self.reckon()
         counts.update(seconds=round(peace - start), recovery=round(time.monotonic() - peace, 1), kills=kills.counts,
                       faults=self.world.running["devices"].ended.count(-signal.SIGSEGV))
