@@ -178,6 +178,7 @@ static bool read_attribute(uint16_t id, struct cursor value, const struct phd_ob
 
 static void set_units(struct phd_observation *o, uint16_t unit)
 {
+	o->unit = unit;
 	for (size_t i = 0; unit != 0 && i < o->n_values; i++)
 		o->values[i].unit = unit;
 }

@@ -42,6 +42,7 @@ struct phd_observation {
 	uint16_t person; /* PHD_PERSON_UNKNOWN unless the report names one */
 	uint16_t handle;
 	uint16_t status; /* PHD_STATUS_* */
+	uint16_t unit;   /* stated in this observation, from now on its object's; or 0 */
 	uint8_t n_values;
 	uint8_t n_unread; /* attributes that are not ours to read */
 	struct phd_value values[PHD_METRICS_MAX];
