@@ -168,13 +168,10 @@ static int next(struct walk *w, uint8_t *ret)
 	return 0;
 }
 
-static int count(struct walk *w, uint8_t byte)
+static void count(struct walk *w, uint8_t byte)
 {
-	if (w->counted == w->length)
-		return -EMSGSIZE;
 	w->counted++;
 	w->crc = crc_16_xmodem_add(w->crc, &byte, 1);
-	return 0;
 }
 
 static int next_counted(struct walk *w, uint8_t *ret)
@@ -182,11 +179,11 @@ static int next_counted(struct walk *w, uint8_t *ret)
 	uint8_t byte;
 	int r = next(w, &byte);
 
-	if (r == 0)
-		r = count(w, byte);
-	if (r == 0)
-		*ret = byte;
-	return r;
+	if (r < 0)
+		return r;
+	count(w, byte);
+	*ret = byte;
+	return 0;
 }
 
 static int expect(struct walk *w, const uint8_t *bytes, size_t len)
@@ -231,10 +228,10 @@ static int walk_section(struct walk *w, enum fitbit_part part)
 			return record_end(&w->reader);
 		if (byte == FITBIT_ESCAPE)
 			r = one_escaped(w, &byte);
-		if (r == 0)
-			r = count(w, byte);
-		if (r == 0)
-			r = record_byte(&w->reader, byte);
+		if (r < 0)
+			return r;
+		count(w, byte);
+		r = record_byte(&w->reader, byte);
 		if (r < 0)
 			return r;
 	}
@@ -272,12 +269,11 @@ static int walk_sections(struct walk *w)
 
 static int walk_all(struct walk *w, const uint8_t *header)
 {
-	int r = 0;
+	int r;
 
-	for (size_t i = 0; r == 0 && i < BODY; i++)
-		r = count(w, header[i]);
-	if (r == 0)
-		r = walk_static(w);
+	for (size_t i = 0; i < BODY; i++)
+		count(w, header[i]);
+	r = walk_static(w);
 	if (r == 0)
 		r = walk_sections(w);
 	if (r < 0)
