@@ -43,7 +43,7 @@ STATE = "/var/lib/bluetooth"
 KERNELS = ("stable", "backports")
 
 
-def scenario(kernels=KERNELS, vm="main", expect_oops=None, require_oops=None, limit=300.0, short=None):
+def scenario(kernels=KERNELS, vm="main", expect_oops=None, require_oops=None, limit=300.0):
     """What is special about a scenario; most need none of this.
 
     kernels        those it runs on
@@ -52,13 +52,10 @@ def scenario(kernels=KERNELS, vm="main", expect_oops=None, require_oops=None, li
     expect_oops    regular expression of a kernel complaint that may come
     require_oops   the same, and it must come
     limit          seconds; a verdict on hanging, not on speed
-    short          those it runs on in the short form, which is what CI has time for: at least one; the first
-                   of `kernels` unless something depends on the kernel
     """
     def mark(function):
         function.lab = {"kernels": tuple(kernels), "vm": vm, "expect_oops": expect_oops,
-                        "require_oops": require_oops, "limit": limit,
-                        "short": tuple(short or kernels[:1])}
+                        "require_oops": require_oops, "limit": limit}
         return function
     return mark
 
@@ -419,9 +416,17 @@ def listens(path):
 
 # ---- which scenarios there are
 
+def short_form(kernel):
+    """Names of the scenarios that CI runs on this kernel: "KERNEL NAME" a line, # begins a comment."""
+    with open(os.path.join(HERE, "short"), encoding="utf-8") as stream:
+        rows = [line.split("#")[0].split() for line in stream]
+    return {row[1] for row in rows if row and row[0] == kernel}
+
+
 def scenarios(kernel, folder=HERE, short=False):
-    """All for a kernel, or those of the short form: [(name, function, what is special)], in the order of files and lines."""
+    """All for a kernel, or those that the file `short` names for it: [(name, function, what is special)], in the order of files and lines."""
     found = []
+    named = short_form(kernel) if short else None
     sys.path.insert(0, folder)
     for path in sorted(glob.glob(os.path.join(folder, "test_*.py"))):
         module = importlib.import_module(os.path.splitext(os.path.basename(path))[0])
@@ -430,7 +435,7 @@ def scenarios(kernel, folder=HERE, short=False):
                 continue
             if not hasattr(function, "lab"):
                 function = scenario()(function)
-            if kernel in function.lab["short" if short else "kernels"]:
+            if kernel in function.lab["kernels"] and (named is None or name in named):
                 found.append((name, function, function.lab))
     names = [name for name, _, _ in found]
     assert len(names) == len(set(names)), "two scenarios have one name"
