@@ -380,6 +380,7 @@ static void begin(struct stand *s, const struct bearer_options *with)
 		assert_true(sd_event_new(&s->event) >= 0);
 	assert_int_equal(bearer_new(s->event, with, &handlers, &s->bearer), 0);
 	(void)children(&s->pid);
+	assert_true(s->pid > 1); /* 0 would be all of us */
 	assert_int_equal(s->connected + s->pdus + s->levels + s->ends, 0);
 }
 
