@@ -355,6 +355,13 @@ static unsigned int children(pid_t *ret_last)
 	return n;
 }
 
+/* 0 would be all of us, and the runner of the tests */
+static int kill_one(pid_t pid, int number_of_signal)
+{
+	assert_true(pid > 1);
+	return kill(pid, number_of_signal);
+}
+
 static unsigned int open_files(void)
 {
 	DIR *folder = opendir("/proc/self/fd");
@@ -380,7 +387,6 @@ static void begin(struct stand *s, const struct bearer_options *with)
 		assert_true(sd_event_new(&s->event) >= 0);
 	assert_int_equal(bearer_new(s->event, with, &handlers, &s->bearer), 0);
 	(void)children(&s->pid);
-	assert_true(s->pid > 1); /* 0 would be all of us */
 	assert_int_equal(s->connected + s->pdus + s->levels + s->ends, 0);
 }
 
@@ -717,7 +723,7 @@ static void a_killed_helper_costs_its_link_only(int number_of_signal)
 	}
 	wait_taken(&s);
 	assert_int_equal(bearer_send(s.bearer, pdu, 2), 0);
-	assert_int_equal(kill(s.pid, number_of_signal), 0);
+	assert_int_equal(kill_one(s.pid, number_of_signal), 0);
 	UNTIL(&s, s.ends == 1);
 	assert_int_equal(s.end, BEARER_KILLED);
 	assert_int_equal(s.error, 0);
@@ -760,7 +766,7 @@ static void many_deaths_leave_nothing_behind(void **state)
 		begin_real(&s, BEARER_CLEAR, 0);
 		if (i % 3 != 0) /* else in the middle of its start */
 			UNTIL(&s, s.connected == 1);
-		assert_int_equal(kill(s.pid, i % 2 ? SIGKILL : SIGSEGV), 0);
+		assert_int_equal(kill_one(s.pid, i % 2 ? SIGKILL : SIGSEGV), 0);
 		UNTIL(&s, s.ends == 1);
 		assert_true(s.end == BEARER_KILLED || (!s.connected && s.end == BEARER_NO_HELPER));
 		bearer_free(s.bearer);
@@ -870,7 +876,7 @@ static void the_loop_may_end_first(void **state)
 	UNTIL(&s, s.connected == 1);
 	bearer_free(s.bearer);
 	s.event = sd_event_unref(s.event);
-	assert_int_equal(kill(s.pid, SIGKILL), 0);
+	assert_int_equal(kill_one(s.pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)s.pid, &info, WEXITED), 0);
 }
 
