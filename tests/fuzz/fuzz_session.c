@@ -176,11 +176,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					   .memory = on_memory,
 					   .consent = on_consent,
 					   .user = &w };
-	static const struct session_memory memory = { .consents = { { 1, 1234 },
-								    { DRV_SLOT_NEW, 7007 } },
-						      .n_consents = 2,
-						      .kept = { 1, 2, 3, 4, 5, 6, 7 },
-						      .kept_len = 7 };
+	static const struct session_memory memory = {
+		.consents = { { .slot = 1, .code = 1234 }, { .slot = DRV_SLOT_NEW, .code = 7007 } },
+		.n_consents = 2,
+		.kept = { 1, 2, 3, 4, 5, 6, 7 },
+		.kept_len = 7
+	};
 	size_t n = 0;
 
 	while (drivers[n])

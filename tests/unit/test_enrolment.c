@@ -161,7 +161,7 @@ static void the_format_is_this(void **state)
 			       .quirks = 3,
 			       .name = "BF720",
 			       .level = LINK_ENCRYPTED,
-			       .memory = { .consents = { { 1, 1234 } },
+			       .memory = { .consents = { { .slot = 1, .code = 1234 } },
 					   .n_consents = 1,
 					   .kept = { 1, 2 },
 					   .kept_len = 2 },

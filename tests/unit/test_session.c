@@ -659,7 +659,7 @@ static void on_consent(void *user, size_t i, enum drv_consent_outcome outcome, u
 static int setup_clerk(void **state)
 {
 	static const struct session_memory memory = {
-		.consents = { { 1, 1234 }, { DRV_SLOT_NEW, 7007 } },
+		.consents = { { .slot = 1, .code = 1234 }, { .slot = DRV_SLOT_NEW, .code = 7007 } },
 		.n_consents = 2,
 		.kept = "old",
 		.kept_len = 3,
@@ -793,7 +793,8 @@ static void test_nobody_minds(void **state)
 					   .confirm = on_confirm,
 					   .fault = on_fault,
 					   .user = f };
-	const struct session_memory memory = { .consents = { { 1, 1 } }, .n_consents = 1 };
+	const struct session_memory memory = { .consents = { { .slot = 1, .code = 1 } },
+					       .n_consents = 1 };
 	const struct drv_frame frame = { 1, (const uint8_t *)"kam0", 4 };
 	struct session *s;
 

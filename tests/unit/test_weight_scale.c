@@ -158,7 +158,8 @@ static void test_bad_answers(void **state)
 
 static void test_a_code_that_is_none(void **state)
 {
-	const struct session_memory memory = { .consents = { { 1, 10000 }, { 2, 4321 } },
+	const struct session_memory memory = { .consents = { { .slot = 1, .code = 10000 },
+							     { .slot = 2, .code = 4321 } },
 					       .n_consents = 2 };
 	struct bench b = { 0 };
 
