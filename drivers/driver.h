@@ -35,8 +35,8 @@ enum drv_bus {
 struct drv_match {
 	enum drv_bus bus;
 	uint16_t service;               /* 16-bit service UUID, advertised or found */
-	const uint8_t *service_uuid128; /* vendor service, 16 bytes little endian, or NULL */
 	uint16_t company;               /* manufacturer data id */
+	const uint8_t *service_uuid128; /* vendor service, 16 bytes little endian, or NULL */
 	const char *name_prefix;        /* advertised or GAP name */
 	uint16_t vid, pid;
 	uint8_t rank;    /* decides between rows with equally many agreeing fields */

@@ -442,8 +442,8 @@ static void open_node(struct node *n)
 }
 
 /* Two attempts at different devices that never ended, and none that did: the radio, not they. Linux
- * 6.1 makes no connection after one that failed, and most hubs have one device only: there two at the
- * same one are enough. It was heard before each of them. */
+ * 6.1 makes no connection after one that failed, and most hubs have one device only: there two at
+ * the same one are enough. It was heard before each of them. */
 static void doubt(struct node *n)
 {
 	struct radio *r = n->radio;
@@ -515,8 +515,7 @@ static void act(struct node *n, unsigned int actions)
  * for 5 s: there the scan waits for all of that. */
 static bool is_attempt(const struct node *n, enum device_state state)
 {
-	return state >= DEVICE_LINKING &&
-	       state <= (n->bluetoothd ? DEVICE_ARMING : DEVICE_LINKING);
+	return state >= DEVICE_LINKING && state <= (n->bluetoothd ? DEVICE_ARMING : DEVICE_LINKING);
 }
 
 void radio_node_event(struct node *n, enum device_event event, unsigned int argument)
@@ -1253,9 +1252,9 @@ const struct adapter *radio_adapter(const struct radio *r)
 }
 
 void radio_own_findings(const struct radio *r,
-		    void (*finding)(void *user, enum adapter_finding_level level, const char *text,
-				    const char *advice),
-		    void *user)
+			void (*finding)(void *user, enum adapter_finding_level level,
+					const char *text, const char *advice),
+			void *user)
 {
 	char text[160];
 	size_t n = 0;

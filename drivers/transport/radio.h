@@ -121,6 +121,6 @@ void radio_device_at(const struct radio *r, size_t i, struct radio_device *ret);
 const struct adapter *radio_adapter(const struct radio *r);
 /* What doctor says beside adapter_findings(). */
 void radio_own_findings(const struct radio *r,
-		    void (*finding)(void *user, enum adapter_finding_level level, const char *text,
-				    const char *advice),
-		    void *user);
+			void (*finding)(void *user, enum adapter_finding_level level,
+					const char *text, const char *advice),
+			void *user);

@@ -54,12 +54,8 @@ void format_unit(char buf[FORMAT_UNIT_MAX], const char *ucum)
 {
 	static const struct {
 		const char *ucum, *people;
-	} known[] = { { "Cel", "°C" },
-		      { "/min", "per minute" },
-		      { "[lb_av]", "lb" },
-		      { "500.g{jin}", "jin" },
-		      { "kg/m2", "kg/m²" },
-		      { "1", "" } };
+	} known[] = { { "Cel", "°C" },         { "/min", "per minute" }, { "[lb_av]", "lb" },
+		      { "500.g{jin}", "jin" }, { "kg/m2", "kg/m²" },     { "1", "" } };
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {

@@ -1067,7 +1067,7 @@ static void test_streams_make_room(void **state)
 	assert_true(s->scales[0].gone);
 }
 
-/* A stream may keep its slot for a minute; another slot that gets free meanwhile is given at once. */
+/* A stream may keep its slot for a minute; another slot that gets free is given at once. */
 static void test_streams_stop_nobody(void **state)
 {
 	struct stand *s = *state;
