@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drivers/transport/adapter_private.h"
+#include "drivers/transport/bluez.h"
 
 #define CALL_US       INT64_C(5000000)
 #define RUNG_US       INT64_C(10000000)
@@ -1070,22 +1071,6 @@ static int ask_owner(struct adapter *a)
 	return r;
 }
 
-static int bus_start(struct adapter *a)
-{
-	int r;
-
-	if (!a->bus_address)
-		return sd_bus_open_system(&a->bus);
-	r = sd_bus_new(&a->bus);
-	if (r >= 0)
-		r = sd_bus_set_address(a->bus, a->bus_address);
-	if (r >= 0)
-		r = sd_bus_set_bus_client(a->bus, 1);
-	if (r >= 0)
-		r = sd_bus_start(a->bus);
-	return r;
-}
-
 static void bus_close(struct adapter *a)
 {
 	if (a->bus) {
@@ -1104,7 +1089,7 @@ static int on_reopen(sd_event_source *source, uint64_t usec, void *user)
 	(void)usec;
 	bus_close(a);
 	a->generation++;
-	r = bus_start(a);
+	r = bluez_bus_open(a->bus_address, &a->bus);
 	if (r >= 0)
 		r = sd_bus_attach_event(a->bus, a->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/transport/bluez.h"
+
 #define BUCKETS   1024
 #define DATA_MAX  1650 /* octets of an extended advertisement: Vol 4 Part E 7.8.54 */
 #define UUID_TEXT 36   /* "0000181d-0000-1000-8000-00805f9b34fb" */
@@ -63,75 +65,10 @@ static bool uuid_short(const struct uuid128 *uuid, uint16_t *ret)
 
 /* ---- single values: 1 taken, 0 of a wrong type or size, -errno the message is broken ---- */
 
-static int enter_variant(sd_bus_message *m, const char *type)
-{
-	const char *contents = NULL;
-	char container = 0;
-	int r;
-
-	r = sd_bus_message_peek_type(m, &container, &contents);
-	if (r < 0)
-		return r;
-	if (r == 0 || container != 'v' || !contents)
-		return -EBADMSG;
-	if (strcmp(contents, type) != 0) {
-		r = sd_bus_message_skip(m, "v");
-		return r < 0 ? r : 0;
-	}
-	r = sd_bus_message_enter_container(m, 'v', type);
-	return r < 0 ? r : 1;
-}
-
-static int read_basic(sd_bus_message *m, const char *type, void *ret)
-{
-	int r = enter_variant(m, type);
-
-	if (r <= 0)
-		return r;
-	r = sd_bus_message_read_basic(m, type[0], ret);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_exit_container(m);
-	return r < 0 ? r : 1;
-}
-
-static int read_bool(sd_bus_message *m, bool *ret)
-{
-	int value = 0;
-	const int r = read_basic(m, "b", &value);
-
-	if (r > 0)
-		*ret = value != 0;
-	return r;
-}
-
-static int read_address(sd_bus_message *m, struct ble_address *ret)
-{
-	const char *text = NULL;
-	const int r = read_basic(m, "s", &text);
-
-	if (r <= 0)
-		return r;
-	return ble_address_parse(text, ret->type, ret) == 0;
-}
-
-static int read_address_type(sd_bus_message *m, enum ble_address_type *ret)
-{
-	const char *text = NULL;
-	const int r = read_basic(m, "s", &text);
-
-	if (r <= 0)
-		return r;
-	if (strcmp(text, "public") != 0 && strcmp(text, "random") != 0)
-		return 0;
-	*ret = text[0] == 'r' ? BLE_RANDOM : BLE_PUBLIC;
-	return 1;
-}
-
 static int read_name(sd_bus_message *m, const char **ret)
 {
 	const char *text = NULL;
-	const int r = read_basic(m, "s", &text);
+	const int r = bluez_read_basic(m, "s", &text);
 
 	if (r <= 0)
 		return r;
@@ -145,7 +82,7 @@ static int read_uuids(sd_bus_message *m, struct device_properties *p)
 {
 	const char *text;
 	int good = 1;
-	int r = enter_variant(m, "as");
+	int r = bluez_enter_variant(m, "as");
 
 	if (r <= 0)
 		return r;
@@ -179,7 +116,7 @@ static int read_bytes(sd_bus_message *m, struct ble_advert_data *data)
 {
 	const void *bytes = NULL;
 	size_t len = 0;
-	int r = enter_variant(m, "ay");
+	int r = bluez_enter_variant(m, "ay");
 
 	if (r <= 0)
 		return r;
@@ -214,7 +151,7 @@ static int read_data(sd_bus_message *m, const char *row, struct ble_advert_data 
 {
 	const char variant[] = { 'a', '{', row[0], row[1], '}', '\0' };
 	int good = 1;
-	int r = enter_variant(m, variant);
+	int r = bluez_enter_variant(m, variant);
 
 	if (r <= 0)
 		return r;
@@ -275,19 +212,19 @@ static int read_device_value(sd_bus_message *m, enum device_property which,
 {
 	switch (which) {
 	case PROPERTY_ADDRESS:
-		return read_address(m, &p->address);
+		return bluez_read_address(m, &p->address);
 	case PROPERTY_ADDRESS_TYPE:
-		return read_address_type(m, &p->address.type);
+		return bluez_read_address_type(m, &p->address.type);
 	case PROPERTY_NAME:
 		return read_name(m, &p->name);
 	case PROPERTY_RSSI:
-		return read_basic(m, "n", &p->rssi);
+		return bluez_read_basic(m, "n", &p->rssi);
 	case PROPERTY_PAIRED:
-		return read_bool(m, &p->paired);
+		return bluez_read_bool(m, &p->paired);
 	case PROPERTY_BONDED:
-		return read_bool(m, &p->bonded);
+		return bluez_read_bool(m, &p->bonded);
 	case PROPERTY_CONNECTED:
-		return read_bool(m, &p->connected);
+		return bluez_read_bool(m, &p->connected);
 	case PROPERTY_UUIDS:
 		return read_uuids(m, p);
 	case PROPERTY_COMPANY:
@@ -366,7 +303,7 @@ int device_properties_read(sd_bus_message *m, struct device_properties *ret)
 static int read_power_state(sd_bus_message *m, struct adapter_properties *p)
 {
 	const char *text = NULL;
-	const int r = read_basic(m, "s", &text);
+	const int r = bluez_read_basic(m, "s", &text);
 
 	if (r > 0)
 		p->rfkilled = strcmp(text, "off-blocked") == 0;
@@ -381,19 +318,19 @@ static int adapter_property(sd_bus_message *m, const char *name, void *user)
 
 	if (strcmp(name, "Address") == 0) {
 		which = PROPERTY_ADAPTER_ADDRESS;
-		r = read_address(m, &p->address);
+		r = bluez_read_address(m, &p->address);
 	} else if (strcmp(name, "Powered") == 0) {
 		which = PROPERTY_POWERED;
-		r = read_bool(m, &p->powered);
+		r = bluez_read_bool(m, &p->powered);
 	} else if (strcmp(name, "Discovering") == 0) {
 		which = PROPERTY_DISCOVERING;
-		r = read_bool(m, &p->discovering);
+		r = bluez_read_bool(m, &p->discovering);
 	} else if (strcmp(name, "PowerState") == 0) {
 		which = PROPERTY_POWER_STATE;
 		r = read_power_state(m, p);
 	} else if (strcmp(name, "Modalias") == 0) {
 		which = PROPERTY_MODALIAS;
-		r = read_basic(m, "s", &p->modalias);
+		r = bluez_read_basic(m, "s", &p->modalias);
 	} else {
 		return sd_bus_message_skip(m, "v");
 	}

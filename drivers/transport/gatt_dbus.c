@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "drivers/transport/bluez.h"
 #include "drivers/transport/gatt_dbus_objects.h"
 #include "drivers/transport/gatt_dbus_private.h"
 
@@ -1034,22 +1035,6 @@ static int ask_owner(struct gatt_dbus *g)
 	return r;
 }
 
-static int bus_start(struct gatt_dbus *g)
-{
-	int r;
-
-	if (!g->bus_address)
-		return sd_bus_open_system(&g->bus);
-	r = sd_bus_new(&g->bus);
-	if (r >= 0)
-		r = sd_bus_set_address(g->bus, g->bus_address);
-	if (r >= 0)
-		r = sd_bus_set_bus_client(g->bus, 1);
-	if (r >= 0)
-		r = sd_bus_start(g->bus);
-	return r;
-}
-
 static void bus_close(struct gatt_dbus *g)
 {
 	g->ask = sd_bus_slot_unref(g->ask);
@@ -1069,7 +1054,7 @@ static int on_reopen(sd_event_source *source, uint64_t usec, void *user)
 	(void)usec;
 	daemon_lost(g);
 	bus_close(g);
-	r = bus_start(g);
+	r = bluez_bus_open(g->bus_address, &g->bus);
 	if (r >= 0)
 		r = sd_bus_attach_event(g->bus, g->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)

@@ -3,74 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "drivers/transport/bluez.h"
+
 #define UUID_TEXT  36 /* "00002a9d-0000-1000-8000-00805f9b34fb" */
 #define UUID_BYTES 16
 
 /* ---- single values: 1 taken, 0 of a wrong type or size, -errno the message is broken ---- */
-
-static int enter_variant(sd_bus_message *m, const char *type)
-{
-	const char *contents = NULL;
-	char container = 0;
-	int r = sd_bus_message_peek_type(m, &container, &contents);
-
-	if (r < 0)
-		return r;
-	if (r == 0 || container != SD_BUS_TYPE_VARIANT || !contents)
-		return -EBADMSG;
-	if (strcmp(contents, type) != 0) {
-		r = sd_bus_message_skip(m, "v");
-		return r < 0 ? r : 0;
-	}
-	r = sd_bus_message_enter_container(m, SD_BUS_TYPE_VARIANT, type);
-	return r < 0 ? r : 1;
-}
-
-static int read_basic(sd_bus_message *m, const char *type, void *ret)
-{
-	int r = enter_variant(m, type);
-
-	if (r <= 0)
-		return r;
-	r = sd_bus_message_read_basic(m, type[0], ret);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_exit_container(m);
-	return r < 0 ? r : 1;
-}
-
-static int read_bool(sd_bus_message *m, bool *ret)
-{
-	int value = 0;
-	const int r = read_basic(m, "b", &value);
-
-	if (r > 0)
-		*ret = value != 0;
-	return r;
-}
-
-static int read_address(sd_bus_message *m, struct gatt_properties *p)
-{
-	const char *text = NULL;
-	const int r = read_basic(m, "s", &text);
-
-	if (r <= 0)
-		return r;
-	return ble_address_parse(text, p->address.type, &p->address) == 0;
-}
-
-static int read_address_type(sd_bus_message *m, struct gatt_properties *p)
-{
-	const char *text = NULL;
-	const int r = read_basic(m, "s", &text);
-
-	if (r <= 0)
-		return r;
-	if (strcmp(text, "public") != 0 && strcmp(text, "random") != 0)
-		return 0;
-	p->address.type = text[0] == 'r' ? BLE_RANDOM : BLE_PUBLIC;
-	return 1;
-}
 
 static int digit(char c)
 {
@@ -106,10 +44,20 @@ static bool parse_uuid(const char *text, struct att_uuid *ret)
 	return true;
 }
 
+static int read_address(sd_bus_message *m, struct gatt_properties *p)
+{
+	return bluez_read_address(m, &p->address);
+}
+
+static int read_address_type(sd_bus_message *m, struct gatt_properties *p)
+{
+	return bluez_read_address_type(m, &p->address.type);
+}
+
 static int read_uuid(sd_bus_message *m, struct gatt_properties *p)
 {
 	const char *text = NULL;
-	const int r = read_basic(m, "s", &text);
+	const int r = bluez_read_basic(m, "s", &text);
 
 	return r <= 0 ? r : parse_uuid(text, &p->uuid);
 }
@@ -135,7 +83,7 @@ static uint8_t flag_of(const char *name)
 static int read_flags(sd_bus_message *m, struct gatt_properties *p)
 {
 	const char *name;
-	int r = enter_variant(m, "as");
+	int r = bluez_enter_variant(m, "as");
 
 	if (r <= 0)
 		return r;
@@ -155,7 +103,7 @@ static int read_value(sd_bus_message *m, struct gatt_properties *p)
 {
 	const void *data = NULL;
 	size_t len = 0;
-	int r = enter_variant(m, "ay");
+	int r = bluez_enter_variant(m, "ay");
 
 	if (r <= 0)
 		return r;
@@ -174,22 +122,22 @@ static int read_value(sd_bus_message *m, struct gatt_properties *p)
 
 static int read_paired(sd_bus_message *m, struct gatt_properties *p)
 {
-	return read_bool(m, &p->paired);
+	return bluez_read_bool(m, &p->paired);
 }
 
 static int read_bonded(sd_bus_message *m, struct gatt_properties *p)
 {
-	return read_bool(m, &p->bonded);
+	return bluez_read_bool(m, &p->bonded);
 }
 
 static int read_connected(sd_bus_message *m, struct gatt_properties *p)
 {
-	return read_bool(m, &p->connected);
+	return bluez_read_bool(m, &p->connected);
 }
 
 static int read_resolved(sd_bus_message *m, struct gatt_properties *p)
 {
-	return read_bool(m, &p->resolved);
+	return bluez_read_bool(m, &p->resolved);
 }
 
 /* ---- a{sv} ---- */
