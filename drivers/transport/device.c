@@ -103,6 +103,11 @@ static bool level_good_after_mtu(const struct device *d, const struct occasion *
 	return !level_low(d, o) && d->mtu_known;
 }
 
+static bool level_too_late(const struct device *d, const struct occasion *o)
+{
+	return !level_low(d, o) && d->spoke_early;
+}
+
 static bool still_low(const struct device *d, const struct occasion *o)
 {
 	(void)o;
@@ -189,9 +194,19 @@ static void on_burst(struct device *d, struct occasion *o)
 	on_seen(d, o);
 }
 
+/*
+ * Data in clear says nothing bad of a peer that then proves the key: a bonded device may speak in the
+ * moment in which encryption begins. Of one that never did, it says that something uses its address.
+ */
+static bool is_stranger(const struct device *d)
+{
+	return d->spoke_early && d->level < d->config.level;
+}
+
 static void on_failure(struct device *d, struct occasion *o)
 {
-	(void)o;
+	if (is_stranger(d) && d->trouble != DEVICE_BOND_SUSPECT)
+		set_trouble(d, o, DEVICE_SPOOF_SUSPECT);
 	if (d->quick < DEVICE_QUICK_MAX) {
 		d->quick++;
 		d->delay = DEVICE_QUICK_US;
@@ -204,6 +219,8 @@ static void on_failure(struct device *d, struct occasion *o)
 static void on_auth_failure(struct device *d, struct occasion *o)
 {
 	on_failure(d, o);
+	if (is_stranger(d))
+		return; /* that it has not our key says nothing of the bond */
 	d->auth_failures++;
 	if (d->auth_failures >= DEVICE_AUTH_MAX && d->config.level > LEVEL_CLEAR)
 		set_trouble(d, o, DEVICE_BOND_SUSPECT);
@@ -215,19 +232,6 @@ static void on_busy(struct device *d, struct occasion *o)
 	set_trouble(d, o, DEVICE_BUSY_ELSEWHERE);
 }
 
-/*
- * A bonded peer may say something before encryption begins: never believed, never confirmed, so the
- * link is of no use any more. Next time the level is asked for before the connection, which is the
- * surest way to have it in time, even where the kernel then sometimes kills our helper.
- */
-static void on_in_clear(struct device *d, struct occasion *o)
-{
-	on_failure(d, o);
-	d->config.raise_late = false;
-	if (d->trouble != DEVICE_BOND_SUSPECT)
-		set_trouble(d, o, DEVICE_SPOOF_SUSPECT);
-}
-
 static void on_level(struct device *d, struct occasion *o)
 {
 	d->level = o->argument;
@@ -236,6 +240,31 @@ static void on_level(struct device *d, struct occasion *o)
 	d->auth_failures = 0;
 	if (d->trouble == DEVICE_SPOOF_SUSPECT)
 		set_trouble(d, o, DEVICE_FINE);
+}
+
+/*
+ * What came before encryption is never believed and never confirmed, so the link is of no use: the
+ * peer sends nothing else on it, and sends that again on the next. There the level is asked for before
+ * the connection, which is the surest way to have it in time, even where the kernel then sometimes
+ * kills our helper. Whose fault it was shows when the level comes, or does not.
+ */
+static void on_early(struct device *d, struct occasion *o)
+{
+	(void)o;
+	d->spoke_early = true;
+	d->config.raise_late = false;
+}
+
+static void on_too_early(struct device *d, struct occasion *o)
+{
+	on_early(d, o);
+	on_failure(d, o);
+}
+
+static void on_level_too_late(struct device *d, struct occasion *o)
+{
+	on_level(d, o);
+	on_failure(d, o);
 }
 
 static void on_connected(struct device *d, struct occasion *o)
@@ -249,6 +278,7 @@ static void on_connected(struct device *d, struct occasion *o)
 
 static void on_turn(struct device *d, struct occasion *o)
 {
+	d->spoke_early = false;
 	d->level = LEVEL_CLEAR;
 	d->setup_by = o->now + DEVICE_SETUP_US;
 }
@@ -355,6 +385,8 @@ static const struct row ROWS[] = {
 	{ IN(LINKING), DEVICE_ON_TIME, NULL, DEVICE_CLOSING, DEVICE_DO_CLOSE, on_timeout },
 	{ IN(LINKING), DEVICE_ON_END, is_timeout, DEVICE_CLOSING, DEVICE_DO_CLOSE, on_timeout },
 
+	{ IN(SECURING) | IN_SETUP, DEVICE_ON_LEVEL, level_too_late, DEVICE_CLOSING, DEVICE_DO_CLOSE,
+	  on_level_too_late },
 	{ IN(SECURING), DEVICE_ON_LEVEL, level_good_after_mtu, DEVICE_VERIFY, DEVICE_DO_VERIFY,
 	  on_level },
 	{ IN(SECURING), DEVICE_ON_LEVEL, level_low, STAY, 0, on_level },
@@ -395,7 +427,8 @@ static const struct row ROWS[] = {
 	{ IN_SETUP | IN(DRAIN) | IN(LINGER), DEVICE_ON_LEVEL, level_fell, DEVICE_CLOSING,
 	  DEVICE_DO_CLOSE, on_auth_failure },
 	{ IN_SETUP | IN(DRAIN) | IN(LINGER), DEVICE_ON_LEVEL, NULL, STAY, 0, on_level },
-	{ IN_LINK, DEVICE_ON_IN_CLEAR, NULL, DEVICE_CLOSING, DEVICE_DO_CLOSE, on_in_clear },
+	{ IN_LINK, DEVICE_ON_IN_CLEAR, still_low, STAY, 0, on_early },
+	{ IN_LINK, DEVICE_ON_IN_CLEAR, NULL, DEVICE_CLOSING, DEVICE_DO_CLOSE, on_too_early },
 	{ IN_LINK, DEVICE_ON_END, is_auth, DEVICE_CLOSING, DEVICE_DO_CLOSE, on_auth_failure },
 	{ IN_LINK, DEVICE_ON_END, is_busy, DEVICE_CLOSING, DEVICE_DO_CLOSE, on_busy },
 	{ IN_LINK, DEVICE_ON_END, NULL, DEVICE_CLOSING, DEVICE_DO_CLOSE, on_failure },
@@ -490,6 +523,7 @@ void device_adopt(struct device *d, unsigned int level, int64_t now)
 	d->state = DEVICE_DRAIN;
 	d->level = level;
 	d->mtu_known = true;
+	d->spoke_early = false;
 	d->last_seen = now;
 	d->deadline = deadline_of(d, now);
 }

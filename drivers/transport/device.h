@@ -53,7 +53,7 @@ enum device_event {
 	DEVICE_ON_READING,   /* or any other sign of life; argument: enum device_life */
 	DEVICE_ON_COMMITTED, /* argument: does anything still wait for a commit? */
 	DEVICE_ON_DONE,      /* the driver has finished, or asked to drop the link */
-	DEVICE_ON_IN_CLEAR,  /* data below the enrolled level */
+	DEVICE_ON_IN_CLEAR,  /* data that may have come below the enrolled level */
 	DEVICE_ON_YIELD,     /* others wait for the slot of this stream */
 	DEVICE_ON_END,       /* the link ended; argument: enum device_end */
 	DEVICE_ON_GONE,      /* bluetoothd says the link is gone */
@@ -131,7 +131,8 @@ struct device {
 	int64_t setup_by; /* LINKING to ARMING end here */
 	int64_t delay;    /* from the end of CLOSING to the next attempt */
 	bool waits_for_commit, streams, leaves, had_reading, mtu_known;
-	bool heard; /* an advertisement, since its last link came up */
+	bool spoke_early; /* data in clear came on this link */
+	bool heard;       /* an advertisement, since its last link came up */
 };
 
 void device_init(struct device *d, const struct device_config *config);

@@ -103,14 +103,12 @@ static const struct transition TRANSITIONS[] = {
 	{ &BONDED, DEVICE_LINKING, DEVICE_ON_END, DEVICE_END_BUSY, 0, DEVICE_CLOSING, CLOSE | ALARM,
 	  DEVICE_BUSY_ELSEWHERE },
 	{ &BONDED, DEVICE_LINKING, DEVICE_ON_ADAPTER_LOST, 0, 0, DEVICE_KNOWN, CLOSE | RELEASE, 0 },
-	{ &BONDED, DEVICE_LINKING, DEVICE_ON_IN_CLEAR, 0, 0, DEVICE_CLOSING, CLOSE | ALARM,
-	  DEVICE_SPOOF_SUSPECT },
+	{ &BONDED, DEVICE_LINKING, DEVICE_ON_IN_CLEAR, 0, 0, DEVICE_LINKING, 0, 0 },
 
 	{ &BONDED, DEVICE_SECURING, DEVICE_ON_LEVEL, 2, 0, DEVICE_MTU, DEVICE_DO_MTU, 0 },
 	{ &BONDED, DEVICE_SECURING, DEVICE_ON_LEVEL, CLEAR, 0, DEVICE_SECURING, 0, 0 },
 	{ &BONDED, DEVICE_SECURING, DEVICE_ON_TIME, 0, AT_DEADLINE, DEVICE_CLOSING, CLOSE, 0 },
-	{ &BONDED, DEVICE_SECURING, DEVICE_ON_IN_CLEAR, 0, 0, DEVICE_CLOSING, CLOSE | ALARM,
-	  DEVICE_SPOOF_SUSPECT },
+	{ &BONDED, DEVICE_SECURING, DEVICE_ON_IN_CLEAR, 0, 0, DEVICE_SECURING, 0, 0 },
 
 	{ &BONDED, DEVICE_MTU, DEVICE_ON_MTU, 0, 0, DEVICE_VERIFY, DEVICE_DO_VERIFY, 0 },
 	{ &BONDED, DEVICE_MTU, DEVICE_ON_LEVEL, 3, 0, DEVICE_MTU, 0, 0 },
@@ -126,8 +124,7 @@ static const struct transition TRANSITIONS[] = {
 	{ &BONDED, DEVICE_ARMING, DEVICE_ON_ARMED, 0, 0, DEVICE_DRAIN, 0, 0 },
 	{ &BONDED, DEVICE_ARMING, DEVICE_ON_TIME, 0, AT_DEADLINE, DEVICE_CLOSING, CLOSE, 0 },
 	{ &BONDED, DEVICE_ARMING, DEVICE_ON_DONE, 0, 0, DEVICE_CLOSING, CLOSE, 0 },
-	{ &BONDED, DEVICE_ARMING, DEVICE_ON_IN_CLEAR, 0, 0, DEVICE_CLOSING, CLOSE | ALARM,
-	  DEVICE_SPOOF_SUSPECT },
+	{ &BONDED, DEVICE_ARMING, DEVICE_ON_IN_CLEAR, 0, 0, DEVICE_CLOSING, CLOSE, 0 },
 
 	{ &BONDED, DEVICE_DRAIN, DEVICE_ON_READING, 1, 0, DEVICE_DRAIN, 0, 0 },
 	{ &BONDED, DEVICE_DRAIN, DEVICE_ON_COMMITTED, 0, 0, DEVICE_LINGER, 0, 0 },
@@ -215,7 +212,62 @@ static void test_security_is_raised_late(void **unused)
 	(void)device_event(&d, DEVICE_ON_CONNECTED, CLEAR, now);
 	(void)device_event(&d, DEVICE_ON_IN_CLEAR, 0, now);
 	assert_int_equal(device_ask(&d), ENCRYPTED);
-	assert_int_equal(d.trouble, DEVICE_SPOOF_SUSPECT);
+}
+
+/* Data in clear ends its link; whether it is an alarm shows when the key is proved, or is not. */
+static void test_who_spoke_in_clear(void **unused)
+{
+	static const struct {
+		enum device_event event;
+		unsigned int argument;
+		enum device_trouble trouble;
+	} then[] = {
+		{ DEVICE_ON_LEVEL, ENCRYPTED, DEVICE_FINE },
+		{ DEVICE_ON_TIME, 0, DEVICE_SPOOF_SUSPECT },
+		{ DEVICE_ON_END, DEVICE_END_AUTH, DEVICE_SPOOF_SUSPECT },
+		{ DEVICE_ON_END, DEVICE_END_PEER, DEVICE_SPOOF_SUSPECT },
+		{ DEVICE_ON_END, DEVICE_END_KILLED, DEVICE_SPOOF_SUSPECT },
+	};
+	const enum device_state states[] = { DEVICE_SECURING, DEVICE_MTU };
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(then) * COUNT(states); i++) {
+		const enum device_state from = states[i % COUNT(states)];
+		const size_t n = i / COUNT(states);
+		struct device d;
+		int64_t now = reach(&d, from == DEVICE_MTU ? &LATE : &BONDED, DEVICE_LINKING);
+		unsigned int actions;
+
+		(void)device_event(&d, DEVICE_ON_CONNECTED, CLEAR, now);
+		assert_int_equal(d.state, from);
+		assert_int_equal(device_event(&d, DEVICE_ON_IN_CLEAR, 0, now), 0);
+		now = then[n].event == DEVICE_ON_TIME ? device_deadline(&d) : now;
+		actions = device_event(&d, then[n].event, then[n].argument, now);
+		assert_int_equal(d.state, DEVICE_CLOSING);
+		assert_int_equal(d.trouble, then[n].trouble);
+		assert_int_equal(actions, CLOSE | (d.trouble != DEVICE_FINE ? ALARM : 0));
+		assert_int_equal(d.auth_failures, 0);
+	}
+}
+
+/* However often one without our key speaks: the bond is as good as before. */
+static void test_a_stranger_does_not_spoil_the_bond(void **unused)
+{
+	struct device d;
+	int64_t now = START;
+
+	(void)unused;
+	device_init(&d, &BONDED);
+	for (size_t i = 0; i < 3 * DEVICE_AUTH_MAX; i++) {
+		(void)device_event(&d, DEVICE_ON_ADVERT, 0, now);
+		(void)device_event(&d, DEVICE_ON_TURN, 0, now);
+		(void)device_event(&d, DEVICE_ON_CONNECTED, CLEAR, now);
+		(void)device_event(&d, DEVICE_ON_IN_CLEAR, 0, now);
+		(void)device_event(&d, DEVICE_ON_END, DEVICE_END_AUTH, now);
+		assert_int_equal(d.trouble, DEVICE_SPOOF_SUSPECT);
+		(void)device_event(&d, DEVICE_ON_GONE, 0, now);
+		now = d.not_before;
+	}
 }
 
 /* Fails one attempt; returns how long after its end the next one may begin. */
@@ -306,6 +358,7 @@ static void test_a_proved_key_clears_doubts(void **unused)
 	(void)device_event(&d, DEVICE_ON_TURN, 0, now);
 	(void)device_event(&d, DEVICE_ON_CONNECTED, CLEAR, now);
 	(void)device_event(&d, DEVICE_ON_IN_CLEAR, 0, now);
+	(void)device_event(&d, DEVICE_ON_END, DEVICE_END_PEER, now);
 	assert_int_equal(d.trouble, DEVICE_SPOOF_SUSPECT);
 	(void)device_event(&d, DEVICE_ON_GONE, 0, now);
 	now = d.not_before;
@@ -547,6 +600,8 @@ int main(void)
 		cmocka_unit_test(test_transitions),
 		cmocka_unit_test(test_events_out_of_place_change_nothing),
 		cmocka_unit_test(test_security_is_raised_late),
+		cmocka_unit_test(test_who_spoke_in_clear),
+		cmocka_unit_test(test_a_stranger_does_not_spoil_the_bond),
 		cmocka_unit_test(test_three_quick_attempts_then_back_off),
 		cmocka_unit_test(test_a_new_burst_has_quick_attempts_again),
 		cmocka_unit_test(test_bond_is_suspect_after_three_refusals),
