@@ -13,7 +13,6 @@
 #define LINKS_DEFAULT  3
 #define RETRY_US       INT64_C(1000000)
 #define STREAM_TURN_US INT64_C(60000000) /* before a stream makes room for others */
-#define LEFTOVER_US    INT64_C(4000000)  /* twice what the kernel keeps a link that was closed */
 
 /* ---- small things ---- */
 
@@ -271,6 +270,7 @@ static void on_peer_event(void *user, enum device_event event, unsigned int argu
 
 	if (event == DEVICE_ON_CONNECTED) {
 		n->connected = true;
+		left_is_free(n);
 		n->linked_at = radio_now();
 		n->links++;
 		r->has_timeout = false;
@@ -456,26 +456,6 @@ static void doubt(struct node *n)
 	r->timeout = n->address;
 }
 
-/*
- * A link to a device of ours that no attempt of ours holds: a killed predecessor had asked for it,
- * and the kernel made it after nobody wanted it any more. It would stand for ever, and the device
- * does not advertise meanwhile. Our attempt takes the link over, and its end is the link's. Those
- * that are only on their way out are gone by then.
- */
-static void look_leftover(struct node *n, int64_t now)
-{
-	const struct radio *r = n->radio;
-
-	if (now < n->leftover_at)
-		return;
-	n->leftover_at = RADIO_NEVER;
-	if (n->peer || n->device.config.broadcast || pairing_is_about(r, &n->address) ||
-	    !adapter_is_linked(r->adapter, &n->address))
-		return;
-	n->leftover_at = now + LEFTOVER_US;
-	radio_node_event(n, DEVICE_ON_ADVERT, 0);
-}
-
 /* A link that bluetoothd does not have need not be waited for. */
 static void look_gone(struct node *n)
 {
@@ -504,7 +484,7 @@ static void act(struct node *n, unsigned int actions)
 	if (actions & DEVICE_DO_CLOSE)
 		radio_hang_up(n);
 	if (actions & DEVICE_DO_RELEASE)
-		n->leftover_at = radio_now() + LEFTOVER_US;
+		left_look_later(n);
 	if (actions & DEVICE_DO_DOUBT)
 		doubt(n);
 	if (actions & DEVICE_DO_ALARM)
@@ -531,6 +511,10 @@ void radio_node_event(struct node *n, enum device_event event, unsigned int argu
 	}
 	if (before >= DEVICE_LINKING && before <= DEVICE_ARMING && after == DEVICE_CLOSING)
 		n->failed_links++;
+	if (before == DEVICE_LINKING && after == DEVICE_CLOSING &&
+	    (event != DEVICE_ON_END || argument == DEVICE_END_TIMEOUT ||
+	     argument == DEVICE_END_KILLED))
+		left_maybe_held(n);
 	act(n, actions);
 	if (is_attempt(n, before) && !is_attempt(n, n->device.state))
 		radio_attempt_over(n->radio, n);
@@ -680,7 +664,7 @@ int radio_node_new(struct radio *r, const struct ble_address *address, struct no
 		return -ENOMEM;
 	n->radio = r;
 	n->address = *address;
-	n->heard_deadline = n->leftover_at = RADIO_NEVER;
+	n->heard_deadline = n->leftover_at = n->held_at = RADIO_NEVER;
 	*ret = n;
 	return 0;
 }
@@ -853,7 +837,7 @@ static void set_timer(struct radio *r)
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		at = earlier(at, device_deadline(&r->nodes[i]->device));
 		at = earlier(at, r->nodes[i]->heard_deadline);
-		at = earlier(at, r->nodes[i]->leftover_at);
+		at = earlier(at, left_deadline(r->nodes[i]));
 	}
 	if (at != RADIO_NEVER)
 		(void)sd_event_source_set_time(r->timer, (uint64_t)at);
@@ -871,7 +855,7 @@ void radio_settle(struct radio *r)
 
 static void node_time(struct node *n, int64_t now)
 {
-	look_leftover(n, now);
+	left_time(n, now);
 	if (now >= device_deadline(&n->device))
 		radio_node_event(n, DEVICE_ON_TIME, 0);
 	if (n->heard && now >= n->heard_deadline) {
@@ -929,6 +913,8 @@ static void on_state(void *user, enum adapter_state state)
 			radio_node_event(r->nodes[i], DEVICE_ON_ADAPTER_LOST, 0);
 		pairing_adapter_lost(r);
 	}
+	if (is_lost(state))
+		left_adapter_off(r);
 	if (state == ADAPTER_READY && r->gatt)
 		(void)need_gatt(r); /* it may be another adapter */
 	radio_changed(r);
@@ -946,6 +932,7 @@ static void on_advert(void *user, const struct ble_advert *advert)
 	if (!n)
 		return;
 	n->last_seen = radio_now();
+	left_is_free(n);
 	n->has_rssi = advert->has_rssi;
 	n->rssi = advert->rssi;
 	if (n->adverts)
@@ -973,7 +960,7 @@ static void on_linked(void *user, const struct ble_address *address, bool linked
 		if (!linked && !n->peer)
 			radio_node_event(n, DEVICE_ON_GONE, 0);
 		if (linked && !n->peer)
-			n->leftover_at = radio_now() + LEFTOVER_US;
+			left_look_later(n);
 	}
 	radio_settle(r);
 }
@@ -1027,6 +1014,7 @@ static int load(struct radio *r)
 			radio_node_free(n);
 			return result;
 		}
+		left_maybe_held(n); /* of a predecessor */
 	}
 	return 0;
 }

@@ -18,7 +18,9 @@ struct radio_options {
 	const char *directory; /* enrolments */
 	struct adapter_options adapter;
 	unsigned int links_max; /* at the same time; 0: 3 */
-	int64_t pair_step_us;   /* patience with one step of a pairing; for tests; 0: 10 s */
+	int64_t held_us;      /* silence after which a device may be held (radio_left.c); for tests;
+				 * 0: 30 s */
+	int64_t pair_step_us; /* patience with one step of a pairing; for tests; 0: 10 s */
 	/* For tests: changes how the bearer to this address is made; NULL in life. */
 	void (*stand_in)(void *user, const struct ble_address *address,
 			 struct bearer_options *options);

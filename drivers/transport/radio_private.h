@@ -1,4 +1,4 @@
-/* Shared by radio.c and radio_pair.c, and by nobody else. */
+/* Shared by radio.c, radio_left.c and radio_pair.c, and by nobody else. */
 #pragma once
 
 #include "drivers/transport/peer.h"
@@ -30,7 +30,8 @@ struct node {
 	bool connected;              /* this link came up, */
 	bool said_linked, said_gone; /* and what bluetoothd said of it */
 	int64_t queued_at, linked_at;
-	int64_t leftover_at; /* when to look for a link that nobody holds */
+	int64_t leftover_at; /* when to look for a link that we do not hold */
+	int64_t held_at;     /* if it is not heard until then: may the controller hold its link? */
 	bool has_rssi, has_facts, consent_refused;
 	int8_t rssi;
 	int64_t last_seen;
@@ -89,6 +90,7 @@ struct radio {
 	struct node *chosen; /* NULL: gone meanwhile */
 	int64_t room_at;     /* a stream has had its turn then; a slot may be free earlier */
 	int64_t retry_at;
+	bool cycling;     /* the adapter was asked to go off and on, for links that nobody holds */
 	bool has_timeout; /* the last attempt that never ended, with none that did since */
 	struct ble_address timeout;
 	struct pairing pairing;
@@ -113,6 +115,14 @@ int radio_open_session(struct node *n, const struct enrolment *e);
 void radio_settle(struct radio *r);
 bool radio_driver_on(const struct driver *driver, enum drv_bus bus);
 void radio_changed(struct radio *r);
+
+/* radio_left.c: links that nobody holds */
+void left_look_later(struct node *n);
+void left_maybe_held(struct node *n); /* unless it is heard soon */
+void left_is_free(struct node *n);    /* it advertises, or we hold its link */
+void left_adapter_off(struct radio *r);
+void left_time(struct node *n, int64_t now);
+int64_t left_deadline(const struct node *n);
 
 void pairing_event(struct radio *r, enum device_event event, unsigned int argument);
 void pairing_advert(struct radio *r, const struct ble_advert *advert);

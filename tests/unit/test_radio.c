@@ -199,6 +199,7 @@ struct stand {
 	uint64_t next_seq, committed;
 	uint32_t next_id;
 	bool no_room, no_commit;
+	int64_t held_us;
 	/* what the gateway heard */
 	size_t ups, downs, measurements, attempts, most_links;
 	size_t read[SCALES];
@@ -300,6 +301,7 @@ static void begin(struct stand *s, unsigned int links_max)
 		.directory = s->folder,
 		.links_max = links_max,
 		.pair_step_us = STEP_US,
+		.held_us = s->held_us,
 		.stand_in = stand_in,
 		.stand_in_user = s,
 	};
@@ -371,6 +373,24 @@ static void let_rest(struct stand *s)
 {
 	for (size_t i = 0; i < 1000 && sd_event_run(s->event, 50000) > 0; i++)
 		tell_links(s);
+}
+
+static int64_t monotonic(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void let_pass(struct stand *s, int64_t usec)
+{
+	const int64_t until = monotonic() + usec;
+
+	while (monotonic() < until) {
+		(void)sd_event_run(s->event, 10000);
+		tell_links(s);
+	}
 }
 
 static void hear_as(const struct ble_address *address, uint16_t service, const char *name)
@@ -656,6 +676,42 @@ static void test_a_leftover_link_is_taken_over(void **state)
 	fake.handlers.linked(fake.handlers.user, &address, true);
 	RUN_UNTIL(s, s->scales[0].confirms == 1);
 	assert_int_equal(s->attempts, 1);
+}
+
+/* Made for one that was killed, and known to the controller alone: the scale is never heard again. */
+static void test_a_silent_device_may_be_held(void **state)
+{
+	struct stand *s = *state;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	enrol(s, 1, LINK_ENCRYPTED);
+	s->held_us = 100000;
+	s->no_commit = true;
+	begin(s, 0);
+	hear(1);
+	RUN_UNTIL(s, s->measurements == 1);
+	let_pass(s, 300000);
+	assert_int_equal(fake.doubts, 0); /* it would cost the other one its link */
+	s->no_commit = false;
+	RUN_UNTIL(s, fake.doubts == 1);
+	assert_int_equal(s->scales[1].confirms, 1);
+	fake.handlers.state(fake.handlers.user, ADAPTER_RESET);
+	fake.handlers.state(fake.handlers.user, ADAPTER_READY);
+	let_pass(s, 300000);
+	assert_int_equal(fake.doubts, 1); /* asleep, then */
+}
+
+static void test_a_device_that_is_heard_is_not_held(void **state)
+{
+	struct stand *s = *state;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	s->held_us = 300000;
+	begin(s, 0);
+	hear(0);
+	RUN_UNTIL(s, s->scales[0].confirms == 1 && s->scales[0].gone);
+	let_pass(s, 600000);
+	assert_int_equal(fake.doubts, 0);
 }
 
 static void test_an_idle_radio_sleeps(void **state)
@@ -1123,6 +1179,8 @@ int main(void)
 		TEST(test_lost_daemon_drops_nothing),
 		TEST(test_failed_links_are_tried_again),
 		TEST(test_a_leftover_link_is_taken_over),
+		TEST(test_a_silent_device_may_be_held),
+		TEST(test_a_device_that_is_heard_is_not_held),
 		TEST(test_an_idle_radio_sleeps),
 		TEST(test_unpair_drops_bond_and_enrolment),
 		TEST(test_a_refused_code_stays_a_trouble),

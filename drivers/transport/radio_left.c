@@ -1,0 +1,89 @@
+/*
+ * Links that nobody holds. A device that is linked does not advertise, so one of those hides it for
+ * ever, and what it has measured stays in it.
+ *
+ * The kernel has the link, we do not: a killed predecessor had asked for it, and it was made after
+ * nobody wanted it any more. bluetoothd says that the device is connected. Our attempt takes the link
+ * over, and its end is the link's.
+ *
+ * The controller has the link, the kernel does not: Linux 6.12 drops a Connection Complete that
+ * crosses its own Create Connection Cancel (an attempt that is given up, or whose helper dies, at that
+ * moment; seen in the lab once in 400 sessions of a hub whose programs are killed). Nobody can say
+ * so, but the device is not heard any more. What is not heard for a while after such a moment may be
+ * asleep as well, so the adapter is switched off and on only when nothing else is going on.
+ */
+#include "drivers/log.h"
+#include "drivers/transport/radio_private.h"
+
+#define LEFTOVER_US INT64_C(4000000)  /* twice what the kernel keeps a link that was closed */
+#define HELD_US     INT64_C(30000000) /* a device with something to tell is heard within seconds */
+
+void left_look_later(struct node *n)
+{
+	n->leftover_at = radio_now() + LEFTOVER_US;
+}
+
+/* Those that are only on their way out are gone by then. */
+static void look_leftover(struct node *n, int64_t now)
+{
+	const struct radio *r = n->radio;
+
+	if (now < n->leftover_at)
+		return;
+	n->leftover_at = RADIO_NEVER;
+	if (n->peer || n->device.config.broadcast || pairing_is_about(r, &n->address) ||
+	    !adapter_is_linked(r->adapter, &n->address))
+		return;
+	n->leftover_at = now + LEFTOVER_US;
+	radio_node_event(n, DEVICE_ON_ADVERT, 0);
+}
+
+void left_maybe_held(struct node *n)
+{
+	const struct radio *r = n->radio;
+
+	if (!n->device.config.broadcast)
+		n->held_at = radio_now() + (r->options.held_us > 0 ? r->options.held_us : HELD_US);
+}
+
+void left_is_free(struct node *n)
+{
+	n->held_at = RADIO_NEVER;
+}
+
+void left_adapter_off(struct radio *r)
+{
+	for (size_t i = 0; r->cycling && i < r->n_nodes; i++)
+		left_is_free(r->nodes[i]);
+	r->cycling = false;
+}
+
+int64_t left_deadline(const struct node *n)
+{
+	return n->leftover_at < n->held_at ? n->leftover_at : n->held_at;
+}
+
+static bool is_idle(const struct radio *r)
+{
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		if (r->nodes[i]->peer || device_holds_slot(&r->nodes[i]->device))
+			return false;
+	}
+	return !r->pausing && !r->attempting && !pairing_runs(r) &&
+	       adapter_state(r->adapter) == ADAPTER_READY;
+}
+
+void left_time(struct node *n, int64_t now)
+{
+	struct radio *r = n->radio;
+
+	look_leftover(n, now);
+	if (now < n->held_at)
+		return;
+	left_maybe_held(n); /* the adapter may decline, and the radio be busy: once more */
+	if (!is_idle(r))
+		return;
+	log_info("bluetooth: a device is silent since its link was given up: cycling the adapter");
+	r->cycling = true;
+	adapter_doubt(r->adapter, ADAPTER_DOUBT_CONNECTS);
+}
