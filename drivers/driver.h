@@ -38,9 +38,10 @@ struct drv_match {
 	uint16_t company;               /* manufacturer data id */
 	const uint8_t *service_uuid128; /* vendor service, 16 bytes little endian, or NULL */
 	const char *name_prefix;        /* advertised or GAP name */
-	uint16_t vid, pid;
-	uint8_t rank;    /* decides between rows with equally many agreeing fields */
-	uint32_t quirks; /* handed to the driver unchanged */
+	uint16_t vid, pid; /* USB; of the adapter if it is one: a first guess, so ask the device */
+	uint8_t usb_class; /* of an interface, instead of vid and pid: 0x0f personal healthcare */
+	uint8_t rank;      /* decides between rows with equally many agreeing fields */
+	uint32_t quirks;   /* handed to the driver unchanged */
 };
 
 enum drv_channel_mode {
@@ -48,6 +49,26 @@ enum drv_channel_mode {
 	DRV_NOTIFY,       /* subscribed; nothing to confirm */
 	DRV_READ,         /* read once when the link is up */
 	DRV_WRITE,        /* resolved only */
+};
+
+/*
+ * Wires have no characteristics. What a frame is, and what drv_write() takes, on their channels; a
+ * driver of a wire lists the one or two that it uses, as DRV_NOTIFY (and DRV_WRITE). Nothing is
+ * confirmed by the transport there: a driver answers in committed().
+ */
+enum drv_wire_channel {
+	/* DRV_BUS_HID, as Linux hidraw has it. In: one input report, led by its report number if the
+	 * device numbers them. Out: one output report, always led by its number, 0 where there is
+	 * none; its length is that of the device's reports, padding is the driver's. */
+	DRV_WIRE_REPORT = 1,
+	/* DRV_BUS_HID, out only: a SET_REPORT of type feature, led by its number. */
+	DRV_WIRE_FEATURE = 2,
+	/* DRV_BUS_SERIAL: bytes, cut anyhow. 8N1, no flow control, at `baud`. */
+	DRV_WIRE_BYTES = 3,
+	/* DRV_BUS_USB of class 0x0f, and the door for 11073 tools: one whole APDU each way. */
+	DRV_WIRE_APDU = 4,
+	/* DRV_BUS_USB, other: bulk transfers, cut anyhow. */
+	DRV_WIRE_BULK = 5,
 };
 
 /* Opened when the link is up, in this order. A table ends with {0}. */
@@ -86,6 +107,7 @@ struct driver {
 	const struct drv_channel *channels;
 	enum drv_maturity maturity;
 	size_t state_size; /* zeroed before open; at most DRV_STATE_MAX */
+	unsigned int baud; /* DRV_BUS_SERIAL: bits per second */
 
 	/* 0 or -errno. Four of them spoil one frame, which is counted and never confirmed as if it
 	 * were good, while the link stays: -EMSGSIZE length, -EBADMSG checksum or structure,

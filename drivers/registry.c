@@ -32,6 +32,7 @@ static struct weight row_weight(const struct drv_match *row)
 	w.fields += row->name_prefix != NULL;
 	w.fields += row->vid != 0;
 	w.fields += row->pid != 0;
+	w.fields += row->usb_class != 0;
 	if (row->name_prefix)
 		w.prefix = strlen(row->name_prefix);
 	return w;
@@ -69,6 +70,11 @@ static bool has_service128(const struct drv_identity *id, const uint8_t *uuid)
 	return false;
 }
 
+static bool has_usb_class(const struct drv_identity *id, uint8_t usb_class)
+{
+	return id->n_usb_classes > 0 && memchr(id->usb_classes, usb_class, id->n_usb_classes);
+}
+
 static bool starts_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -81,7 +87,8 @@ static bool row_matches(const struct drv_match *row, const struct drv_identity *
 	       (!row->service_uuid128 || has_service128(id, row->service_uuid128)) &&
 	       (row->company == 0 || row->company == id->company) &&
 	       (!row->name_prefix || (id->name && starts_with(id->name, row->name_prefix))) &&
-	       (row->vid == 0 || row->vid == id->vid) && (row->pid == 0 || row->pid == id->pid);
+	       (row->vid == 0 || row->vid == id->vid) && (row->pid == 0 || row->pid == id->pid) &&
+	       (row->usb_class == 0 || has_usb_class(id, row->usb_class));
 }
 
 static bool agree(unsigned int a, unsigned int b)

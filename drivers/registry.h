@@ -13,6 +13,8 @@ struct drv_identity {
 	uint16_t company;
 	const char *name;
 	uint16_t vid, pid;
+	const uint8_t *usb_classes; /* of the interfaces */
+	size_t n_usb_classes;
 };
 
 extern const struct driver *const drivers[]; /* NULL-terminated, sorted by name */

@@ -52,7 +52,8 @@ static bool kernel_raises_late(void)
 static bool row_ends(const struct drv_match *row)
 {
 	return row->bus == DRV_BUS_ANY && row->service == 0 && !row->service_uuid128 &&
-	       row->company == 0 && !row->name_prefix && row->vid == 0 && row->pid == 0;
+	       row->company == 0 && !row->name_prefix && row->vid == 0 && row->pid == 0 &&
+	       row->usb_class == 0;
 }
 
 bool radio_driver_on(const struct driver *driver, enum drv_bus bus)
