@@ -14,10 +14,8 @@ import signal
 import time
 
 import enrolled
-from world import scenario
+from world import CLOSE_OOPS, scenario
 
-# The kernel's fault when a link is closed that ended before its first packet; 6.1 only.
-CLOSE_OOPS = r"hci_chan_del|l2cap_(chan_put|sock_release|conn_del|chan_del)"
 RESTART = 0.3  # seconds until the supervisor starts a program again
 HELD = 3  # readings a peer may hold before it waits with the next
 UNIT = decimal.Decimal("0.005")  # kg, of the weight in a frame

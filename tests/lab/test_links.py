@@ -5,10 +5,8 @@ import re
 import signal
 
 import enrolled
-from world import scenario
+from world import CLOSE_OOPS, scenario
 
-# The kernel's fault when a link is closed that ended before its first packet; 6.1 only.
-CLOSE_OOPS = r"hci_chan_del|l2cap_(chan_put|sock_release|conn_del|chan_del)"
 
 
 def events(world, peer, event):

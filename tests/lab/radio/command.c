@@ -549,9 +549,9 @@ static int execute(struct call *c)
 	return r < 0 ? r : for_peer(c, c->air->peers[index]);
 }
 
-int command_execute(struct air *a, const char *line, char *answer, size_t size, bool *ret_quit)
+int command_execute(void *air, const char *line, char *answer, size_t size, bool *ret_quit)
 {
-	struct call c = { .air = a, .line = line, .answer = answer, .size = size };
+	struct call c = { .air = air, .line = line, .answer = answer, .size = size };
 	int r;
 
 	assert(size > 0);

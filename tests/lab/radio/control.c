@@ -7,7 +7,7 @@
 #include "drivers/cleanup.h"
 #include "tests/lab/radio/control.h"
 
-int control_open(struct control *c, const char *path)
+int control_open(struct control *c, const char *path, control_execute *execute, void *user)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -21,6 +21,8 @@ int control_open(struct control *c, const char *path)
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 8) < 0)
 		return -errno;
 	c->fd = take_fd(&fd);
+	c->execute = execute;
+	c->user = user;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
 	return 0;
@@ -73,8 +75,7 @@ static bool answer(struct control *c, struct control_client *client, int r)
 	return true;
 }
 
-static bool one_line(struct control *c, struct control_client *client, struct air *a,
-		     bool *ret_quit)
+static bool one_line(struct control *c, struct control_client *client, bool *ret_quit)
 {
 	int r;
 
@@ -84,12 +85,11 @@ static bool one_line(struct control *c, struct control_client *client, struct ai
 		return answer(c, client, -EMSGSIZE);
 	}
 	/* one byte is kept for the line feed */
-	r = command_execute(a, client->line, c->answer, sizeof(c->answer) - 1, ret_quit);
+	r = c->execute(c->user, client->line, c->answer, sizeof(c->answer) - 1, ret_quit);
 	return answer(c, client, r);
 }
 
-static void lines_of(struct control *c, struct control_client *client, struct air *a,
-		     bool *ret_quit)
+static void lines_of(struct control *c, struct control_client *client, bool *ret_quit)
 {
 	char *end;
 
@@ -97,7 +97,7 @@ static void lines_of(struct control *c, struct control_client *client, struct ai
 		const size_t used = (size_t)(end - client->line) + 1;
 
 		*end = 0;
-		if (!one_line(c, client, a, ret_quit)) {
+		if (!one_line(c, client, ret_quit)) {
 			hang_up(client);
 			return;
 		}
@@ -110,8 +110,7 @@ static void lines_of(struct control *c, struct control_client *client, struct ai
 	}
 }
 
-static void read_client(struct control *c, struct control_client *client, struct air *a,
-			bool *ret_quit)
+static void read_client(struct control *c, struct control_client *client, bool *ret_quit)
 {
 	const ssize_t n = recv(client->fd, client->line + client->have,
 			       sizeof(client->line) - client->have, MSG_DONTWAIT);
@@ -123,7 +122,7 @@ static void read_client(struct control *c, struct control_client *client, struct
 		return;
 	}
 	client->have += (size_t)n;
-	lines_of(c, client, a, ret_quit);
+	lines_of(c, client, ret_quit);
 }
 
 static void welcome(struct control *c)
@@ -136,15 +135,14 @@ static void welcome(struct control *c)
 	}
 }
 
-void control_serve(struct control *c, struct air *a, const struct pollfd *fds, size_t n,
-		   bool *ret_quit)
+void control_serve(struct control *c, const struct pollfd *fds, size_t n, bool *ret_quit)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (fds[i].revents == 0)
 			continue;
 		for (size_t k = 0; k < CONTROL_CLIENTS_MAX; k++) {
 			if (c->clients[k].fd == fds[i].fd)
-				read_client(c, &c->clients[k], a, ret_quit);
+				read_client(c, &c->clients[k], ret_quit);
 		}
 	}
 	if (n > 0 && fds[0].revents)

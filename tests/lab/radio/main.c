@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "drivers/cleanup.h"
+#include "tests/lab/radio/command.h"
 #include "tests/lab/radio/control.h"
 #include "tests/lab/radio/scenario.h"
 
@@ -130,7 +131,7 @@ static int open_files(struct program *p, const struct options *o)
 		return EX_DATAERR;
 	}
 	if (o->control) {
-		r = control_open(&p->control, o->control);
+		r = control_open(&p->control, o->control, command_execute, &p->air);
 		if (r < 0)
 			return complain(o->control, r);
 		p->has_control = true;
@@ -173,7 +174,7 @@ static void turn(struct program *p)
 	if (fds[0].revents && air_read_host(&p->air) < 0)
 		air_unplug(&p->air);
 	if (n > 0)
-		control_serve(&p->control, &p->air, fds + 1, n, &p->quit);
+		control_serve(&p->control, fds + 1, n, &p->quit);
 	if (p->scenario)
 		scenario_tick(p->scenario, &p->air, air_now(), &p->quit);
 	air_tick(&p->air);
