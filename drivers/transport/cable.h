@@ -5,6 +5,14 @@
  *   gateway --cable_committed--> session --> driver->committed --> writes --> wire
  *
  * Nothing on a wire is confirmed by itself: a driver answers or clears in committed() alone.
+ *
+ * While the gateway has no room, the wire is held; what it had already read waits in the cable, at
+ * most CABLE_WAITING_MAX bytes of it. A device that is unplugged is not over at once: what it had
+ * said is handed on first, and for at most CABLE_LINGER_US the cable waits for the commit, so that
+ * what the driver wants to be kept (drv_keep()) is.
+ *
+ * The functions below may be called from anywhere but from inside the sink, where only
+ * cable_session() and cable_end() may be.
  */
 #pragma once
 
@@ -14,16 +22,24 @@
 #include "drivers/transport/wire.h"
 #include "protocols/capture/cap.h"
 
+#define CABLE_WAITING_MAX ((size_t)256 * 1024)
+#define CABLE_LINGER_US   INT64_C(5000000)
+
 struct cable_sink {
-	/* the driver's session is open; before its first measurement */
+	/* the driver's session is open: after its open() and what the wire brought at once, or right
+	 * before its first measurement. Negative: the cable ends */
 	int (*up)(void *user, const struct session *session);
 	/* negative: it was not taken, and the cable ends */
 	int (*measurement)(void *user, const struct session *session, const struct measurement *m,
 			   uint64_t seq);
 	bool (*has_room)(void *user);
-	/* unplugged, the driver is done, or a fault; called once, from the loop. The owner frees. */
+	/* Called once, from the loop and the last call; the owner frees. error: 0 the driver is
+	 * done and all is written; or a positive errno: as in wire_sink.gone; EIO a measurement was
+	 * not taken; EPERM one was refused; ENOBUFS the wire ran over while there was no room;
+	 * ESTALE the owner said so (cable_end()); what the driver returned. */
 	void (*ended)(void *user, int error);
-	/* every frame, write and read as it passes; may be NULL */
+	/* every frame and write as it passes; may be NULL. Those longer than CAP_DATA_MAX, which a
+	 * capture cannot hold, are left out, but bytes of a serial or bulk wire come in pieces. */
 	void (*observe)(void *user, const struct cap_event *event);
 	/* the memory of the device has changed and is to be kept; may be NULL */
 	void (*memory)(void *user, const struct session_memory *memory);
@@ -42,6 +58,9 @@ struct wire_sink cable_wire_sink(struct cable *c);
 /* Opens the session; the wire belongs to the cable from here on. */
 int cable_start(struct cable *c, struct wire *wire);
 void cable_free(struct cable *c); /* closes session and wire; NULL is fine */
+/* It is to end with this positive errno: sink.ended comes from the loop. May be called from inside
+ * the sink. */
+void cable_end(struct cable *c, int error);
 
 void cable_committed(struct cable *c, uint64_t seq);
 /* This one will never be stored: nothing that came after it is let go of on this cable, which
