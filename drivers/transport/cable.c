@@ -476,8 +476,7 @@ static int add_sources(struct cable *c, sd_event *event)
 }
 
 int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
-	      const struct session_memory *memory, const struct cable_sink *sink,
-	      uint64_t *next_seq, struct cable **ret)
+	      const struct cable_sink *sink, uint64_t *next_seq, struct cable **ret)
 {
 	struct cable *c = calloc(1, sizeof(*c));
 	const struct session_sink session_sink = {
@@ -504,10 +503,14 @@ int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
 		cable_free(c);
 		return r;
 	}
-	if (memory)
-		session_set_memory(c->session, memory);
 	*ret = c;
 	return 0;
+}
+
+void cable_set_memory(struct cable *c, const struct session_memory *memory)
+{
+	assert(!c->started);
+	session_set_memory(c->session, memory);
 }
 
 int cable_start(struct cable *c, struct wire *wire)

@@ -49,10 +49,11 @@ struct cable_sink {
 struct cable;
 
 /* With no wire yet, since that wants its sink first. next_seq: shared by the transports of the
- * process, borrowed. memory: may be NULL. */
+ * process, borrowed. */
 int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
-	      const struct session_memory *memory, const struct cable_sink *sink,
-	      uint64_t *next_seq, struct cable **ret);
+	      const struct cable_sink *sink, uint64_t *next_seq, struct cable **ret);
+/* What is known of the device from before; copied; before cable_start(). */
+void cable_set_memory(struct cable *c, const struct session_memory *memory);
 /* for the wire's constructor */
 struct wire_sink cable_wire_sink(struct cable *c);
 /* Opens the session; the wire belongs to the cable from here on. */

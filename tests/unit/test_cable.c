@@ -5,7 +5,7 @@
  *
  *   R  two readings      N  news            W  writes 'w' at once     K  keeps 'k', one reading
  *   T  a timer of 1 ms   D  is done         S  spoiled                X  drops the link
- *   Q  asks for a read   F  a serial number, then one reading
+ *   Q  asks for a read   F  a serial number, then one reading   P  writes what it kept
  * On each commit of all it writes 'a'.
  */
 #include <errno.h>
@@ -48,6 +48,8 @@ static int drive_open(struct drv_ctx *ctx)
 
 static int drive(struct drv_ctx *ctx, char letter)
 {
+	uint8_t kept[DRV_KEPT_MAX];
+
 	switch (letter) {
 	case 'R':
 		(void)emit(ctx, true);
@@ -68,6 +70,8 @@ static int drive(struct drv_ctx *ctx, char letter)
 		return -EBADMSG;
 	case 'Q':
 		return drv_read(ctx, DRV_WIRE_BYTES);
+	case 'P':
+		return drv_write(ctx, DRV_WIRE_BYTES, kept, drv_kept(ctx, kept));
 	case 'F':
 		(void)drv_fact(ctx, DRV_SERIAL, "0042", 4);
 		return emit(ctx, true);
@@ -199,7 +203,7 @@ static void on_memory(void *user, const struct session_memory *memory)
 	say((struct stand *)user, "kept%.*s ", (int)memory->kept_len, (const char *)memory->kept);
 }
 
-static void start(struct stand *s)
+static void make(struct stand *s)
 {
 	const struct cable_sink sink = {
 		.up = on_up,
@@ -211,10 +215,16 @@ static void start(struct stand *s)
 		.user = s,
 	};
 
+	cable_free(s->cable);
 	s->wire.ops = &ops;
 	s->wire_freed = s->ended = false;
-	assert_int_equal(cable_new(s->event, &letters, 0, NULL, &sink, &s->next_seq, &s->cable), 0);
+	assert_int_equal(cable_new(s->event, &letters, 0, &sink, &s->next_seq, &s->cable), 0);
 	s->to = cable_wire_sink(s->cable);
+}
+
+static void start(struct stand *s)
+{
+	make(s);
 	assert_int_equal(cable_start(s->cable, &s->wire), 0);
 }
 
@@ -429,16 +439,39 @@ static void a_refused_one_ends_its_own_cable(void **state)
 	assert_int_equal(s->error, EPERM);
 }
 
+static void what_was_refused_does_not_count_as_read(void **state)
+{
+	struct stand *s = *state;
+
+	frame(s, 'K');
+	cable_refused(s->cable, 1);
+	cable_committed(s->cable, 2);
+	settle(s);
+	saw(s, "M1 "); /* "kept" would skip it for ever */
+}
+
+static void what_was_kept_is_known_the_next_time(void **state)
+{
+	static const struct session_memory memory = { .kept = "k", .kept_len = 1 };
+	struct stand *s = *state;
+
+	make(s);
+	cable_set_memory(s->cable, &memory);
+	assert_int_equal(cable_start(s->cable, &s->wire), 0);
+	frame(s, 'P');
+	saw(s, "up o k ");
+}
+
 static void many_readings_between_those_of_others(void **state)
 {
 	struct stand *s = *state;
 
-	for (unsigned int i = 0; i < 200; i++) {
+	for (uint64_t i = 0; i < 200; i++) {
 		s->next_seq = 10 * i + 1;
 		frame(s, 'R');
 	}
-	cable_committed(s->cable, 10 * 199);
-	cable_refused(s->cable, 10 * 199 + 2);
+	cable_committed(s->cable, 1990);
+	cable_refused(s->cable, 1992);
 	settle(s);
 	assert_int_equal(s->error, EPERM);
 }
@@ -447,7 +480,6 @@ static void an_owner_that_cannot_announce_it_gets_no_reading(void **state)
 {
 	struct stand *s = *state;
 
-	cable_free(s->cable);
 	s->refuses_up = true;
 	start(s);
 	frame(s, 'R');
@@ -586,6 +618,8 @@ int main(void)
 		TEST(nothing_is_read_by_asking_the_wire),
 		TEST(a_measurement_that_was_not_taken_is_the_last),
 		TEST(a_refused_one_ends_its_own_cable),
+		TEST(what_was_refused_does_not_count_as_read),
+		TEST(what_was_kept_is_known_the_next_time),
 		TEST(many_readings_between_those_of_others),
 		TEST(an_owner_that_cannot_announce_it_gets_no_reading),
 		TEST(the_owner_may_end_it),
