@@ -904,7 +904,7 @@ static void scenarios_run_in_their_time(void **state)
 	assert_null(load("wait -1 list\n", -EINVAL, 1));
 }
 
-static void expect_answer(struct bench *b, struct control *c, int fd, const char *text)
+static void expect_answer(struct control *c, int fd, const char *text)
 {
 	char answer[TEXT_MAX] = "";
 	size_t have = 0;
@@ -916,7 +916,7 @@ static void expect_answer(struct bench *b, struct control *c, int fd, const char
 		ssize_t got;
 
 		assert_true(poll(fds, n, 0) >= 0);
-		control_serve(c, &b->air, fds, n, &quit);
+		control_serve(c, fds, n, &quit);
 		got = recv(fd, answer + have, sizeof(answer) - 1 - have, MSG_DONTWAIT);
 		assert_true(got > 0 || (got < 0 && errno == EAGAIN));
 		if (got > 0)
@@ -942,33 +942,34 @@ static void say(int fd, const char *text)
 
 static void the_socket_serves_several(void **state)
 {
+	struct bench *const b = *state;
 	static struct control c;
 	char path[] = "/tmp/lab-air-XXXXXX", longest[3 * COMMAND_LINE_MAX];
 	const int made = mkstemp(path);
 	int one, two;
 
 	assert_true(made >= 0);
-	assert_int_equal(control_open(&c, path), 0);
+	assert_int_equal(control_open(&c, path, command_execute, &b->air), 0);
 	one = dial(path);
 	two = dial(path);
 	say(one, "add sensor 2\nlist");
-	expect_answer(*state, &c, one, "ok 0 1\n");
+	expect_answer(&c, one, "ok 0 1\n");
 	say(two, "0 advertise off\n");
-	expect_answer(*state, &c, two, "ok\n");
+	expect_answer(&c, two, "ok\n");
 	say(two, "explode\n");
-	expect_answer(*state, &c, two, "error Invalid argument\n");
+	expect_answer(&c, two, "error Invalid argument\n");
 	say(one, "\n");
-	expect_answer(*state, &c, one,
+	expect_answer(&c, one,
 		      "ok 0 sensor 02:00:5E:10:00:00 public quiet unlinked clear; "
 		      "1 sensor 02:00:5E:10:00:01 public advertises unlinked clear\n");
 	memset(longest, 'x', sizeof(longest));
 	longest[sizeof(longest) - 2] = '\n';
 	longest[sizeof(longest) - 1] = 0;
 	say(one, longest);
-	expect_answer(*state, &c, one, "error Message too long\n");
+	expect_answer(&c, one, "error Message too long\n");
 	(void)close(one);
 	say(two, "models\n");
-	expect_answer(*state, &c, two, "ok sensor beacon\n");
+	expect_answer(&c, two, "ok sensor beacon\n");
 	(void)close(two);
 	(void)close(made);
 	control_close(&c);

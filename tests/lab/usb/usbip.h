@@ -25,7 +25,7 @@ struct usbip_plug {
 
 /* One request of the kernel. */
 struct usbip_request {
-	bool cancels;    /* of `cancelled`; the rest is meaningless then */
+	bool cancels;     /* of `cancelled`; the rest is meaningless then */
 	uint8_t endpoint; /* 0x80 set: to the host */
 	uint32_t sequence;
 	uint32_t cancelled;
