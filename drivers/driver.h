@@ -124,9 +124,9 @@ struct driver {
 	void (*close)(struct drv_ctx *ctx); /* optional */
 };
 
-#define DRV_STATE_MAX 4096
+#define DRV_STATE_MAX 32768
 #define DRV_WRITE_MAX 512
-#define DRV_EMITS_MAX 20
+#define DRV_EMITS_MAX 8192 /* a segment of a meter's memory in one APDU */
 
 /* ---- the whole vocabulary of a driver ---- */
 
@@ -135,7 +135,7 @@ uint32_t drv_quirks(const struct drv_ctx *ctx);
 int64_t drv_now(const struct drv_ctx *ctx); /* microseconds, monotonic; replayed in tests */
 /* Hands one measurement on; copied. What a spoiled frame emitted is dropped with it. -ERANGE: a
  * number whose exponent is beyond DECIMAL_EXPONENT_MAX; -ENOBUFS: one callback emits more than
- * DRV_EMITS_MAX. */
+ * DRV_EMITS_MAX; -ENOMEM. */
 int drv_emit(struct drv_ctx *ctx, const struct measurement *m);
 /* For a measurement that a later frame completes: marks it with the frame at hand, so that its
  * digest is not that of the frame which happens to release it. */

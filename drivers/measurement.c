@@ -51,12 +51,19 @@ void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
 	m->parts[m->n_parts++] = (struct measurement_part){ metric, unit, number };
 }
 
+/* HI and LO are what the meter's display showed, and a reason to act: above or below its range. */
+static bool number_says_something(const struct number *n)
+{
+	return n->absent == ABSENT_NO || n->absent == ABSENT_POSITIVE_INFINITY ||
+	       n->absent == ABSENT_NEGATIVE_INFINITY;
+}
+
 bool measurement_is_final(const struct measurement *m)
 {
 	if (m->flags & FLAGS_NOT_FINAL)
 		return false;
 	for (unsigned int i = 0; i < m->n_parts; i++) {
-		if (m->parts[i].number.absent == ABSENT_NO)
+		if (number_says_something(&m->parts[i].number))
 			return true;
 	}
 	return false;

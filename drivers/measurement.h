@@ -123,5 +123,6 @@ struct measurement {
 /* Appends a part; what does not fit is a programming error. */
 void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
 		     struct number number);
-/* True if it may become a reading: no flag of FLAGS_NOT_FINAL, and at least one number. */
+/* True if it may become a reading: no flag of FLAGS_NOT_FINAL, and at least one number, or HI or LO
+ * in place of one (the infinities). */
 bool measurement_is_final(const struct measurement *m);

@@ -7,7 +7,9 @@
 
 #include "protocols/gatt/device_information.h"
 
-#define REQUESTS_MAX 8
+#define REQUESTS_MAX 16
+/* Most callbacks emit one or two. Room for more is made when it is needed, and given back. */
+#define EMITS_KEPT 4
 
 /* 2020 to 2100: outside of it no clock of ours is right, and no device should be told */
 #define CLOCK_EARLIEST_MS INT64_C(1577836800000)
@@ -41,8 +43,8 @@ struct session {
 
 	/* of the callback that is running */
 	uint8_t digest[MEASUREMENT_DIGEST];
-	size_t n_emits;
-	struct measurement emits[DRV_EMITS_MAX];
+	size_t n_emits, room;
+	struct measurement *emits;
 	size_t n_requests;
 	struct queued requests[REQUESTS_MAX];
 	struct keep asked;
@@ -156,16 +158,35 @@ static bool sayable(const struct measurement *m)
 	return true;
 }
 
+static int make_room(struct session *s)
+{
+	const size_t room = s->room ? 2 * s->room : EMITS_KEPT;
+	struct measurement *emits;
+
+	if (s->n_emits == DRV_EMITS_MAX)
+		return -ENOBUFS;
+	if (s->n_emits < s->room)
+		return 0;
+	emits = reallocarray(s->emits, room, sizeof(*emits));
+	if (!emits)
+		return -ENOMEM;
+	s->emits = emits;
+	s->room = room;
+	return 0;
+}
+
 int drv_emit(struct drv_ctx *ctx, const struct measurement *m)
 {
 	static const uint8_t unstamped[MEASUREMENT_DIGEST];
 	struct session *s = session_of(ctx);
 	struct measurement *copy;
+	int r;
 
 	if (!sayable(m))
 		return -ERANGE;
-	if (s->n_emits == DRV_EMITS_MAX)
-		return -ENOBUFS;
+	r = make_room(s);
+	if (r < 0)
+		return r;
 	copy = &s->emits[s->n_emits++];
 	*copy = *m;
 	if (memcmp(copy->digest, unstamped, sizeof(unstamped)) == 0)
@@ -473,6 +494,11 @@ static bool deliver(struct session *s)
 		s->sink.measurement(s->sink.user, m, seq);
 	}
 	s->n_emits = 0;
+	if (s->room > EMITS_KEPT) {
+		free(s->emits);
+		s->emits = NULL;
+		s->room = 0;
+	}
 	return readings;
 }
 
@@ -589,6 +615,9 @@ int session_new(const struct driver *driver, uint32_t quirks, const struct sessi
 
 void session_free(struct session *s)
 {
+	if (!s)
+		return;
+	free(s->emits);
 	free(s);
 }
 

@@ -196,13 +196,23 @@ static void put_measurement_absent(struct object *o, const struct measurement *m
 	json_decref(absent.json);
 }
 
+/* HI and LO are readings without one: then there are no components, as in a reading */
+static bool has_number(const struct measurement *m)
+{
+	for (unsigned int i = 0; i < m->n_parts; i++) {
+		if (m->parts[i].number.absent == ABSENT_NO)
+			return true;
+	}
+	return false;
+}
+
 char *print_measurement(const struct measurement *m, const char *driver)
 {
 	struct object o = object_new();
 	json_t *flags = json_array();
 
 	put_text(&o, "metric", metric_name(m->metric));
-	if (measurement_is_final(m))
+	if (measurement_is_final(m) && has_number(m))
 		put(&o, "components", measurement_components(m));
 	put_device_time(&o, &m->time);
 	if (m->has_user_slot)

@@ -145,10 +145,14 @@ static void check_pressures(struct draft *d)
 		d->flags |= FLAG_BIT(FLAG_INCONSISTENT) | FLAG_BIT(FLAG_HARD_RANGE);
 }
 
-static bool has_number(const Wellgate__V1__Reading *r)
+/* a number, or that it is above or below what the device can measure (HI, LO) */
+static bool says_something(const Wellgate__V1__Reading *r)
 {
 	for (size_t i = 0; i < r->n_components; i++) {
-		if (r->components[i]->value)
+		const Wellgate__V1__Component *c = r->components[i];
+
+		if (c->value || (unsigned int)c->absent == ABSENT_POSITIVE_INFINITY ||
+		    (unsigned int)c->absent == ABSENT_NEGATIVE_INFINITY)
 			return true;
 	}
 	return false;
@@ -183,7 +187,7 @@ int intake_components(struct draft *d)
 			return r;
 		d->r->n_components++;
 	}
-	if (!has_number(d->r))
+	if (!says_something(d->r))
 		return -ENOMSG;
 	check_pressures(d);
 	return 0;

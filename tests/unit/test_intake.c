@@ -175,6 +175,13 @@ static void test_absent(void **state)
 	p->has_absent = true;
 	p->absent = WELLGATE__V1__ABSENT__ABSENT_UNSUCCESSFUL;
 	assert_int_equal(bench_try(&b, &made, &r), -ENOMSG);
+	/* but HI and LO are: the display said so */
+	p->absent = WELLGATE__V1__ABSENT__ABSENT_POSITIVE_INFINITY;
+	r = bench_run(&b, &made);
+	assert_int_equal(part_of(r, METRIC_BODY_WEIGHT)->absent, p->absent);
+	p->absent = WELLGATE__V1__ABSENT__ABSENT_NEGATIVE_INFINITY;
+	r = bench_run(&b, &made);
+	assert_int_equal(part_of(r, METRIC_BODY_WEIGHT)->absent, p->absent);
 	bench_close(&b);
 }
 

@@ -72,6 +72,12 @@ static void test_final(void **state)
 	assert_false(measurement_is_final(&m));
 	measurement_add(&m, METRIC_SYSTOLIC, UNIT_MMHG, number_absent(ABSENT_NAN));
 	assert_false(measurement_is_final(&m));
+	m.parts[0].number = number_absent(ABSENT_POSITIVE_INFINITY); /* HI */
+	assert_true(measurement_is_final(&m));
+	m.parts[0].number = number_absent(ABSENT_NEGATIVE_INFINITY); /* LO */
+	assert_true(measurement_is_final(&m));
+	m.parts[0].number = number_absent(ABSENT_NRES);
+	assert_false(measurement_is_final(&m));
 	measurement_add(&m, METRIC_DIASTOLIC, UNIT_MMHG, number_of(80, 0));
 	assert_int_equal(m.n_parts, 2);
 	assert_true(measurement_is_final(&m));

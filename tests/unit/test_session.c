@@ -352,7 +352,8 @@ static void test_requests_in_order(void **state)
 	assert_int_equal(feed(f, 1, "L", false), 0);
 	assert_string_equal(f->log, "write:0001:512 ");
 	assert_int_equal(feed(f, 1, "Q", false), 0);
-	assert_string_equal(f->log, "read read read read read read read read ");
+	assert_string_equal(f->log, "read read read read read read read read "
+				    "read read read read read read read read ");
 }
 
 static void test_many(void **state)
