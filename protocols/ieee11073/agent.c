@@ -198,3 +198,34 @@ void phd_agent_apdu(struct phd_agent *a, const uint8_t *bytes, size_t len)
 		end(a);
 	}
 }
+
+const struct phd_config *phd_agent_config(uint16_t id)
+{
+	return phd_config_standard(id);
+}
+
+int phd_agent_entry_map(const struct phd_config *config, const uint16_t *handles, size_t n,
+			uint8_t *buffer, size_t size, size_t *ret_len)
+{
+	(void)config;
+	(void)handles;
+	(void)n;
+	(void)buffer;
+	(void)size;
+	(void)ret_len;
+	return -ENOTSUP;
+}
+
+int phd_agent_entry(const struct phd_config *config, const struct mder_time *t,
+		    const struct phd_observation *o, size_t n, uint8_t *buffer, size_t size,
+		    size_t *ret_len)
+{
+	(void)config;
+	(void)t;
+	(void)o;
+	(void)n;
+	(void)buffer;
+	(void)size;
+	(void)ret_len;
+	return -ENOTSUP;
+}

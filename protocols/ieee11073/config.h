@@ -13,8 +13,10 @@
 #include "protocols/ieee11073/apdu.h"
 
 #define PHD_OBJECTS_MAX 24
-#define PHD_MAP_MAX     16 /* attributes of one fixed observation, or of a scanner's group */
-#define PHD_METRICS_MAX 8  /* numbers of one compound */
+#define PHD_METRICS_MAX 8 /* numbers of one compound */
+/* of all objects together */
+#define PHD_MAPS_MAX    96 /* attributes of their fixed observations, and of their scanners' groups */
+#define PHD_NUMBERS_MAX 32 /* numbers of their compounds */
 #define PHD_CACHE_MAX   8
 /* longest configuration report that is taken or kept, the event's information alone */
 #define PHD_CONFIG_BYTES_MAX 2048
@@ -34,17 +36,19 @@ struct phd_object {
 	uint16_t handle;
 	uint16_t partition; /* of type and metrics; 0: the object has no type */
 	uint16_t type;
-	uint16_t unit; /* partition MDC_PART_DIMENSION; 0: none given */
-	uint8_t n_metrics;
-	uint8_t n_map;
-	uint16_t metrics[PHD_METRICS_MAX]; /* of a compound, in its order */
-	struct phd_map_entry map[PHD_MAP_MAX];
+	uint16_t unit;                   /* partition MDC_PART_DIMENSION; 0: none given */
+	uint8_t first_metric, n_metrics; /* of a compound, in its order: phd_config.metrics */
+	uint8_t first_map, n_map;        /* phd_config.map */
+	uint16_t confirm_timeout_ms;     /* at most; 0: not stated */
 };
 
 struct phd_config {
 	uint16_t id;
-	uint16_t n_objects;
+	uint8_t n_objects, n_map;
+	uint16_t n_metrics;
 	struct phd_object objects[PHD_OBJECTS_MAX];
+	struct phd_map_entry map[PHD_MAPS_MAX];
+	uint16_t metrics[PHD_NUMBERS_MAX];
 };
 
 /* 02bc blood pressure, 05dc scale, 06a4 glucose, 0190 and 0191 oximeter; NULL: not one we know */

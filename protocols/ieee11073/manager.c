@@ -281,8 +281,9 @@ static void take_report(struct phd_manager *m, const struct apdu *a)
 	m->counts.padded_reports += count.extra > 0;
 	hand_on(m, a);
 	if (confirmed)
-		m->pending[m->n_pending++] =
-			(struct phd_pending){ a->invoke_id, a->handle, a->type };
+		m->pending[m->n_pending++] = (struct phd_pending){ .invoke_id = a->invoke_id,
+								   .handle = a->handle,
+								   .type = a->type };
 }
 
 static void serve(struct phd_manager *m, const struct apdu *a)
@@ -300,8 +301,9 @@ static void serve(struct phd_manager *m, const struct apdu *a)
 		refuse(m, a->invoke_id, APDU_ERROR, APDU_ERROR_NO_SUCH_OBJECT);
 }
 
-void phd_manager_committed(struct phd_manager *m)
+void phd_manager_committed(struct phd_manager *m, int64_t now)
 {
+	(void)now;
 	for (size_t i = 0; i < m->n_pending; i++) {
 		const struct phd_pending *p = &m->pending[i];
 
@@ -313,70 +315,6 @@ void phd_manager_committed(struct phd_manager *m)
 					     .type = p->type });
 	}
 	m->n_pending = 0;
-}
-
-/* ---- the agent about itself ---- */
-
-static bool read_model(struct cursor *c, struct phd_mds *mds)
-{
-	struct cursor manufacturer = mder_any(c), model = mder_any(c);
-
-	mds->manufacturer_len = cursor_left(&manufacturer);
-	mds->manufacturer = cursor_bytes(&manufacturer, mds->manufacturer_len);
-	mds->model_len = cursor_left(&model);
-	mds->model = cursor_bytes(&model, mds->model_len);
-	return cursor_at_end(c);
-}
-
-static bool read_system_id(struct cursor *c, struct phd_mds *mds)
-{
-	struct cursor id = mder_any(c);
-	const uint8_t *bytes = cursor_bytes(&id, APDU_SYSTEM_ID);
-
-	if (!bytes || !cursor_at_end(&id))
-		return false;
-	memcpy(mds->system_id, bytes, APDU_SYSTEM_ID);
-	mds->has_system_id = true;
-	return cursor_at_end(c);
-}
-
-static bool read_mds(struct mder_attribute *a, struct phd_mds *mds)
-{
-	switch (a->id) {
-	case MDC_ATTR_SYSTEM_ID:
-		return read_system_id(&a->value, mds);
-	case MDC_ATTR_MODEL:
-		return read_model(&a->value, mds);
-	case MDC_ATTR_TIME_ABS:
-		mds->stamp = mder_read_time(&a->value, &mds->time) == 0 ? PHD_STAMP_GIVEN
-									: PHD_STAMP_INVALID;
-		break;
-	case MDC_ATTR_TIME_REL:
-		mds->ticks = cursor_be32(&a->value);
-		mds->has_ticks = mds->ticks != NO_TIME;
-		break;
-	case MDC_ATTR_BATTERY:
-		mds->battery = cursor_be16(&a->value);
-		mds->has_battery = true;
-		break;
-	default:
-		return true;
-	}
-	return cursor_at_end(&a->value);
-}
-
-int phd_mds_decode(const struct apdu *response, struct phd_mds *ret)
-{
-	struct cursor items = cursor_of(response->data, response->len);
-	struct phd_mds mds = { 0 };
-	struct mder_attribute a;
-
-	while (cursor_left(&items) > 0) {
-		if (!mder_attribute(&items, &a) || !read_mds(&a, &mds))
-			return -EBADMSG;
-	}
-	*ret = mds;
-	return 0;
 }
 
 static void take_answer(struct phd_manager *m, const struct apdu *a)
@@ -583,4 +521,23 @@ void phd_manager_timeout(struct phd_manager *m, int64_t now)
 void phd_manager_release(struct phd_manager *m, int64_t now)
 {
 	on(m, ON_RELEASE, &(struct input){ .now = now });
+}
+
+int64_t phd_manager_answer_due(const struct phd_manager *m)
+{
+	(void)m;
+	return PHD_NO_DEADLINE;
+}
+
+bool phd_manager_idle(const struct phd_manager *m)
+{
+	return m->state == PHD_OPERATING && !m->has_request && m->n_pending == 0;
+}
+
+int phd_manager_set_time(struct phd_manager *m, const struct mder_time *t, int64_t now)
+{
+	(void)m;
+	(void)t;
+	(void)now;
+	return -ENOTSUP;
 }

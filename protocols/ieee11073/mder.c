@@ -104,6 +104,47 @@ void mder_write_time(struct writer *w, const struct mder_time *t)
 	writer_u8(w, to_bcd(t->hundredth));
 }
 
+#define DAY_SECONDS    86400U
+#define OFFSET_MAX_MIN 1440
+#define BASE_YEAR      1900U
+
+/* the day of the base's calendar, counted from 0 */
+static void date_of(uint32_t days, struct mder_time *t)
+{
+	unsigned int year = BASE_YEAR, month = 1;
+
+	/* at most 136 years and 12 months: the seconds have 32 bits */
+	for (uint32_t n; days >= (n = days_of(year, 2) == 29 ? 366 : 365); year++)
+		days -= n;
+	for (uint32_t n; days >= (n = days_of(year, month)); month++)
+		days -= n;
+	t->year = (uint16_t)year;
+	t->month = (uint8_t)month;
+	t->day = (uint8_t)(days + 1);
+}
+
+int mder_read_base_offset(struct cursor *c, struct mder_time *ret, int16_t *ret_offset_min)
+{
+	uint32_t seconds = cursor_be32(c), fraction = cursor_be16(c);
+	int16_t offset = (int16_t)cursor_be16(c);
+	uint32_t of_day = seconds % DAY_SECONDS;
+	struct mder_time t = {
+		.hour = (uint8_t)(of_day / 3600),
+		.minute = (uint8_t)(of_day / 60 % 60),
+		.second = (uint8_t)(of_day % 60),
+		.hundredth = (uint8_t)(fraction * 100 >> 16),
+	};
+
+	if (!cursor_ok(c))
+		return -EMSGSIZE;
+	if (seconds == 0 || offset > OFFSET_MAX_MIN || offset < -OFFSET_MAX_MIN)
+		return -ERANGE;
+	date_of(seconds / DAY_SECONDS, &t);
+	*ret = t;
+	*ret_offset_min = offset;
+	return 0;
+}
+
 /* ---- writing ---- */
 
 size_t mder_begin(struct writer *w)

@@ -50,6 +50,13 @@ struct mder_time {
 int mder_read_time(struct cursor *c, struct mder_time *ret);
 void mder_write_time(struct writer *w, const struct mder_time *t);
 
+/*
+ * BaseOffsetTime: seconds u32 since 1900-01-01 UTC, fraction u16 of 2^-16 s, offset i16 in minutes.
+ * The time is that of the base, UTC as the device believes it. -ERANGE: no second was ever set (0)
+ * or an offset of more than a day; -EMSGSIZE: fewer than 8 bytes left
+ */
+int mder_read_base_offset(struct cursor *c, struct mder_time *ret, int16_t *ret_offset_min);
+
 /* Room for a u16 length; mder_end() writes how many bytes came since. */
 size_t mder_begin(struct writer *w);
 void mder_end(struct writer *w, size_t begun);

@@ -6,6 +6,8 @@
 #include "protocols/bytes/medfloat.h"
 #include "protocols/ieee11073/nomenclature.h"
 
+#define AGENT_INITIATED 0xf000 /* data-req-id of what nobody asked for */
+
 /*
  * Every report: data-req-id u16, scan-report-no u16, then a list of
  *   fixed     handle u16, octets of its object's Attribute-Value-Map
@@ -58,13 +60,22 @@ bool phd_report_is(uint16_t event_type)
 
 /* ---- values of one observation ---- */
 
-static bool add(struct phd_observation *o, const struct phd_object *object, uint16_t metric,
-		uint16_t unit, struct number number)
+/* what is read: one object, and where its numbers go */
+struct reading {
+	const struct phd_config *config;
+	const struct phd_object *object;
+	struct phd_observation *o;
+	uint16_t unit; /* 0, or the one that this observation states for all its numbers */
+};
+
+static bool add(struct reading *r, uint16_t metric, uint16_t unit, struct number number)
 {
+	struct phd_observation *o = r->o;
+
 	if (o->n_values == PHD_METRICS_MAX)
 		return false;
 	o->values[o->n_values++] = (struct phd_value){
-		.metric = (uint32_t)object->partition << 16 | metric,
+		.metric = (uint32_t)r->object->partition << 16 | metric,
 		.unit = unit,
 		.number = number,
 	};
@@ -81,9 +92,10 @@ static struct number read_sfloat(struct cursor *c)
 	return medfloat16_decode(cursor_be16(c));
 }
 
-static bool read_simple_compound(struct cursor *c, const struct phd_object *object,
-				 struct phd_observation *o, size_t size)
+static bool read_simple_compound(struct cursor *c, struct reading *r, size_t size)
 {
+	const struct phd_object *object = r->object;
+	const uint16_t *metrics = &r->config->metrics[object->first_metric];
 	unsigned int count;
 	struct cursor items = mder_list(c, size, &count);
 
@@ -93,85 +105,137 @@ static bool read_simple_compound(struct cursor *c, const struct phd_object *obje
 	for (unsigned int i = 0; i < count; i++) {
 		struct number n = size == 2 ? read_sfloat(&items) : read_float(&items);
 
-		if (!add(o, object, object->metrics[i], object->unit, n))
+		if (!add(r, metrics[i], object->unit, n))
 			return false;
 	}
 	return true;
 }
 
 /* NuObsValue: metric, status, unit, number */
-static bool read_observed(struct cursor *c, const struct phd_object *object,
-			  struct phd_observation *o)
+static bool read_observed(struct cursor *c, struct reading *r)
 {
 	uint16_t metric = cursor_be16(c), status = cursor_be16(c), unit = cursor_be16(c);
 	struct number n = read_float(c);
 
-	o->status |= status;
-	return cursor_ok(c) && add(o, object, metric, unit, n);
+	r->o->status |= status;
+	return cursor_ok(c) && add(r, metric, unit, n);
 }
 
-static bool read_observed_compound(struct cursor *c, const struct phd_object *object,
-				   struct phd_observation *o)
+static bool read_observed_compound(struct cursor *c, struct reading *r)
 {
 	unsigned int count;
 	struct cursor items = mder_list(c, 10, &count);
 
 	for (unsigned int i = 0; i < count; i++) {
-		if (!read_observed(&items, object, o))
+		if (!read_observed(&items, r))
 			return false;
 	}
 	return cursor_at_end(&items);
 }
 
+/* of two stamps the one that knows its zone */
 static void read_stamp(struct cursor *c, struct phd_observation *o)
 {
-	int r = mder_read_time(c, &o->time);
+	struct mder_time t;
+	int r = mder_read_time(c, &t);
 
+	if (o->stamp == PHD_STAMP_BASE_OFFSET)
+		return;
 	o->stamp = r == 0 ? PHD_STAMP_GIVEN : PHD_STAMP_INVALID;
+	if (r == 0)
+		o->time = t;
 }
 
-/* ret_unit: 0, or the unit that this observation states for all its numbers */
-static bool read_attribute(uint16_t id, struct cursor value, const struct phd_object *object,
-			   struct phd_observation *o, uint16_t *ret_unit)
+static void read_base_offset(struct cursor *c, struct phd_observation *o)
 {
+	if (mder_read_base_offset(c, &o->time, &o->offset_min) == 0)
+		o->stamp = PHD_STAMP_BASE_OFFSET;
+	else if (o->stamp == PHD_STAMP_NONE)
+		o->stamp = PHD_STAMP_INVALID;
+}
+
+/* a second code in one observation is refused: which of them it means is not ours to say */
+static bool read_code(struct cursor *c, struct reading *r, enum phd_code_kind kind, uint8_t bits)
+{
+	struct phd_observation *o = r->o;
+
+	if (o->code_kind != PHD_CODE_NONE)
+		return false;
+	o->code_kind = kind;
+	o->code_bits = kind == PHD_CODE_BITS ? bits : 0;
+	o->code = bits == 32 ? cursor_be32(c) : cursor_be16(c);
+	o->metric = (uint32_t)r->object->partition << 16 | r->object->type;
+	if (o->code_partition == 0)
+		o->code_partition = r->object->partition;
+	return true;
+}
+
+/* the attributes that are no numbers; false: bad, and *value failed where it is not ours to read */
+static bool read_side_attribute(uint16_t id, struct cursor *value, struct reading *r)
+{
+	struct phd_observation *o = r->o;
+
+	switch (id) {
+	case MDC_ATTR_STAMP_OFFSET:
+		read_base_offset(value, o);
+		return true;
+	case MDC_ATTR_STAMP_REL:
+		o->ticks = cursor_be32(value);
+		o->has_ticks = true;
+		return true;
+	case MDC_ATTR_MSMT_STATUS:
+		o->status |= cursor_be16(value);
+		return true;
+	case MDC_ATTR_UNIT:
+		r->unit = cursor_be16(value);
+		return true;
+	case MDC_ATTR_ENUM_OID:
+		return read_code(value, r, PHD_CODE_OID, 16);
+	case MDC_ATTR_ENUM_BITS_16:
+		return read_code(value, r, PHD_CODE_BITS, 16);
+	case MDC_ATTR_ENUM_BITS_32:
+		return read_code(value, r, PHD_CODE_BITS, 32);
+	case MDC_ATTR_ENUM_PARTITION:
+		o->code_partition = cursor_be16(value);
+		return true;
+	default:
+		if (o->n_unread < UINT8_MAX)
+			o->n_unread++;
+		cursor_skip(value, cursor_left(value));
+		return true;
+	}
+}
+
+static bool read_attribute(uint16_t id, struct cursor value, struct reading *r)
+{
+	const struct phd_object *object = r->object;
 	bool good = true;
 
 	switch (id) {
 	case MDC_ATTR_NU_BASIC:
-		good = add(o, object, object->type, object->unit, read_sfloat(&value));
+		good = add(r, object->type, object->unit, read_sfloat(&value));
 		break;
 	case MDC_ATTR_NU_SIMPLE:
-		good = add(o, object, object->type, object->unit, read_float(&value));
+		good = add(r, object->type, object->unit, read_float(&value));
 		break;
 	case MDC_ATTR_CMPD_BASIC:
-		good = read_simple_compound(&value, object, o, 2);
+		good = read_simple_compound(&value, r, 2);
 		break;
 	case MDC_ATTR_CMPD_SIMPLE:
-		good = read_simple_compound(&value, object, o, 4);
+		good = read_simple_compound(&value, r, 4);
 		break;
 	case MDC_ATTR_NU_OBS:
-		good = read_observed(&value, object, o);
+		good = read_observed(&value, r);
 		break;
 	case MDC_ATTR_CMPD_OBS:
-		good = read_observed_compound(&value, object, o);
+		good = read_observed_compound(&value, r);
 		break;
 	case MDC_ATTR_STAMP_ABS:
-		read_stamp(&value, o);
-		break;
-	case MDC_ATTR_STAMP_REL:
-		o->ticks = cursor_be32(&value);
-		o->has_ticks = true;
-		break;
-	case MDC_ATTR_MSMT_STATUS:
-		o->status |= cursor_be16(&value);
-		break;
-	case MDC_ATTR_UNIT:
-		*ret_unit = cursor_be16(&value);
+		read_stamp(&value, r->o);
 		break;
 	default:
-		if (o->n_unread < UINT8_MAX)
-			o->n_unread++;
-		return true;
+		good = read_side_attribute(id, &value, r);
+		break;
 	}
 	return good && cursor_at_end(&value);
 }
@@ -183,49 +247,62 @@ static void set_units(struct phd_observation *o, uint16_t unit)
 		o->values[i].unit = unit;
 }
 
-/* the values of a map, one after the other */
-static bool read_mapped(const struct phd_map_entry *map, size_t n_map, struct cursor *octets,
-			const struct phd_object *object, struct phd_observation *o)
+bool phd_observation_read(const struct phd_config *config, const struct phd_object *object,
+			  const struct phd_map_entry *map, size_t n_map, struct cursor *octets,
+			  struct phd_observation *o)
 {
-	uint16_t unit = 0;
+	struct reading r = { .config = config, .object = object, .o = o };
 
 	for (size_t i = 0; i < n_map; i++) {
 		struct cursor value = cursor_sub(octets, map[i].len);
 
-		if (!cursor_ok(octets) ||
-		    !read_attribute(map[i].attribute, value, object, o, &unit))
+		if (!cursor_ok(octets) || !read_attribute(map[i].attribute, value, &r))
 			return false;
 	}
-	set_units(o, unit);
+	set_units(o, r.unit);
 	return true;
+}
+
+/* handle 0 is the device itself: its attributes are no reading of anybody */
+static const struct phd_object *find_object(struct phd_report *r, uint16_t handle)
+{
+	const struct phd_object *object = phd_config_object(r->config, handle);
+
+	if (handle == 0)
+		r->n_device++;
+	else if (!object)
+		r->n_unknown++;
+	return object;
 }
 
 static int next_fixed(struct phd_report *r, struct phd_observation *o)
 {
 	const struct phd_object *object;
+	const struct phd_map_entry *map;
 	struct cursor octets;
 
 	o->handle = cursor_be16(&r->items);
 	octets = mder_any(&r->items);
 	if (!cursor_ok(&r->items))
 		return -EMSGSIZE;
-	object = phd_config_object(r->config, o->handle);
+	object = find_object(r, o->handle);
 	if (!object)
 		return 0;
-	if (object->n_map == 0 || object->map[0].handle != 0)
+	map = &r->config->map[object->first_map];
+	if (object->n_map == 0 || map->handle != 0)
 		return -EBADMSG;
-	if (!read_mapped(object->map, object->n_map, &octets, object, o) || !cursor_at_end(&octets))
+	if (!phd_observation_read(r->config, object, map, object->n_map, &octets, o) ||
+	    !cursor_at_end(&octets))
 		return -EBADMSG;
 	return 1;
 }
 
 static int next_variable(struct phd_report *r, struct phd_observation *o)
 {
-	const struct phd_object *object;
+	struct reading reading = { .config = r->config, .o = o };
 	struct mder_attribute a;
 	struct cursor items;
 	unsigned int count;
-	uint16_t unit = 0;
 
 	o->handle = cursor_be16(&r->items);
 	items = mder_list(&r->items, MDER_LIST_HEADER, &count);
@@ -233,14 +310,14 @@ static int next_variable(struct phd_report *r, struct phd_observation *o)
 		return -EMSGSIZE;
 	if (!mder_attributes_valid(items, count))
 		return -EBADMSG;
-	object = phd_config_object(r->config, o->handle);
-	if (!object)
+	reading.object = find_object(r, o->handle);
+	if (!reading.object)
 		return 0;
 	while (mder_attribute(&items, &a)) {
-		if (!read_attribute(a.id, a.value, object, o, &unit))
+		if (!read_attribute(a.id, a.value, &reading))
 			return -EBADMSG;
 	}
-	set_units(o, unit);
+	set_units(o, reading.unit);
 	return 1;
 }
 
@@ -248,6 +325,7 @@ static int next_variable(struct phd_report *r, struct phd_observation *o)
 static int next_grouped(struct phd_report *r, struct phd_observation *o)
 {
 	const struct phd_object *scanner = r->scanner, *object;
+	const struct phd_map_entry *map = &r->config->map[scanner->first_map];
 	size_t first, n = 0;
 
 	if (r->group_entry == 0) {
@@ -256,17 +334,17 @@ static int next_grouped(struct phd_report *r, struct phd_observation *o)
 			return -EMSGSIZE;
 	}
 	first = r->group_entry;
-	o->handle = scanner->map[first].handle;
-	while (first + n < scanner->n_map && scanner->map[first + n].handle == o->handle)
+	o->handle = map[first].handle;
+	while (first + n < scanner->n_map && map[first + n].handle == o->handle)
 		n++;
 	r->group_entry = first + n == scanner->n_map ? 0 : first + n;
-	object = phd_config_object(r->config, o->handle);
+	object = find_object(r, o->handle);
 	if (!object) {
 		for (size_t i = first; i < first + n; i++)
-			cursor_skip(&r->group, scanner->map[i].len);
+			cursor_skip(&r->group, map[i].len);
 		return cursor_ok(&r->group) ? 0 : -EBADMSG;
 	}
-	if (!read_mapped(&scanner->map[first], n, &r->group, object, o))
+	if (!phd_observation_read(r->config, object, &map[first], n, &r->group, o))
 		return -EBADMSG;
 	return r->group_entry == 0 && !cursor_at_end(&r->group) ? -EBADMSG : 1;
 }
@@ -306,7 +384,7 @@ int phd_report_open(const struct apdu *event, const struct phd_config *config,
 	r.has_persons = kind->has_persons;
 	r.scanner = phd_config_object(config, event->handle);
 	if (r.format == FORMAT_GROUPED &&
-	    (!r.scanner || r.scanner->n_map == 0 || r.scanner->map[0].handle == 0))
+	    (!r.scanner || r.scanner->n_map == 0 || config->map[r.scanner->first_map].handle == 0))
 		return -EBADMSG;
 	cursor_skip(&c, 4);
 	list = mder_list(&c, 2, &count);
@@ -357,7 +435,6 @@ int phd_report_next(struct phd_report *r, struct phd_observation *ret)
 			*ret = o;
 		if (found != 0)
 			return found;
-		r->n_unknown++;
 	}
 	return found;
 }
@@ -386,7 +463,125 @@ int phd_report_check(const struct apdu *event, const struct phd_config *config,
 	if (count.n_bad > 0 && report.format == FORMAT_GROUPED)
 		return -EMSGSIZE;
 	count.n_unknown = report.n_unknown;
+	count.n_device = report.n_device;
 	count.extra = report.extra;
 	*ret = count;
+	return 0;
+}
+
+/* ---- writing ---- */
+
+/* -ENOENT: the observation has no such number */
+static int write_number(struct writer *w, const struct phd_observation *o, size_t i, size_t size)
+{
+	uint16_t small;
+	uint32_t large;
+	int r;
+
+	if (i >= o->n_values)
+		return -ENOENT;
+	if (size == 2) {
+		r = medfloat16_encode(o->values[i].number, &small);
+		if (r == 0)
+			writer_be16(w, small);
+		return r;
+	}
+	r = medfloat32_encode(o->values[i].number, &large);
+	if (r == 0)
+		writer_be32(w, large);
+	return r;
+}
+
+static int write_compound(struct writer *w, const struct phd_object *object,
+			  const struct phd_observation *o, size_t size)
+{
+	size_t list = mder_begin_list(w, object->n_metrics);
+	int r = 0;
+
+	for (size_t i = 0; i < object->n_metrics && r == 0; i++)
+		r = write_number(w, o, i, size);
+	mder_end(w, list);
+	return r;
+}
+
+static int write_attribute(struct writer *w, uint16_t id, const struct phd_object *object,
+			   const struct phd_observation *o)
+{
+	switch (id) {
+	case MDC_ATTR_NU_BASIC:
+		return write_number(w, o, 0, 2);
+	case MDC_ATTR_NU_SIMPLE:
+		return write_number(w, o, 0, 4);
+	case MDC_ATTR_CMPD_BASIC:
+		return write_compound(w, object, o, 2);
+	case MDC_ATTR_CMPD_SIMPLE:
+		return write_compound(w, object, o, 4);
+	case MDC_ATTR_STAMP_ABS:
+		mder_write_time(w, &o->time);
+		return 0;
+	case MDC_ATTR_STAMP_REL:
+		writer_be32(w, o->ticks);
+		return 0;
+	case MDC_ATTR_MSMT_STATUS:
+		writer_be16(w, o->status);
+		return 0;
+	case MDC_ATTR_UNIT:
+		writer_be16(w, o->unit);
+		return 0;
+	case MDC_ATTR_ENUM_OID:
+	case MDC_ATTR_ENUM_BITS_16:
+		writer_be16(w, (uint16_t)o->code);
+		return 0;
+	case MDC_ATTR_ENUM_BITS_32:
+		writer_be32(w, o->code);
+		return 0;
+	default:
+		return -ENOTSUP;
+	}
+}
+
+int phd_observation_write(const struct phd_object *object, const struct phd_map_entry *map,
+			  size_t n_map, const struct phd_observation *o, struct writer *w)
+{
+	for (size_t i = 0; i < n_map; i++) {
+		size_t before = w->len;
+		int r = write_attribute(w, map[i].attribute, object, o);
+
+		if (r < 0)
+			return r;
+		if (writer_ok(w) && w->len - before != map[i].len)
+			return -ENOTSUP;
+	}
+	return 0;
+}
+
+int phd_report_encode(const struct phd_config *config, uint16_t report_no,
+		      const struct phd_observation *o, size_t n, uint8_t *buffer, size_t size,
+		      size_t *ret_len)
+{
+	struct writer w = writer_of(buffer, size);
+	size_t list, octets;
+	int r;
+
+	writer_be16(&w, AGENT_INITIATED);
+	writer_be16(&w, report_no);
+	list = mder_begin_list(&w, (unsigned int)n);
+	for (size_t i = 0; i < n; i++) {
+		const struct phd_object *object = phd_config_object(config, o[i].handle);
+
+		if (!object)
+			return -ENOENT;
+		writer_be16(&w, o[i].handle);
+		octets = mder_begin(&w);
+		r = phd_observation_write(object, &config->map[object->first_map], object->n_map,
+					  &o[i], &w);
+		if (r < 0)
+			return r;
+		mder_end(&w, octets);
+	}
+	mder_end(&w, list);
+	if (!writer_ok(&w))
+		return -EMSGSIZE;
+	*ret_len = w.len;
 	return 0;
 }

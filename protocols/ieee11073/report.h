@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "protocols/bytes/decimal.h"
+#include "protocols/bytes/writer.h"
 #include "protocols/ieee11073/apdu.h"
 #include "protocols/ieee11073/config.h"
 #include "protocols/ieee11073/mder.h"
@@ -29,13 +30,21 @@
 enum phd_stamp {
 	PHD_STAMP_NONE,
 	PHD_STAMP_GIVEN,
-	PHD_STAMP_INVALID, /* no time at all: the values stand, when they were is unknown */
+	PHD_STAMP_INVALID,     /* no time at all: the values stand, when they were is unknown */
+	PHD_STAMP_BASE_OFFSET, /* time is UTC, as the device believes it; offset_min to its local */
 };
 
 struct phd_value {
 	uint32_t metric; /* partition << 16 | term */
 	uint16_t unit;   /* term of MDC_PART_DIMENSION; 0 unknown */
 	struct number number;
+};
+
+/* what an enumeration says */
+enum phd_code_kind {
+	PHD_CODE_NONE,
+	PHD_CODE_OID,  /* a term of the object's partition, or of the one that it states */
+	PHD_CODE_BITS, /* bit 0 is the most significant of 16 or 32 */
 };
 
 struct phd_observation {
@@ -46,10 +55,19 @@ struct phd_observation {
 	uint8_t n_values;
 	uint8_t n_unread; /* attributes that are not ours to read */
 	struct phd_value values[PHD_METRICS_MAX];
+	enum phd_code_kind code_kind;
+	uint8_t code_bits; /* of PHD_CODE_BITS: 16 or 32 */
+	uint16_t code_partition;
+	uint32_t code;   /* as sent */
+	uint32_t metric; /* of the code: what the enumeration is about; partition << 16 | term */
 	enum phd_stamp stamp;
 	struct mder_time time; /* local time of the device; if GIVEN */
+	int16_t offset_min;    /* minutes east of UTC; if BASE_OFFSET */
 	bool has_ticks;
 	uint32_t ticks; /* relative time stamp, 125 us each */
+	bool is_stored; /* out of a store, with the numbers that name it there: */
+	uint16_t store, segment;
+	uint32_t entry;
 };
 
 /* A report being read; the fields are report.c's, but for the counters. */
@@ -64,6 +82,7 @@ struct phd_report {
 	struct cursor persons, items, group;
 	size_t extra;           /* bytes after the list: agents were seen to pad */
 	unsigned int n_unknown; /* observations of objects that the configuration does not have */
+	unsigned int n_device;  /* and of the device itself, which are skipped */
 };
 
 bool phd_report_is(uint16_t event_type);
@@ -81,10 +100,29 @@ int phd_report_next(struct phd_report *r, struct phd_observation *ret);
 
 /* The whole report, before any of it is handed on. */
 struct phd_report_count {
-	unsigned int n_good, n_bad, n_unknown, n_unread;
+	unsigned int n_good, n_bad, n_unknown, n_device, n_unread;
 	size_t extra;
 };
 
 /* 0, the counts written; otherwise as phd_report_open() and -EMSGSIZE of phd_report_next() */
 int phd_report_check(const struct apdu *event, const struct phd_config *config,
 		     struct phd_report_count *ret);
+
+/*
+ * The event-info of a fixed report, for simulated devices: each observation as the map of its
+ * object says, from its values, code, status, unit, ticks and time. -ENOENT: an object or value
+ * that the configuration does not have; -ENOTSUP: an attribute that cannot be written; -ERANGE: a
+ * number that its type cannot hold; -EMSGSIZE: it does not fit.
+ */
+int phd_report_encode(const struct phd_config *config, uint16_t report_no,
+		      const struct phd_observation *o, size_t n, uint8_t *buffer, size_t size,
+		      size_t *ret_len);
+
+/* One observation out of the octets of a map, and back: of reports and of stores. False: it is not
+ * what the map says. *o holds what is known already; config is that of object and of its numbers. */
+bool phd_observation_read(const struct phd_config *config, const struct phd_object *object,
+			  const struct phd_map_entry *map, size_t n_map, struct cursor *octets,
+			  struct phd_observation *o);
+/* errors as phd_report_encode(), but for the size: that is the writer's */
+int phd_observation_write(const struct phd_object *object, const struct phd_map_entry *map,
+			  size_t n_map, const struct phd_observation *o, struct writer *w);

@@ -120,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (len == COMMIT) {
 			w.may_confirm = true;
-			phd_manager_committed(&w.m);
+			phd_manager_committed(&w.m, 0);
 			w.may_confirm = false;
 			must(w.m.n_pending == 0);
 			continue;

@@ -88,7 +88,7 @@ static void settle(struct pair *p)
 static void meet(struct pair *p, const struct phd_config *config)
 {
 	static const struct phd_manager_sink up = { manager_sends, on_observation, on_mds };
-	static const struct phd_agent_sink down = { agent_sends, on_answered };
+	static const struct phd_agent_sink down = { .send = agent_sends, .answered = on_answered };
 	static const uint8_t manager_id[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 	static const uint8_t agent_id[] = { 8, 7, 6, 5, 4, 3, 2, 1 };
 
@@ -119,7 +119,7 @@ static void check_weighing(const struct phd_config *config)
 	assert_int_equal(p.observations, 1);
 	assert_int_equal(p.last, 702);
 	assert_int_equal(p.taken, 0);
-	phd_manager_committed(&p.manager);
+	phd_manager_committed(&p.manager, 0);
 	settle(&p);
 	assert_int_equal(p.taken, 1);
 	assert_int_equal(phd_agent_report(&p.agent, MDC_NOTI_SCAN_FIXED, WEIGHT, sizeof(WEIGHT) - 1,

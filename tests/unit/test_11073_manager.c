@@ -156,12 +156,12 @@ static void test_confirmed_after_commit(void **state)
 	assert_int_equal(w.n_observations, 2);
 	say(&w, BP_OF("1235", "0101"));
 	hear(&w, NULL, NULL);
-	phd_manager_committed(&w.m);
+	phd_manager_committed(&w.m, 0);
 	hear(&w, CONFIRM_OF("1234"), CONFIRM_OF("1235"));
-	phd_manager_committed(&w.m);
+	phd_manager_committed(&w.m, 0);
 	hear(&w, NULL, NULL);
 	say(&w, BP_OF("1236", "0100"));
-	phd_manager_committed(&w.m);
+	phd_manager_committed(&w.m, 0);
 	hear(&w, NULL, NULL);
 	assert_int_equal(w.n_observations, 6);
 	say(&w, "E400 0002 0000");
@@ -181,14 +181,14 @@ static void test_commit_too_late(void **state)
 	phd_manager_connected(&w.m);
 	say(&w, AARQ_BP);
 	w.n_sent = 0;
-	phd_manager_committed(&w.m);
+	phd_manager_committed(&w.m, 0);
 	hear(&w, NULL, NULL);
 	/* two reports under one number: neither may be answered */
 	operate(&w);
 	say(&w, BP_OF("1234", "0101"));
 	say(&w, BP_OF("1234", "0101"));
 	hear(&w, ABRT_OF("0000"), NULL);
-	phd_manager_committed(&w.m);
+	phd_manager_committed(&w.m, 0);
 	hear(&w, NULL, NULL);
 	assert_int_equal(w.n_observations, 2);
 }
@@ -214,7 +214,7 @@ static void test_malformed_reports(void **state)
 	assert_int_equal(w.n_observations, 1);
 	assert_int_equal(w.m.counts.dropped_observations, 1);
 	assert_int_equal(w.m.counts.malformed_reports, 2);
-	phd_manager_committed(&w.m);
+	phd_manager_committed(&w.m, 0);
 	hear(&w, NULL, NULL);
 	/* an event that nobody knows gets one answer; so does what is not an operation */
 	say(&w, "E700 0012 0010 0004 0101 000A 0000 FFFFFFFF 0FFF 0000");
@@ -245,7 +245,7 @@ static void test_many_reports(void **state)
 	say(&w, BP_OF("0100", "0101"));
 	hear(&w, RORJ_OF("0100", "0067"), NULL);
 	assert_int_equal(w.n_observations, 2 * PHD_PENDING_MAX);
-	phd_manager_committed(&w.m);
+	phd_manager_committed(&w.m, 0);
 	assert_int_equal(w.n_sent, PHD_PENDING_MAX);
 }
 
