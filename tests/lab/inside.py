@@ -7,6 +7,7 @@ kernel complained about meanwhile is held against what it announced. One JSON li
 OUT/results, so that a guest that dies is noticed and says where.
 """
 import ctypes
+import glob
 import json
 import os
 import re
@@ -57,6 +58,12 @@ def children():
     return found
 
 
+def simulated_usb():
+    """What hangs at the virtual host controllers, besides their own root hubs."""
+    return [path for path in glob.glob("/sys/devices/platform/*_hcd.*/usb*/*-*")
+            if os.path.exists(os.path.join(path, "idVendor"))]
+
+
 def reap():
     """Kills and buries everything below; what is left is stuck in the kernel."""
     def buried():
@@ -72,6 +79,7 @@ def reap():
         wait_for("its adapters to go", lambda: not any(
             name.startswith("hci") for name in os.listdir("/sys/class/bluetooth")), 60) \
             if os.path.isdir("/sys/class/bluetooth") else None
+        wait_for("its USB devices to go", lambda: not simulated_usb(), 60)
     except AssertionError as error:
         return str(error)
     return None

@@ -24,6 +24,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -140,6 +141,22 @@ class Program:
         return self.process.returncode
 
 
+class Lines:
+    """A control socket: a line out, a line back."""
+
+    def __init__(self, path):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(LIMIT)
+        self._socket.connect(path)
+        self._answers = self._socket.makefile("r", encoding="utf-8", errors="replace")
+
+    def ask(self, line):
+        self._socket.sendall((line + "\n").encode())
+        answer = self._answers.readline().rstrip("\n")
+        assert answer, f"no answer: {line}"
+        return answer
+
+
 class World:
     """What a scenario gets. programs: the folder of ours; out: the scenario's folder, on the host."""
 
@@ -148,7 +165,7 @@ class World:
         self.running = {}  # name -> Program
         self.folder = "/run/lab"
         self.memory = os.path.join(self.folder, "memory")
-        self._control = self._control_lines = self._bus = self._stand = None
+        self._control = self._usb = self._bus = self._stand = None
         os.makedirs(self.folder, exist_ok=True)
 
     # ---- programs and logs
@@ -174,7 +191,7 @@ class World:
         return os.path.join(self.out, name + ".log")
 
     def log(self, name):
-        """All that a program has said so far; "world" is the event log of the radio."""
+        """All that a program has said so far; "world" is the radio's event log, "cables" that of lab-usb."""
         try:
             with open(self.log_path(name), "rb") as stream:
                 return stream.read().decode("utf-8", "replace")
@@ -238,14 +255,47 @@ class World:
     def ctl(self, command, check=True):
         """One line to the radio's control socket; its answer. An answer "error ..." raises."""
         if self._control is None:
-            self._control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._control.settimeout(LIMIT)
-            self._control.connect(self.folder + "/radio.sock")
-            self._control_lines = self._control.makefile("r", encoding="utf-8", errors="replace")
-        self._control.sendall((command + "\n").encode())
-        answer = self._control_lines.readline().rstrip("\n")
+            self._control = Lines(self.folder + "/radio.sock")
+        answer = self._control.ask(command)
         self.say(f"radio: {command} -> {answer}")
-        assert answer, f"the radio did not answer: {command}"
+        assert not check or not answer.startswith("error"), f"{command}: {answer}"
+        return answer
+
+    # ---- USB
+
+    def usb(self, *commands, udev=True):
+        """lab-usb with these commands; with udev the kernel's events reach libusb and sd-device."""
+        if "usb" not in self.running or not self.running["usb"].alive():
+            for module in ("vhci_hcd", "usbhid", "hid_generic", "usbmon"):
+                subprocess.run(["modprobe", module], check=True)
+            if udev and "udev" not in self.running:
+                self.udev()
+            self._usb = None
+            path = self.folder + "/usb.sock"
+            self.program("usb", self.path("lab-usb"), "--control", path, "--log", self.log_path("cables"))
+            wait_for("the control socket of lab-usb", lambda: listens(path))
+        answer = ""
+        for command in commands:
+            answer = self.usbctl(command)
+        return answer
+
+    def udev(self):
+        """systemd-udevd, with the rules of the machine and ours."""
+        os.makedirs("/run/udev/rules.d", exist_ok=True)
+        for path in glob.glob(os.path.join(SOURCE, "gateway", "dist", "*.rules")):
+            shutil.copy(path, "/run/udev/rules.d")
+        self.program("udev", "/lib/systemd/systemd-udevd")
+        wait_for("systemd-udevd", lambda: os.path.exists("/run/udev/control"))
+        # what it makes of the devices that were there before it
+        subprocess.run(["udevadm", "trigger", "--subsystem-match=usb"], check=True)
+        subprocess.run(["udevadm", "settle", "--timeout=60"], check=True)
+
+    def usbctl(self, command, check=True):
+        """One line to lab-usb; its answer. An answer "error ..." raises."""
+        if self._usb is None:
+            self._usb = Lines(self.folder + "/usb.sock")
+        answer = self._usb.ask(command)
+        self.say(f"usb: {command} -> {answer}")
         assert not check or not answer.startswith("error"), f"{command}: {answer}"
         return answer
 
