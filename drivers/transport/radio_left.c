@@ -3,14 +3,14 @@
  * ever, and what it has measured stays in it.
  *
  * The kernel has the link, we do not: a killed predecessor had asked for it, and it was made after
- * nobody wanted it any more. bluetoothd says that the device is connected. Our attempt takes the link
- * over, and its end is the link's.
+ * nobody wanted it any more. bluetoothd says that the device is connected. Our attempt takes the
+ * link over, and its end is the link's.
  *
  * The controller has the link, the kernel does not: Linux 6.12 drops a Connection Complete that
- * crosses its own Create Connection Cancel (an attempt that is given up, or whose helper dies, at that
- * moment; seen in the lab once in 400 sessions of a hub whose programs are killed). Nobody can say
- * so, but the device is not heard any more. What is not heard for a while after such a moment may be
- * asleep as well, so the adapter is switched off and on only when nothing else is going on.
+ * crosses its own Create Connection Cancel (an attempt that is given up, or whose helper dies, at
+ * that moment; seen in the lab once in 400 sessions of a hub whose programs are killed). Nobody can
+ * say so, but the device is not heard any more. What is not heard for a while after such a moment
+ * may be asleep as well, so the adapter is switched off and on only when nothing else is going on.
  */
 #include "drivers/log.h"
 #include "drivers/transport/radio_private.h"

@@ -1,4 +1,15 @@
-/* Shared by radio.c, radio_left.c and radio_pair.c, and by nobody else. */
+/*
+ * The radio's parts among themselves; nobody else includes this.
+ *
+ *   radio.c           the adapter's events, the gateway's calls, its life
+ *   radio_turns.c     who may connect when
+ *   radio_node.c      one device: what is kept of it, what the gateway is told of its sessions
+ *   radio_link.c      the link of a device, as its state machine says
+ *   radio_heard.c     what a device broadcasts
+ *   radio_left.c      links that nobody holds
+ *   radio_pair.c      pairing
+ *   radio_operator.c  the list of devices, unpair, retry
+ */
 #pragma once
 
 #include "drivers/transport/peer.h"
@@ -97,24 +108,56 @@ struct radio {
 };
 
 int64_t radio_now(void);
+int64_t radio_utc_ms_at_zero(void); /* of the clock that radio_now() reads */
 struct node *radio_node(struct radio *r, const struct ble_address *address);
+void radio_changed(struct radio *r);
+
+/* radio_node.c */
 int radio_node_new(struct radio *r, const struct ble_address *address, struct node **ret);
 void radio_node_free(struct node *n);
 /* a node of an enrolled device: driver, level, state machine; it joins the list */
 int radio_node_enrolled(struct node *n, const struct enrolment *e);
 void radio_node_remove(struct node *n); /* from the list, and frees it */
+bool radio_driver_on(const struct driver *driver, enum drv_bus bus);
+bool radio_row_ends(const struct drv_match *row);
+enum bearer_level radio_level_of(enum link_security security);
+const struct enrolment *node_enrolment(const struct node *n); /* NULL: it has none */
+/* The draft of a pairing, or a copy to be changed and put back by node_keep(); NULL: it is gone, or
+ * there is no memory. */
+struct enrolment *node_change(const struct node *n);
+/* Durable when it returns 0; what is being paired is not kept yet; takes what node_change() gave */
+int node_keep(struct node *n, struct enrolment *e);
+/* Of a session, with the node as its user. */
+void node_on_memory(void *user, const struct session_memory *memory);
+bool node_has_room(void *user);
+void line_begin(struct node *n, struct line *line);
+int line_deliver(struct node *n, struct line *line, const struct session *session,
+		 const struct measurement *m, uint64_t seq);
+void line_end(struct node *n, struct line *line, const struct session *session);
+void node_alarm(struct node *n); /* its trouble has changed */
+void node_tell_consent(struct node *n);
+
+/* radio_link.c */
 void radio_node_event(struct node *n, enum device_event event, unsigned int argument);
 /* the attempt: begins on its bearer. ask: the level to ask for before it */
 int radio_connect(struct node *n, const struct att_table *table, enum bearer_level required,
 		  enum bearer_level ask);
 /* the attempt is over, with or without a link */
 void radio_attempt_over(struct radio *r, const struct node *n);
-void radio_hang_up(struct node *n);
 int radio_open_session(struct node *n, const struct enrolment *e);
+void radio_hang_up(struct node *n);
+int radio_need_gatt(struct radio *r); /* through bluetoothd, and which adapter is ours */
+void node_watch(struct node *n);      /* its subscriptions stand from now on */
+
+/* radio_heard.c */
+void heard_advert(struct node *n, const struct ble_advert *advert);
+void heard_clock(const struct radio *r, struct session *s);
+void heard_end(struct node *n);
+
+/* radio_turns.c */
 /* after anything that happened: who may connect now, and when to look again */
 void radio_settle(struct radio *r);
-bool radio_driver_on(const struct driver *driver, enum drv_bus bus);
-void radio_changed(struct radio *r);
+int radio_on_timer(sd_event_source *source, uint64_t usec, void *user);
 
 /* radio_left.c: links that nobody holds */
 void left_look_later(struct node *n);
@@ -124,6 +167,7 @@ void left_adapter_off(struct radio *r);
 void left_time(struct node *n, int64_t now);
 int64_t left_deadline(const struct node *n);
 
+/* radio_pair.c */
 void pairing_event(struct radio *r, enum device_event event, unsigned int argument);
 void pairing_advert(struct radio *r, const struct ble_advert *advert);
 void pairing_bonded(struct radio *r, const struct ble_address *address, bool bonded);

@@ -678,7 +678,7 @@ static void test_a_leftover_link_is_taken_over(void **state)
 	assert_int_equal(s->attempts, 1);
 }
 
-/* Made for one that was killed, and known to the controller alone: the scale is never heard again. */
+/* Made for one that was killed, known to the controller alone: the scale is never heard again. */
 static void test_a_silent_device_may_be_held(void **state)
 {
 	struct stand *s = *state;

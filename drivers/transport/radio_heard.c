@@ -1,0 +1,138 @@
+/*
+ * What a device broadcasts: a session of its own beside that of the link. Nobody can be written to,
+ * and nothing can be confirmed.
+ */
+#include <errno.h>
+
+#include "drivers/log.h"
+#include "drivers/transport/radio_private.h"
+
+static void heard_measurement(void *user, const struct measurement *m, uint64_t seq)
+{
+	struct node *n = user;
+
+	if (line_deliver(n, &n->broadcast, n->heard, m, seq) < 0)
+		log_error("bluetooth: broadcast measurement not taken");
+}
+
+static void heard_request(void *user, const struct session_request *request)
+{
+	struct node *n = user;
+
+	if (request->kind == SESSION_TIMER)
+		n->heard_deadline = request->msec == 0
+					    ? RADIO_NEVER
+					    : radio_now() + (int64_t)request->msec * 1000;
+	else if (request->kind == SESSION_CLOSE)
+		n->heard_done = true;
+	/* nobody can be written to */
+}
+
+static void heard_confirm(void *user, uint16_t channel)
+{
+	(void)user;
+	(void)channel;
+}
+
+static void heard_fault(void *user, uint16_t channel, enum session_fault fault, int r)
+{
+	(void)user; /* counted by the session */
+	(void)channel;
+	(void)fault;
+	(void)r;
+}
+
+void heard_end(struct node *n)
+{
+	if (!n->heard)
+		return;
+	session_close(n->heard, radio_now());
+	line_end(n, &n->broadcast, n->heard);
+	session_free(n->heard);
+	n->heard = NULL;
+	n->heard_deadline = RADIO_NEVER;
+	n->heard_done = false;
+}
+
+void heard_clock(const struct radio *r, struct session *s)
+{
+	if (!r->trusted)
+		return;
+	session_set_wall(s, radio_utc_ms_at_zero());
+	session_set_zone(s, r->zone_min);
+}
+
+static int begin_heard(struct node *n)
+{
+	const struct session_sink sink = {
+		.measurement = heard_measurement,
+		.request = heard_request,
+		.confirm = heard_confirm,
+		.fault = heard_fault,
+		.memory = node_on_memory,
+		.user = n,
+	};
+	const struct enrolment *e = node_enrolment(n);
+	int r;
+
+	if (!e)
+		return -ENOENT;
+	r = session_new(n->driver, e->quirks, &sink, n->radio->next_seq, &n->heard);
+	if (r < 0)
+		return r;
+	line_begin(n, &n->broadcast);
+	session_set_memory(n->heard, &e->memory);
+	if (e->has_last_record)
+		session_set_last_record(n->heard, e->last_record);
+	heard_clock(n->radio, n->heard);
+	return session_open(n->heard, LINK_BROADCAST, radio_now());
+}
+
+/* Does a row of the driver speak of this datum? One without an id speaks of all. */
+static bool row_is_about(const struct drv_match *row, uint16_t company, uint16_t service)
+{
+	if (row->bus != DRV_BUS_BLE_ADVERT && row->bus != DRV_BUS_ANY)
+		return false;
+	if (row->company == 0 && row->service == 0)
+		return row->bus == DRV_BUS_BLE_ADVERT;
+	return (company != 0 && row->company == company) ||
+	       (service != 0 && row->service == service);
+}
+
+static bool is_about(const struct driver *driver, uint16_t company, uint16_t service)
+{
+	for (const struct drv_match *row = driver->match; !radio_row_ends(row); row++) {
+		if (row_is_about(row, company, service))
+			return true;
+	}
+	return false;
+}
+
+static void hear_datum(struct node *n, const struct drv_advert *advert)
+{
+	if (!is_about(n->driver, advert->company, advert->service))
+		return;
+	if (!n->heard && begin_heard(n) < 0)
+		return;
+	(void)session_advert(n->heard, advert, radio_now());
+	if (n->heard_done || session_is_done(n->heard))
+		heard_end(n);
+}
+
+/* Without room it goes unheard: a scale says it many times, and a driver tells repetitions from
+ * news by itself. */
+void heard_advert(struct node *n, const struct ble_advert *advert)
+{
+	if (!node_has_room(n))
+		return;
+	for (size_t i = 0; i < advert->n_company; i++)
+		hear_datum(n, &(struct drv_advert){ .name = advert->name,
+						    .company = advert->company[i].id,
+						    .data = advert->company[i].data,
+						    .len = advert->company[i].len });
+	for (size_t i = 0; i < advert->n_service; i++)
+		hear_datum(n, &(struct drv_advert){ .name = advert->name,
+						    .service = advert->service[i].id,
+						    .data = advert->service[i].data,
+						    .len = advert->service[i].len });
+}
