@@ -36,26 +36,39 @@ def test_fallback_scale(world):
                for r in world.readings()), world.readings()
 
 
-@scenario(limit=280)
+def times(world):
+    return [r.get("device_time") for r in world.readings()]
+
+
+@scenario(limit=400)
 def test_fallback_bluetoothd_restarts(world):
-    """bluetoothd is killed between two weighings, and while the scale is linked."""
+    """bluetoothd is killed between two weighings, and while the scale is linked: it is read again.
+
+    What this path costs: on the first link after a restart bluetoothd confirms what a bonded scale says
+    at once, and shows nobody its characteristics until later. So what comes then may be lost (on 6.12 it
+    is, on 6.1 it was not); nothing on later links, and nothing comes twice.
+    """
     begin(world, "add weight_scale", "0 pair just-works")
     measure(world, 1)
-    world.kill("bluetoothd")
-    world.wait("bluetoothd to be back", lambda: world.running["bluetoothd"].starts == 2)
-    world.wait_adapter()
-    world.wait_log("devices", "adapter ready", count=2)
-    measure(world, 2)
-    links = world.log("world").count(" 0 weight_scale connected")
-    world.ctl("0 measure")
-    world.wait_log("world", " 0 weight_scale connected", count=links + 1)
-    world.kill("bluetoothd")
-    world.wait("bluetoothd to be back", lambda: world.running["bluetoothd"].starts == 3)
-    world.wait_log("devices", "adapter ready", count=3)
-    world.ctl("0 measure")
-    # What it confirmed the moment it was killed is lost: that is what this path costs. No more than
-    # that, and nothing twice.
-    confirmed = world.log("world").count(" 0 weight_scale confirmed")
-    world.wait("the last weighing", lambda: world.log("world").count(" 0 weight_scale confirmed") == 4)
-    world.wait("what is left", lambda: len(world.readings()) >= 3)
-    assert len(world.readings()) in (3, 4), (confirmed, world.readings())
+
+    def confirmed():
+        return world.log("world").count(" 0 weight_scale confirmed")
+    for starts in 2, 3:
+        if starts == 3:
+            links = world.log("world").count(" 0 weight_scale connected")
+            world.ctl("0 measure")
+            world.wait_log("world", " 0 weight_scale connected", count=links + 1)
+        world.kill("bluetoothd")
+        world.wait("bluetoothd to be back", lambda: world.running["bluetoothd"].starts == starts)
+        world.wait_log("devices", "adapter ready", count=starts)
+        before = confirmed()
+        world.ctl("0 measure")
+        world.wait("the first weighing after it", lambda: confirmed() > before)
+        world.wait_log("world", " 0 weight_scale disconnected", since=len(world.log("world")))
+        stored = len(world.readings())
+        before = confirmed()
+        world.ctl("0 measure")
+        world.wait("the next weighing", lambda: confirmed() > before)
+        world.wait("it in the store", lambda: len(world.readings()) > stored)
+    assert len(times(world)) == len(set(times(world))), world.readings()
+    assert len(world.readings()) >= confirmed() - 3, (confirmed(), world.readings())
