@@ -77,7 +77,8 @@ struct phd_agent {
 	/* the transfer that is under way */
 	const struct phd_agent_segment *segment; /* NULL: none */
 	uint32_t next_entry;
-	uint16_t segment_id; /* invoke-id of the piece that waits for its answer */
+	uint32_t piece;      /* entries in the piece that waits for its answer */
+	uint16_t segment_id; /* and its invoke-id */
 };
 
 /* sink, user and config must outlive the agent; identity and store are set afterwards, if any */

@@ -125,10 +125,20 @@ static int read_metrics(struct cursor *c, struct phd_config *config, struct phd_
 
 	if (count > PHD_METRICS_MAX || count > (unsigned int)PHD_NUMBERS_MAX - config->n_metrics)
 		return -ENOBUFS;
+	o->first_metric = (uint8_t)config->n_metrics;
 	for (unsigned int i = 0; i < count; i++)
 		config->metrics[config->n_metrics++] = cursor_be16(&items);
 	o->n_metrics = (uint8_t)count;
 	return cursor_at_end(&items) ? 0 : -EMSGSIZE;
+}
+
+/* false: the object has a map already, and nobody knows which of them holds */
+static bool begin_map(const struct phd_config *config, struct phd_object *o)
+{
+	if (o->n_map > 0)
+		return false;
+	o->first_map = config->n_map;
+	return true;
 }
 
 /* from ticks of 125 us */
@@ -158,14 +168,13 @@ static int read_object_attribute(struct mder_attribute *a, struct phd_config *co
 		o->confirm_timeout_ms = to_ms(cursor_be32(&a->value));
 		break;
 	case MDC_ATTR_METRIC_LIST:
-		/* said once, or nobody knows which of them holds */
 		r = o->n_metrics > 0 ? -EBADMSG : read_metrics(&a->value, config, o);
 		break;
 	case MDC_ATTR_VALUE_MAP:
-		r = o->n_map > 0 ? -EBADMSG : read_map(&a->value, 0, config, o);
+		r = begin_map(config, o) ? read_map(&a->value, 0, config, o) : -EBADMSG;
 		break;
 	case MDC_ATTR_SCAN_HANDLE_MAP:
-		r = o->n_map > 0 ? -EBADMSG : read_scan_map(&a->value, config, o);
+		r = begin_map(config, o) ? read_scan_map(&a->value, config, o) : -EBADMSG;
 		break;
 	default:
 		return 0;
@@ -181,8 +190,6 @@ static int read_object(struct cursor *c, struct phd_config *config, struct phd_o
 	struct phd_object o = {
 		.object_class = cursor_be16(c),
 		.handle = cursor_be16(c),
-		.first_metric = (uint8_t)config->n_metrics,
-		.first_map = config->n_map,
 	};
 	struct mder_attribute a;
 	struct cursor items;

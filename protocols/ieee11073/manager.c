@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "protocols/ieee11073/manager_parts.h"
 #include "protocols/ieee11073/mder.h"
 #include "protocols/ieee11073/nomenclature.h"
 
 #define SEND_MAX 64 /* nothing that we send is longer */
-#define NO_TIME  0xffffffffU
 
 /* ConfigResult */
 #define CONFIG_ACCEPTED         0
@@ -41,9 +41,10 @@ static void enter(struct phd_manager *m, enum phd_state state)
 		return;
 	m->n_pending = 0;
 	m->has_request = false;
+	m->work = PHD_WORK_NONE;
 }
 
-static void send_apdu(struct phd_manager *m, const struct apdu *a)
+void phd_manager_send(struct phd_manager *m, const struct apdu *a)
 {
 	uint8_t bytes[SEND_MAX];
 	size_t len = 0;
@@ -56,38 +57,30 @@ static void send_apdu(struct phd_manager *m, const struct apdu *a)
 
 static void send_result(struct phd_manager *m, enum apdu_choice choice, uint16_t result)
 {
-	send_apdu(m, &(struct apdu){ .choice = (uint16_t)choice, .result = result });
+	phd_manager_send(m, &(struct apdu){ .choice = (uint16_t)choice, .result = result });
 }
 
-static void abort_with(struct phd_manager *m, enum apdu_abort_reason reason)
+void phd_manager_abort(struct phd_manager *m, enum apdu_abort_reason reason)
 {
 	m->counts.aborted_by_us++;
 	send_result(m, APDU_ABRT, (uint16_t)reason);
 	enter(m, PHD_UNASSOCIATED);
 }
 
-static void refuse(struct phd_manager *m, uint16_t invoke_id, uint16_t operation, uint16_t result)
+void phd_manager_refuse(struct phd_manager *m, uint16_t invoke_id, uint16_t operation,
+			uint16_t result)
 {
-	send_apdu(m, &(struct apdu){ .choice = APDU_PRST,
-				     .invoke_id = invoke_id,
-				     .operation = operation,
-				     .result = result });
-}
-
-static void get_mds(struct phd_manager *m, int64_t now)
-{
-	m->request_id = m->next_id++;
-	m->has_request = true;
-	m->deadline = now + PHD_RESPONSE_TIMEOUT_US;
-	send_apdu(m, &(struct apdu){ .choice = APDU_PRST,
-				     .invoke_id = m->request_id,
-				     .operation = APDU_GET });
+	phd_manager_send(m, &(struct apdu){ .choice = APDU_PRST,
+					    .invoke_id = invoke_id,
+					    .operation = operation,
+					    .result = result });
 }
 
 static void operate(struct phd_manager *m, int64_t now)
 {
 	enter(m, PHD_OPERATING);
-	get_mds(m, now);
+	m->n_uncommitted = 0;
+	phd_manager_work(m, now);
 }
 
 /* ---- association ---- */
@@ -127,7 +120,37 @@ static void send_response(struct phd_manager *m, const struct apdu *a, uint16_t 
 		response.association.system_type = APDU_SYSTEM_MANAGER;
 		memcpy(response.association.system_id, m->system_id, APDU_SYSTEM_ID);
 	}
-	send_apdu(m, &response);
+	phd_manager_send(m, &response);
+}
+
+/* what this agent has said before under this number, or everybody says */
+static const struct phd_config *known_config(struct phd_manager *m)
+{
+	const struct phd_config *config = phd_config_standard(m->agent.config_id);
+
+	if (config)
+		return config;
+	if (m->is_config_kept && m->config.id == m->agent.config_id &&
+	    memcmp(m->config_system_id, m->agent.system_id, APDU_SYSTEM_ID) == 0)
+		return &m->config;
+	if (!m->cache)
+		return NULL;
+	return phd_cache_find(m->cache, m->agent.system_id, m->agent.config_id);
+}
+
+static void keep_config(struct phd_manager *m, const struct phd_config *config)
+{
+	if (config != &m->config)
+		m->config = *config;
+	memcpy(m->config_system_id, m->agent.system_id, APDU_SYSTEM_ID);
+	m->is_config_kept = true;
+}
+
+void phd_manager_forget_config(struct phd_manager *m)
+{
+	m->is_config_kept = false;
+	if (m->cache)
+		phd_cache_forget(m->cache, m->agent.system_id, m->agent.config_id);
 }
 
 static void associate(struct phd_manager *m, const struct apdu *a, int64_t now)
@@ -145,11 +168,10 @@ static void associate(struct phd_manager *m, const struct apdu *a, int64_t now)
 	m->agent.options_len = m->agent.n_options = 0;
 	m->is_test = (m->agent.functional_units & APDU_UNITS_TEST) != 0;
 	m->attempts = 0;
-	config = phd_config_standard(m->agent.config_id);
-	if (!config)
-		config = phd_cache_find(m->cache, m->agent.system_id, m->agent.config_id);
+	m->time_info = 0;
+	config = known_config(m);
 	if (config) {
-		m->config = *config;
+		keep_config(m, config);
 		send_response(m, a, APDU_ACCEPTED, version);
 		operate(m, now);
 		return;
@@ -164,13 +186,13 @@ static void answer_config(struct phd_manager *m, const struct apdu *a, uint16_t 
 	const uint8_t info[] = { (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(result >> 8),
 				 (uint8_t)result };
 
-	send_apdu(m, &(struct apdu){ .choice = APDU_PRST,
-				     .invoke_id = a->invoke_id,
-				     .operation = APDU_EVENT_RESPONSE,
-				     .time = NO_TIME,
-				     .type = MDC_NOTI_CONFIG,
-				     .data = info,
-				     .len = sizeof(info) });
+	phd_manager_send(m, &(struct apdu){ .choice = APDU_PRST,
+					    .invoke_id = a->invoke_id,
+					    .operation = APDU_EVENT_RESPONSE,
+					    .time = PHD_NO_TIME,
+					    .type = MDC_NOTI_CONFIG,
+					    .data = info,
+					    .len = sizeof(info) });
 }
 
 static void take_config(struct phd_manager *m, const struct apdu *a, int64_t now)
@@ -179,7 +201,7 @@ static void take_config(struct phd_manager *m, const struct apdu *a, int64_t now
 	int r;
 
 	if (++m->attempts > PHD_CONFIG_ATTEMPTS) {
-		abort_with(m, APDU_ABORT_UNDEFINED);
+		phd_manager_abort(m, APDU_ABORT_UNDEFINED);
 		return;
 	}
 	r = phd_config_decode(a->data, a->len, &config);
@@ -187,14 +209,15 @@ static void take_config(struct phd_manager *m, const struct apdu *a, int64_t now
 		answer_config(m, a, (uint16_t)(a->data[0] << 8 | a->data[1]), CONFIG_UNSUPPORTED);
 	} else if (r < 0) {
 		m->counts.malformed_reports++;
-		refuse(m, a->invoke_id, APDU_REJECT, APDU_REJECT_BADLY_STRUCTURED);
+		phd_manager_refuse(m, a->invoke_id, APDU_REJECT, APDU_REJECT_BADLY_STRUCTURED);
 	} else if (config.n_objects == 0) {
 		answer_config(m, a, config.id,
 			      config.id <= PHD_CONFIG_STANDARD_LAST ? CONFIG_STANDARD_UNKNOWN
 								    : CONFIG_UNSUPPORTED);
 	} else {
-		m->config = config;
-		if (config.id > PHD_CONFIG_STANDARD_LAST)
+		m->agent.config_id = config.id;
+		keep_config(m, &config);
+		if (m->cache && config.id > PHD_CONFIG_STANDARD_LAST)
 			phd_cache_put(m->cache, m->agent.system_id, &config);
 		answer_config(m, a, config.id, CONFIG_ACCEPTED);
 		operate(m, now);
@@ -209,133 +232,13 @@ static void configure(struct phd_manager *m, const struct apdu *a, int64_t now)
 	}
 	m->counts.unexpected++;
 	if (apdu_wants_answer(a->operation))
-		refuse(m, a->invoke_id, APDU_ERROR, APDU_ERROR_NO_SUCH_OBJECT);
-}
-
-/* ---- reports ---- */
-
-static bool is_pending(const struct phd_manager *m, uint16_t invoke_id)
-{
-	for (size_t i = 0; i < m->n_pending; i++) {
-		if (m->pending[i].invoke_id == invoke_id)
-			return true;
-	}
-	return false;
-}
-
-/* a unit that an agent states once holds for what follows */
-static void learn_unit(struct phd_manager *m, const struct phd_observation *o)
-{
-	for (size_t i = 0; o->unit != 0 && i < m->config.n_objects; i++) {
-		if (m->config.objects[i].handle == o->handle)
-			m->config.objects[i].unit = o->unit;
-	}
-}
-
-static void hand_on(struct phd_manager *m, const struct apdu *a)
-{
-	struct phd_observation o;
-	struct phd_report report;
-	int r = phd_report_open(a, &m->config, &report);
-
-	assert(r == 0); /* phd_report_check() saw all of it */
-	if (r < 0)
-		return;
-	while (r != -EMSGSIZE) {
-		r = phd_report_next(&report, &o);
-		if (r == 0)
-			return;
-		if (r != 1)
-			continue;
-		learn_unit(m, &o);
-		m->sink->observation(m->user, &o, m->is_test);
-	}
-}
-
-static void take_report(struct phd_manager *m, const struct apdu *a)
-{
-	bool confirmed = a->operation == APDU_EVENT_CONFIRMED;
-	struct phd_report_count count;
-	int r;
-
-	if (confirmed && is_pending(m, a->invoke_id)) {
-		/* our answer to the first could be taken for the second */
-		abort_with(m, APDU_ABORT_UNDEFINED);
-		return;
-	}
-	if (confirmed && m->n_pending == PHD_PENDING_MAX) {
-		m->counts.refused_full++;
-		refuse(m, a->invoke_id, APDU_REJECT, APDU_REJECT_RESOURCE_LIMITATION);
-		return;
-	}
-	r = phd_report_check(a, &m->config, &count);
-	if (r < 0 || (confirmed && count.n_bad > 0)) {
-		m->counts.malformed_reports++;
-		if (confirmed)
-			refuse(m, a->invoke_id, APDU_REJECT, APDU_REJECT_BADLY_STRUCTURED);
-		return;
-	}
-	m->counts.dropped_observations += count.n_bad;
-	m->counts.unknown_observations += count.n_unknown;
-	m->counts.unread_attributes += count.n_unread;
-	m->counts.padded_reports += count.extra > 0;
-	hand_on(m, a);
-	if (confirmed)
-		m->pending[m->n_pending++] = (struct phd_pending){ .invoke_id = a->invoke_id,
-								   .handle = a->handle,
-								   .type = a->type };
-}
-
-static void serve(struct phd_manager *m, const struct apdu *a)
-{
-	bool is_event = a->operation == APDU_EVENT || a->operation == APDU_EVENT_CONFIRMED;
-
-	if (is_event && phd_report_is(a->type)) {
-		take_report(m, a);
-		return;
-	}
-	m->counts.unexpected++;
-	if (a->operation == APDU_EVENT_CONFIRMED)
-		refuse(m, a->invoke_id, APDU_ERROR, APDU_ERROR_NO_SUCH_ACTION);
-	else if (apdu_wants_answer(a->operation))
-		refuse(m, a->invoke_id, APDU_ERROR, APDU_ERROR_NO_SUCH_OBJECT);
-}
-
-void phd_manager_committed(struct phd_manager *m, int64_t now)
-{
-	(void)now;
-	for (size_t i = 0; i < m->n_pending; i++) {
-		const struct phd_pending *p = &m->pending[i];
-
-		send_apdu(m, &(struct apdu){ .choice = APDU_PRST,
-					     .invoke_id = p->invoke_id,
-					     .operation = APDU_EVENT_RESPONSE,
-					     .handle = p->handle,
-					     .time = NO_TIME,
-					     .type = p->type });
-	}
-	m->n_pending = 0;
-}
-
-static void take_answer(struct phd_manager *m, const struct apdu *a)
-{
-	struct phd_mds mds;
-
-	if (!m->has_request || a->invoke_id != m->request_id) {
-		m->counts.unexpected++;
-		return;
-	}
-	m->has_request = false;
-	m->deadline = PHD_NO_DEADLINE;
-	if (a->operation == APDU_GET_RESPONSE && a->handle == 0 && phd_mds_decode(a, &mds) == 0)
-		m->sink->mds(m->user, &mds);
-	else
-		m->counts.unexpected++;
+		phd_manager_refuse(m, a->invoke_id, APDU_ERROR, APDU_ERROR_NO_SUCH_OBJECT);
 }
 
 /* ---- the state machine ---- */
 
 enum action {
+	UNSET, /* no cell of the table is */
 	NOTHING,
 	IGNORE, /* and count */
 	BEGIN,  /* a transport without an association */
@@ -349,25 +252,87 @@ enum action {
 	RESPOND,      /* to its release request, and end */
 	RESPOND_ALSO, /* both sides release at once: ours is still to be answered */
 	EXPIRE_CONFIG,
+	EXPIRE_WORK,
 	EXPIRE,
 	ASK_RELEASE,
 	REJECT, /* what cannot be read, by name where it has one */
 };
 
-/* columns as enum event */
+/*
+ * The numbers are those of the rows in the manager's state table of the standard. A cell without
+ * one is not in that table. Where more is done than it asks, or less, it says so.
+ */
 static const uint8_t TABLE[PHD_STATES][EVENTS] = {
-	/* connected, disconnected, AARQ, AARE, RLRQ, RLRE, ABRT, request, answer, timeout,
-	 * release, bad */
-	[PHD_DISCONNECTED] = { BEGIN, NOTHING, IGNORE, IGNORE, IGNORE, IGNORE, IGNORE, IGNORE,
-			       IGNORE, NOTHING, NOTHING, IGNORE },
-	[PHD_UNASSOCIATED] = { NOTHING, LOSE, ASSOCIATE, ABORT, ABORT, ABORT, NOTHING, ABORT, ABORT,
-			       NOTHING, NOTHING, ABORT },
-	[PHD_CONFIGURING] = { NOTHING, LOSE, ABORT, ABORT, RESPOND, ABORT, END, CONFIGURE, IGNORE,
-			      EXPIRE_CONFIG, ASK_RELEASE, REJECT },
-	[PHD_OPERATING] = { NOTHING, LOSE, ABORT, ABORT, RESPOND, ABORT, END, SERVE, TAKE_ANSWER,
-			    EXPIRE, ASK_RELEASE, REJECT },
-	[PHD_RELEASING] = { NOTHING, LOSE, ABORT, ABORT, RESPOND_ALSO, END, END, IGNORE, IGNORE,
-			    EXPIRE, NOTHING, ABORT },
+	[PHD_DISCONNECTED] = {
+		[ON_CONNECTED] = BEGIN, /* 1.1 */
+		[ON_DISCONNECTED] = NOTHING,
+		[ON_AARQ] = IGNORE,
+		[ON_AARE] = IGNORE,
+		[ON_RLRQ] = IGNORE,
+		[ON_RLRE] = IGNORE,
+		[ON_ABRT] = IGNORE,
+		[ON_REQUEST] = IGNORE,
+		[ON_ANSWER] = IGNORE,
+		[ON_TIMEOUT] = NOTHING,
+		[ON_RELEASE] = NOTHING,
+		[ON_BAD] = IGNORE,
+	},
+	[PHD_UNASSOCIATED] = {
+		[ON_CONNECTED] = NOTHING,
+		[ON_DISCONNECTED] = LOSE, /* 2.2 */
+		[ON_AARQ] = ASSOCIATE,    /* 2.9, 2.10, 2.11 */
+		[ON_AARE] = ABORT,        /* 2.12 */
+		[ON_RLRQ] = ABORT,        /* 2.16 */
+		[ON_RLRE] = IGNORE,       /* 2.17 */
+		[ON_ABRT] = NOTHING,      /* 2.18 */
+		[ON_REQUEST] = ABORT,     /* 2.19 */
+		[ON_ANSWER] = ABORT,      /* 2.19 */
+		[ON_TIMEOUT] = NOTHING,
+		[ON_RELEASE] = NOTHING, /* 2.6 */
+		[ON_BAD] = ABORT,       /* 2.19 */
+	},
+	[PHD_CONFIGURING] = {
+		[ON_CONNECTED] = NOTHING,
+		[ON_DISCONNECTED] = LOSE,     /* 6.2, 7.2 */
+		[ON_AARQ] = ABORT,            /* 6.8, 7.8 */
+		[ON_AARE] = ABORT,            /* 6.12, 7.12 */
+		[ON_RLRQ] = RESPOND,          /* 6.16, 7.16 */
+		[ON_RLRE] = ABORT,            /* 6.17, 7.17 */
+		[ON_ABRT] = END,              /* 6.18, 7.18 */
+		[ON_REQUEST] = CONFIGURE,     /* 6.24, 6.25, 7.31, 7.32 */
+		[ON_ANSWER] = IGNORE,         /* 6.26; nothing was asked: it harms nobody */
+		[ON_TIMEOUT] = EXPIRE_CONFIG, /* 6.4, 7.4 */
+		[ON_RELEASE] = ASK_RELEASE,   /* 6.6, 7.6 */
+		[ON_BAD] = REJECT,
+	},
+	[PHD_OPERATING] = {
+		[ON_CONNECTED] = NOTHING,
+		[ON_DISCONNECTED] = LOSE,   /* 8.2 */
+		[ON_AARQ] = ABORT,          /* 8.8 */
+		[ON_AARE] = ABORT,          /* 8.12 */
+		[ON_RLRQ] = RESPOND,        /* 8.16 */
+		[ON_RLRE] = ABORT,          /* 8.17 */
+		[ON_ABRT] = END,            /* 8.18 */
+		[ON_REQUEST] = SERVE,       /* 8.21 */
+		[ON_ANSWER] = TAKE_ANSWER,  /* 8.26 */
+		[ON_TIMEOUT] = EXPIRE_WORK, /* 8.4 */
+		[ON_RELEASE] = ASK_RELEASE, /* 8.6 */
+		[ON_BAD] = REJECT,
+	},
+	[PHD_RELEASING] = {
+		[ON_CONNECTED] = NOTHING,
+		[ON_DISCONNECTED] = LOSE,  /* 9.2 */
+		[ON_AARQ] = ABORT,         /* 9.8 */
+		[ON_AARE] = ABORT,         /* 9.12 */
+		[ON_RLRQ] = RESPOND_ALSO,  /* 9.16 */
+		[ON_RLRE] = END,           /* 9.17 */
+		[ON_ABRT] = END,           /* 9.18 */
+		[ON_REQUEST] = IGNORE,     /* 9.21 */
+		[ON_ANSWER] = IGNORE,      /* 9.26; what we had asked may cross our release */
+		[ON_TIMEOUT] = EXPIRE,     /* 9.4 */
+		[ON_RELEASE] = NOTHING,    /* 9.6 */
+		[ON_BAD] = ABORT,
+	},
 };
 
 struct input {
@@ -383,11 +348,11 @@ static void reject(struct phd_manager *m, const struct input *in)
 	uint16_t invoke_id, operation;
 
 	if (!apdu_peek(in->bytes, in->len, &invoke_id, &operation)) {
-		abort_with(m, APDU_ABORT_UNDEFINED);
+		phd_manager_abort(m, APDU_ABORT_UNDEFINED);
 	} else if (in->error == -ENOMSG) {
-		refuse(m, invoke_id, APDU_REJECT, APDU_REJECT_UNRECOGNIZED_OPERATION);
+		phd_manager_refuse(m, invoke_id, APDU_REJECT, APDU_REJECT_UNRECOGNIZED_OPERATION);
 	} else if (apdu_wants_answer(operation)) {
-		refuse(m, invoke_id, APDU_REJECT, APDU_REJECT_BADLY_STRUCTURED);
+		phd_manager_refuse(m, invoke_id, APDU_REJECT, APDU_REJECT_BADLY_STRUCTURED);
 	}
 }
 
@@ -401,6 +366,9 @@ static void ask_release(struct phd_manager *m, int64_t now)
 static void act(struct phd_manager *m, enum action action, const struct input *in)
 {
 	switch (action) {
+	case UNSET:
+		assert(false);
+		return;
 	case NOTHING:
 		return;
 	case IGNORE:
@@ -414,7 +382,7 @@ static void act(struct phd_manager *m, enum action action, const struct input *i
 		enter(m, PHD_DISCONNECTED);
 		return;
 	case ABORT:
-		abort_with(m, APDU_ABORT_UNDEFINED);
+		phd_manager_abort(m, APDU_ABORT_UNDEFINED);
 		return;
 	case ASSOCIATE:
 		associate(m, &in->apdu, in->now);
@@ -423,10 +391,10 @@ static void act(struct phd_manager *m, enum action action, const struct input *i
 		configure(m, &in->apdu, in->now);
 		return;
 	case SERVE:
-		serve(m, &in->apdu);
+		phd_manager_serve(m, &in->apdu, in->now);
 		return;
 	case TAKE_ANSWER:
-		take_answer(m, &in->apdu);
+		phd_manager_answer(m, &in->apdu, in->now);
 		return;
 	case RESPOND:
 	case RESPOND_ALSO:
@@ -435,10 +403,13 @@ static void act(struct phd_manager *m, enum action action, const struct input *i
 			enter(m, PHD_UNASSOCIATED);
 		return;
 	case EXPIRE_CONFIG:
-		abort_with(m, APDU_ABORT_CONFIG_TIMEOUT);
+		phd_manager_abort(m, APDU_ABORT_CONFIG_TIMEOUT);
+		return;
+	case EXPIRE_WORK:
+		phd_manager_work_expired(m, in->now);
 		return;
 	case EXPIRE:
-		abort_with(m, APDU_ABORT_RESPONSE_TIMEOUT);
+		phd_manager_abort(m, APDU_ABORT_RESPONSE_TIMEOUT);
 		return;
 	case ASK_RELEASE:
 		ask_release(m, in->now);
@@ -480,6 +451,7 @@ void phd_manager_init(struct phd_manager *m, const struct phd_manager_sink *sink
 		.user = user,
 		.cache = cache,
 		.deadline = PHD_NO_DEADLINE,
+		.options = { .start_scanners = true, .read_stores = true },
 	};
 	memcpy(m->system_id, system_id, APDU_SYSTEM_ID);
 }
@@ -521,23 +493,4 @@ void phd_manager_timeout(struct phd_manager *m, int64_t now)
 void phd_manager_release(struct phd_manager *m, int64_t now)
 {
 	on(m, ON_RELEASE, &(struct input){ .now = now });
-}
-
-int64_t phd_manager_answer_due(const struct phd_manager *m)
-{
-	(void)m;
-	return PHD_NO_DEADLINE;
-}
-
-bool phd_manager_idle(const struct phd_manager *m)
-{
-	return m->state == PHD_OPERATING && !m->has_request && m->n_pending == 0;
-}
-
-int phd_manager_set_time(struct phd_manager *m, const struct mder_time *t, int64_t now)
-{
-	(void)m;
-	(void)t;
-	(void)now;
-	return -ENOTSUP;
 }

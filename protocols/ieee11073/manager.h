@@ -121,6 +121,7 @@ struct phd_manager {
 	struct apdu_association agent; /* options are not kept */
 	struct phd_config config;      /* of the association, or of the last one */
 	uint8_t config_system_id[APDU_SYSTEM_ID];
+	bool is_config_kept; /* it may be used again for the same agent */
 	bool is_test;
 	unsigned int attempts;
 	enum phd_work work;
@@ -128,6 +129,7 @@ struct phd_manager {
 	uint16_t request_id, next_id;
 	uint16_t time_info; /* of its MDS */
 	struct phd_walk walk;
+	size_t n_uncommitted; /* observations */
 	size_t n_pending;
 	struct phd_pending pending[PHD_PENDING_MAX];
 	struct phd_manager_counts counts;
@@ -146,7 +148,10 @@ void phd_manager_connected(struct phd_manager *m);
 void phd_manager_disconnected(struct phd_manager *m);
 /* exactly one APDU; the transport puts it together by apdu_size() */
 void phd_manager_apdu(struct phd_manager *m, const uint8_t *bytes, size_t len, int64_t now);
-/* all that was handed on so far is durable: answers what waits, and goes on */
+/*
+ * All that was handed on so far is durable, or was looked at and is no reading: answers what waits,
+ * and goes on. What brought no observation is answered without this.
+ */
 void phd_manager_committed(struct phd_manager *m, int64_t now);
 /* PHD_NO_DEADLINE, or when phd_manager_timeout() is to be called; it may change with every call */
 int64_t phd_manager_deadline(const struct phd_manager *m);
