@@ -17,6 +17,7 @@
 #include "drivers/link.h"
 #include "drivers/log.h"
 #include "drivers/registry.h"
+#include "drivers/transport/phd_door.h"
 #include "drivers/transport/player.h"
 #include "drivers/transport/recorder.h"
 #include "drivers/transport/tap.h"
@@ -37,7 +38,8 @@ enum exit_status {
 struct options {
 	const char *socket, *memory, *record, *tap;
 	const char *state, *adapter, *link_helper;
-	char **files; /* owned, like the strings */
+	const char *door; /* address and port */
+	char **files;     /* owned, like the strings */
 	size_t n_files;
 	unsigned int speed;
 	bool once, list, verbose, bluetooth;
@@ -49,6 +51,9 @@ struct program {
 	struct link *link;
 	struct player *player;
 	struct bluetooth *bluetooth;
+	struct phd_door *door;
+	uint64_t door_seq; /* of its next measurement */
+	uint32_t door_id;  /* of its next connection */
 	struct recorder *recorder;
 	struct tap *tap;
 };
@@ -85,6 +90,9 @@ static void usage(FILE *out)
 		    "  --once             exit when everything is played and committed\n"
 		    "  --record DIR       write each session to a capture in DIR\n"
 		    "  --tap PATH         show the dialogue to `wellgate capture` on this socket\n"
+		    "  --ieee11073-tcp ADDRESS:PORT\n"
+		    "                     for tests: take IEEE 11073 agents over TCP, on this "
+		    "machine alone\n"
 		    "  --list-devices     print the supported devices as a Markdown table\n"
 		    "  --verbose          say more\n"
 		    "  --help, --version\n"
@@ -183,6 +191,7 @@ static const struct option long_options[] = {
 	{ "state", required_argument, NULL, 'S' },
 	{ "adapter", required_argument, NULL, 'a' },
 	{ "link-helper", required_argument, NULL, 'H' },
+	{ "ieee11073-tcp", required_argument, NULL, 'D' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -211,6 +220,26 @@ static bool take_radio_option(struct options *o, int option)
 }
 
 /* -1 to go on, otherwise the exit status */
+static int take_door(struct options *o)
+{
+	const int r = phd_door_check(optarg);
+
+	o->door = optarg;
+	if (r == 0)
+		return -1;
+	if (r == -EACCES)
+		(void)fprintf(stderr,
+			      PROGRAM ": %s: --ieee11073-tcp opens on this machine alone "
+				      "(127.0.0.1 or [::1]): it knows neither keys nor names\n",
+			      optarg);
+	else
+		(void)fputs(PROGRAM ": --ieee11073-tcp takes an address and a port, like "
+				    "127.0.0.1:6024\n",
+			    stderr);
+	return STATUS_USAGE;
+}
+
+/* -1 to go on, otherwise the exit status */
 static int take_option(struct options *o, int option)
 {
 	if (take_radio_option(o, option))
@@ -227,6 +256,8 @@ static int take_option(struct options *o, int option)
 		(void)fprintf(stderr, PROGRAM ": --speed takes a number up to %d, or max\n",
 			      SPEED_MAX);
 		return STATUS_USAGE;
+	case 'D':
+		return take_door(o);
 	case 'm':
 		o->memory = optarg;
 		return -1;
@@ -277,6 +308,10 @@ static int parse_options(int argc, char **argv, struct options *o)
 	}
 	if (o->bluetooth && o->n_files > 0) { /* both would number their readings from 1 */
 		(void)fputs(PROGRAM ": --replay and --bluetooth do not go together\n", stderr);
+		return STATUS_USAGE;
+	}
+	if (o->door && (o->bluetooth || o->n_files > 0)) {
+		(void)fputs(PROGRAM ": --ieee11073-tcp goes with no other devices\n", stderr);
 		return STATUS_USAGE;
 	}
 	return -1;
@@ -384,6 +419,8 @@ static void on_committed(void *user, uint64_t seq)
 		player_committed(p->player, seq);
 	if (p->bluetooth)
 		bluetooth_committed(p->bluetooth, seq);
+	if (p->door)
+		phd_door_committed(p->door, seq);
 }
 
 static void on_refused(void *user, uint64_t seq)
@@ -394,6 +431,8 @@ static void on_refused(void *user, uint64_t seq)
 		player_refused(p->player, seq);
 	if (p->bluetooth)
 		bluetooth_refused(p->bluetooth, seq);
+	if (p->door)
+		phd_door_refused(p->door, seq);
 }
 
 static void on_wake(void *user)
@@ -404,6 +443,8 @@ static void on_wake(void *user)
 		player_wake(p->player);
 	if (p->bluetooth)
 		bluetooth_wake(p->bluetooth);
+	if (p->door)
+		phd_door_wake(p->door);
 }
 
 /* ---- running ---- */
@@ -456,6 +497,26 @@ static int start_player(struct program *p)
 	return player_new(p->event, &options, &sink, &p->player);
 }
 
+/* What comes through it is marked as test data, like what is replayed. */
+static int start_door(struct program *p)
+{
+	const struct phd_door_sink sink = {
+		.up = on_up,
+		.measurement = on_measurement,
+		.down = on_down,
+		.has_room = has_room,
+		.observe = p->tap || p->recorder ? on_observed : NULL,
+		.user = p,
+	};
+	int r;
+
+	p->door_seq = p->door_id = 1;
+	r = phd_door_new(p->event, p->options.door, &sink, &p->door_seq, &p->door_id, &p->door);
+	if (r >= 0)
+		log_info("ieee11073: listening port=%u", phd_door_port(p->door));
+	return r;
+}
+
 static int fail(const char *what, int r)
 {
 	log_error("%s: %s", what, strerror(-r));
@@ -506,6 +567,9 @@ static int start(struct program *p)
 	r = o->n_files > 0 ? start_player(p) : 0;
 	if (r < 0)
 		return fail(o->memory ? o->memory : "replay", r);
+	r = o->door ? start_door(p) : 0;
+	if (r < 0)
+		return fail(o->door, r);
 	(void)sd_notify(0, "READY=1");
 	return -1;
 }
@@ -531,6 +595,7 @@ static int run(struct program *p)
 
 static void stop(struct program *p)
 {
+	phd_door_free(p->door);
 	player_free(p->player);
 	bluetooth_free(p->bluetooth);
 	link_free(p->link);
