@@ -486,7 +486,7 @@ int64_t phd_manager_deadline(const struct phd_manager *m)
 
 void phd_manager_timeout(struct phd_manager *m, int64_t now)
 {
-	if (now >= m->deadline)
+	if (m->deadline != PHD_NO_DEADLINE && now >= m->deadline)
 		on(m, ON_TIMEOUT, &(struct input){ .now = now });
 }
 

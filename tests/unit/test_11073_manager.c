@@ -7,143 +7,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "protocols/ieee11073/manager.h"
-
-#define BYTES_MAX 512
-#define SENT_MAX  16
-
-static const uint8_t MANAGER_ID[] = { 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18 };
-
-struct world {
-	struct phd_cache cache;
-	struct phd_manager m;
-	uint8_t sent[SENT_MAX][BYTES_MAX];
-	size_t sent_len[SENT_MAX], n_sent, n_observations, n_mds, n_test;
-	struct phd_observation last;
-	struct phd_mds mds;
-};
-
-static size_t from_hex(const char *hex, uint8_t *ret)
-{
-	size_t n = 0;
-
-	while (*hex) {
-		const char pair[3] = { hex[0], hex[1], '\0' };
-
-		if (*hex == ' ') {
-			hex++;
-			continue;
-		}
-		assert_true(n < BYTES_MAX);
-		ret[n++] = (uint8_t)strtoul(pair, NULL, 16);
-		hex += 2;
-	}
-	return n;
-}
-
-static void on_send(void *user, const uint8_t *apdu, size_t len)
-{
-	struct world *w = user;
-
-	assert_true(w->n_sent < SENT_MAX && len <= BYTES_MAX);
-	memcpy(w->sent[w->n_sent], apdu, len);
-	w->sent_len[w->n_sent++] = len;
-}
-
-static void on_observation(void *user, const struct phd_observation *o, bool is_test)
-{
-	struct world *w = user;
-
-	w->n_observations++;
-	w->n_test += is_test;
-	w->last = *o;
-}
-
-static void on_mds(void *user, const struct phd_mds *mds)
-{
-	struct world *w = user;
-
-	w->n_mds++;
-	w->mds = *mds;
-}
-
-static const struct phd_manager_sink SINK = { on_send, on_observation, on_mds };
-
-static void say(struct world *w, const char *hex)
-{
-	uint8_t bytes[BYTES_MAX];
-
-	phd_manager_apdu(&w->m, bytes, from_hex(hex, bytes), 1000);
-}
-
-/* the manager said exactly this since it was asked last, and nothing else */
-static void hear(struct world *w, const char *first, const char *second)
-{
-	const char *const expected[] = { first, second };
-	uint8_t bytes[BYTES_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < 2 && expected[i]; i++) {
-		size_t len = from_hex(expected[i], bytes);
-
-		assert_true(w->n_sent > i);
-		assert_int_equal(w->sent_len[i], len);
-		assert_memory_equal(w->sent[i], bytes, len);
-		n++;
-	}
-	assert_int_equal(w->n_sent, n);
-	w->n_sent = 0;
-}
-
-#define AARQ_OF(version, units, config)                                        \
-	"E200 0032 80000000 0001 002A 5079 0026" version "8000 80000000" units \
-	"00800000 0008 0102030405060708" config "0001 01 00 0000 0000"
-#define AARQ_BP    AARQ_OF("80000000", "00000000", "02BC")
-#define AARQ_OTHER AARQ_OF("C0000000", "00000000", "4000")
-#define AARE_OF(result, version)                                                      \
-	"E300 002C" result "5079 0026" version "8000 80000000 00000000 80000000 0008" \
-	"1112131415161718 0000 0000 00 00 0000 0000"
-#define GET_MDS              "E700 000E 000C 0000 0103 0006 0000 0000 0000"
-#define MDS_ANSWER           "E700 0014 0012 0000 0203 000C 0000 0001 0006 099C 0002 0055"
-#define ABRT_OF(r)           "E600 0002" r
-#define RORJ_OF(id, problem) "E700 000A 0008" id "0400 0002" problem
-#define ROER_OF(id, error)   "E700 000C 000A" id "0300 0004" error "0000"
-#define STAMP                "2026112301411650"
-#define BP_OF(id, operation)                                                             \
-	"E700 003E 003C" id operation "0036 0000 FFFFFFFF 0D1D 002C F000 0000 0002 0024" \
-	"0001 0012 0003 0006 007B 004C 0061" STAMP "0002 000A 0055" STAMP
-#define CONFIRM_OF(id) "E700 0012 0010" id "0201 000A 0000 FFFFFFFF 0D1D 0000"
-#define CONFIG_4000                                                             \
-	"E700 0044 0042 0009 0101 003C 0000 FFFFFFFF 0D1C 0032 4000 0001 002C"  \
-	"0006 0001 0004 0024 092F 0004 0002 E140 0A46 0002 F040 0996 0002 06C3" \
-	"0A55 000C 0002 0008 0A56 0004 0990 0008"
-#define CONFIG_RESPONSE(id, config, result) \
-	"E700 0016 0014" id "0201 000E 0000 FFFFFFFF 0D1C 0004" config result
-
-static void begin(struct world *w)
-{
-	memset(w, 0, sizeof(*w));
-	phd_manager_init(&w->m, &SINK, w, &w->cache, MANAGER_ID);
-	phd_manager_connected(&w->m);
-}
-
-static void operate(struct world *w)
-{
-	begin(w);
-	say(w, AARQ_BP);
-	hear(w, AARE_OF("0000", "80000000"), GET_MDS);
-	say(w, MDS_ANSWER);
-	hear(w, NULL, NULL);
-	assert_int_equal(w->n_mds, 1);
-	assert_int_equal(w->mds.battery, 85);
-	assert_int_equal(w->m.state, PHD_OPERATING);
-	assert_true(phd_manager_deadline(&w->m) == PHD_NO_DEADLINE);
-}
+#include "tests/unit/phd_world.h"
 
 static void test_confirmed_after_commit(void **state)
 {
@@ -367,39 +235,116 @@ static void bring(struct world *w, enum phd_state state)
 	assert_int_equal(w->m.state, state);
 }
 
-/* what is answered: nothing, ABRT, RLRE, other; and the state after it, as digits of enum state */
+static void connect(struct world *w)
+{
+	phd_manager_connected(&w->m);
+}
+
+static void disconnect(struct world *w)
+{
+	phd_manager_disconnected(&w->m);
+}
+
+static void wait(struct world *w)
+{
+	phd_manager_timeout(&w->m, phd_manager_deadline(&w->m));
+}
+
+static void release(struct world *w)
+{
+	phd_manager_release(&w->m, 1000);
+}
+
+static void commit(struct world *w)
+{
+	phd_manager_committed(&w->m, 1000);
+}
+
+#define PIECE                                                                               \
+	"E700 002C 002A 0009 0101 0024 0003 FFFFFFFF 0D21 001A 0007 00000000 00000001 8000" \
+	"000C 2026071508301550 FF0002BE"
+
+/*
+ * Everything that can happen, in every state. What is answered: nothing, ABRT (a), RLRE (r), RLRQ
+ * (q), other (o); and the state after it, as digits of enum phd_state.
+ */
 static const struct {
-	const char *apdu;
+	const char *name, *apdu;
+	void (*act)(struct world *w);
 	const char *answers, *states; /* by state before */
 } MATRIX[] = {
-	{ AARQ_BP, "-oaaa", "03111" },          { AARE_OF("0000", "80000000"), "-aaaa", "01111" },
-	{ "E400 0002 0000", "-arrr", "01114" }, { "E500 0002 0000", "--aa-", "01111" },
-	{ "E600 0002 0000", "-----", "01111" }, { BP_OF("0001", "0101"), "-ao--", "01234" },
-	{ MDS_ANSWER, "-a---", "01234" },       { "E700 0002 0000", "-aaaa", "01111" },
+	{ "AARQ", AARQ_BP, NULL, "-oaaa", "03111" },
+	{ "AARE", AARE_OF("0000", "80000000"), NULL, "-aaaa", "01111" },
+	{ "RLRQ", "E400 0002 0000", NULL, "-arrr", "01114" },
+	{ "RLRE", "E500 0002 0000", NULL, "--aa-", "01111" },
+	{ "ABRT", "E600 0002 0000", NULL, "-----", "01111" },
+	{ "confirmed report", BP_OF("0001", "0101"), NULL, "-ao--", "01234" },
+	{ "unconfirmed report", BP_OF("0001", "0100"), NULL, "-a---", "01234" },
+	{ "configuration", CONFIG_4000, NULL, "-aoo-", "01334" },
+	{ "piece of a store", PIECE, NULL, "-aoo-", "01234" },
+	{ "unknown event", "E700 0012 0010 0004 0101 000A 0000 FFFFFFFF 0FFF 0000", NULL, "-aoo-",
+	  "01234" },
+	{ "get", GET_MDS, NULL, "-aoo-", "01234" },
+	{ "set", "E700 0016 0014 0002 0104 000E 0014 0001 0008 0000 0953 0002 0001", NULL, "-a---",
+	  "01234" },
+	{ "confirmed set", "E700 0016 0014 0002 0105 000E 0014 0001 0008 0000 0953 0002 0001", NULL,
+	  "-aoo-", "01234" },
+	{ "action", "E700 0010 000E 0003 0106 0008 0003 0C1C 0002 0007", NULL, "-a---", "01234" },
+	{ "confirmed action", "E700 0010 000E 0003 0107 0008 0003 0C1C 0002 0007", NULL, "-aoo-",
+	  "01234" },
+	{ "event response", CONFIRM_OF("0001"), NULL, "-a---", "01234" },
+	{ "get response", MDS_ANSWER, NULL, "-a---", "01234" },
+	{ "set response", "E700 0014 0012 0002 0205 000C 0014 0001 0006 0953 0002 0001", NULL,
+	  "-a---", "01234" },
+	{ "action response", "E700 0012 0010 0003 0207 000A 0003 0C1C 0004 0007 0000", NULL,
+	  "-a---", "01234" },
+	{ "error", ROER_OF("0001", "0009"), NULL, "-a---", "01234" },
+	{ "reject", RORJ_OF("0001", "0002"), NULL, "-a---", "01234" },
+	{ "no operation", "E700 0008 0006 0005 0102 0000", NULL, "-aooa", "01231" },
+	{ "broken confirmed report", "E700 0012 0010 0006 0101 000A 0000 FFFFFFFF 0D1D 0009", NULL,
+	  "-aooa", "01231" },
+	{ "broken unconfirmed report", "E700 0012 0010 0006 0100 000A 0000 FFFFFFFF 0D1D 0009",
+	  NULL, "-a--a", "01231" },
+	{ "presentation of nothing", "E700 0002 0000", NULL, "-aaaa", "01111" },
+	{ "no APDU", "E800 0000", NULL, "-aaaa", "01111" },
+	{ "no bytes", "", NULL, "-aaaa", "01111" },
+	{ "transport up", NULL, connect, "-----", "11234" },
+	{ "transport down", NULL, disconnect, "-----", "00000" },
+	{ "time-out", NULL, wait, "--a-a", "01131" },
+	{ "we release", NULL, release, "--qq-", "01444" },
+	{ "commit", NULL, commit, "-----", "01234" },
 };
+
+static void check_cell(size_t row, unsigned int s)
+{
+	static const uint8_t kinds[] = { ['a'] = 0xe6, ['r'] = 0xe5, ['q'] = 0xe4 };
+	char answer = MATRIX[row].answers[s];
+	struct world w;
+
+	bring(&w, (enum phd_state)s);
+	if (MATRIX[row].act)
+		MATRIX[row].act(&w);
+	else
+		say(&w, MATRIX[row].apdu);
+	if (w.m.state != (enum phd_state)(MATRIX[row].states[s] - '0'))
+		fail_msg("%s in state %u: now %d", MATRIX[row].name, s, (int)w.m.state);
+	if (answer == '-' && w.n_sent != 0)
+		fail_msg("%s in state %u: answered", MATRIX[row].name, s);
+	if (answer == 'o' && (w.n_sent == 0 || w.sent[0][0] == 0xe6))
+		fail_msg("%s in state %u: aborted or not answered", MATRIX[row].name, s);
+	if (answer != '-' && answer != 'o' &&
+	    (w.n_sent != 1 || w.sent[0][0] != kinds[(unsigned char)answer]))
+		fail_msg("%s in state %u: %zu answers", MATRIX[row].name, s, w.n_sent);
+	if (w.n_observations != (s == PHD_OPERATING && (row == 5 || row == 6) ? 2U : 0U))
+		fail_msg("%s in state %u: observations", MATRIX[row].name, s);
+}
 
 static void test_matrix(void **state)
 {
-	static const uint8_t kinds[] = { ['a'] = 0xe6, ['r'] = 0xe5 };
-	struct world w;
-
 	(void)state;
 	for (size_t i = 0; i < sizeof(MATRIX) / sizeof(MATRIX[0]); i++) {
-		for (unsigned int s = 0; s < PHD_STATES; s++) {
-			char answer = MATRIX[i].answers[s];
-
-			bring(&w, (enum phd_state)s);
-			say(&w, MATRIX[i].apdu);
-			assert_int_equal(w.m.state, MATRIX[i].states[s] - '0');
-			if (answer == '-')
-				assert_int_equal(w.n_sent, 0);
-			else if (answer == 'o')
-				assert_true(w.n_sent > 0 && w.sent[0][0] != 0xe6);
-			else
-				assert_true(w.n_sent == 1 &&
-					    w.sent[0][0] == kinds[(unsigned char)answer]);
-			assert_int_equal(w.n_observations, s == PHD_OPERATING && i == 5 ? 2 : 0);
-		}
+		for (unsigned int s = 0; s < PHD_STATES; s++)
+			check_cell(i, s);
 	}
 }
 
