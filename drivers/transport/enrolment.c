@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "drivers/cleanup.h"
+#include "drivers/transport/small_file.h"
 #include "protocols/bytes/crc.h"
 
 #define VERSION      "1"
@@ -414,12 +415,12 @@ struct enrolments {
 	struct enrolment *devices[ENROLMENT_MAX]; /* ascending addresses */
 };
 
-static void file_name(const struct ble_address *a, const char *suffix, char ret[NAME_BYTES])
+static void file_name(const struct ble_address *a, char ret[NAME_BYTES])
 {
 	char address[BLE_ADDRESS_TEXT];
 
 	ble_address_print(a, address);
-	(void)snprintf(ret, NAME_BYTES, "%s-%s" SUFFIX "%s", address, types[a->type], suffix);
+	(void)snprintf(ret, NAME_BYTES, "%s-%s" SUFFIX, address, types[a->type]);
 }
 
 static int compare(const struct ble_address *a, const struct ble_address *b)
@@ -455,25 +456,6 @@ static void insert(struct enrolments *e, struct enrolment *d)
 	e->devices[i] = d;
 }
 
-static int read_all(int fd, char *buffer, size_t size, size_t *ret_len)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		const ssize_t n = read(fd, buffer + len, size - len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0) {
-			*ret_len = len;
-			return 0;
-		}
-		if (n > 0)
-			len += (size_t)n;
-	}
-	return -EMSGSIZE;
-}
-
 /* What is in the way of reading any file, not only this one. */
 static bool is_shortage(int r)
 {
@@ -483,30 +465,15 @@ static bool is_shortage(int r)
 static int load(const struct enrolments *e, const char *name, struct enrolment *ret)
 {
 	char text[ENROLMENT_BYTES_MAX + 1], expected[NAME_BYTES];
-	/* O_NONBLOCK: a pipe with that name must not stop us */
-	_cleanup_close_ const int fd =
-		openat(e->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	size_t len = 0;
-	int r;
+	int r = small_file_read(e->directory, name, text, sizeof(text), &len);
 
-	if (fd < 0)
-		return -errno;
-	r = read_all(fd, text, sizeof(text), &len);
 	if (r == 0)
 		r = enrolment_parse(text, len, ret);
 	if (r != 0)
 		return r;
-	file_name(&ret->address, "", expected);
+	file_name(&ret->address, expected);
 	return strcmp(name, expected) == 0 ? 0 : -EBADMSG; /* a copy under another name */
-}
-
-static void set_aside(const struct enrolments *e, const char *name)
-{
-	char bad[NAME_MAX + 1];
-
-	if (snprintf(bad, sizeof(bad), "%s.bad", name) < (int)sizeof(bad) &&
-	    renameat(e->directory, name, e->directory, bad) == 0)
-		(void)fsync(e->directory);
 }
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -531,7 +498,7 @@ static int load_device(struct enrolments *e, const char *name, struct enrolment 
 		return r;
 	if (r < 0) {
 		(*bad)++;
-		set_aside(e, name);
+		small_file_set_aside(e->directory, name);
 	}
 	return 0;
 }
@@ -628,53 +595,11 @@ const struct enrolment *enrolments_find(const struct enrolments *e, const struct
 	return is_at(e, i, a) ? e->devices[i] : NULL;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		const ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-/* 0 or -errno; *ret_replaced: the new file is in its place, durable or not */
-static int replace(const struct enrolments *e, const struct ble_address *a, const char *text,
-		   size_t len, bool *ret_replaced)
-{
-	char name[NAME_BYTES], fresh[NAME_BYTES];
-	_cleanup_close_ int fd = -1;
-	int r;
-
-	file_name(a, "", name);
-	file_name(a, ".new", fresh);
-	/* never into a file that is there: it could be a link, or open to others */
-	(void)unlinkat(e->directory, fresh, 0);
-	fd = openat(e->directory, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, text, len);
-	if (r == 0 && renameat(e->directory, fresh, e->directory, name) < 0)
-		r = -errno;
-	if (r < 0) {
-		(void)unlinkat(e->directory, fresh, 0);
-		return r;
-	}
-	*ret_replaced = true;
-	return fsync(e->directory) < 0 ? -errno : 0;
-}
-
 int enrolments_put(struct enrolments *e, const struct enrolment *device)
 {
 	const size_t i = place(e, &device->address);
 	const bool known = is_at(e, i, &device->address);
-	char text[ENROLMENT_BYTES_MAX];
+	char text[ENROLMENT_BYTES_MAX], name[NAME_BYTES];
 	struct enrolment *d;
 	bool replaced = false;
 	size_t len = 0;
@@ -688,7 +613,8 @@ int enrolments_put(struct enrolments *e, const struct enrolment *device)
 	d = known ? e->devices[i] : malloc(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
-	r = replace(e, &device->address, text, len, &replaced);
+	file_name(&device->address, name);
+	r = small_file_replace(e->directory, name, text, len, &replaced);
 	if (replaced)
 		*d = *device;
 	if (replaced && !known)
@@ -705,7 +631,7 @@ int enrolments_remove(struct enrolments *e, const struct ble_address *a)
 
 	if (!is_at(e, i, a))
 		return -ENOENT;
-	file_name(a, "", name);
+	file_name(a, name);
 	if (unlinkat(e->directory, name, 0) < 0 && errno != ENOENT)
 		return -errno;
 	free(e->devices[i]);
