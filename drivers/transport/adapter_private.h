@@ -1,7 +1,11 @@
 /*
  * The adapter's parts among themselves; nobody else includes this.
  *
- *   adapter.c          the bus, bluetoothd's name and objects, the state
+ *   adapter.c          the state, and the adapter's life
+ *   adapter_bus.c      the bus, bluetoothd's name, calls
+ *   adapter_list.c     the list of its objects, and the signals that change it
+ *   adapter_seen.c     the adapters in it, and which is ours
+ *   adapter_devices.c  the devices in it; unbonding and disconnecting one
  *   adapter_scan.c     discovery: wanted, paused, probed
  *   adapter_agent.c    org.bluez.Agent1 and the pairing window
  *   adapter_rungs.c    what the rungs of the ladder do
@@ -20,6 +24,8 @@
 #define BLUEZ        "org.bluez"
 #define ADAPTER1     "org.bluez.Adapter1"
 #define DEVICE1      "org.bluez.Device1"
+#define PROPERTIES   "org.freedesktop.DBus.Properties"
+#define MANAGER      "org.freedesktop.DBus.ObjectManager"
 #define AGENT_PATH   "/org/wellgate/agent"
 
 /* one that bluetoothd knows; path "" = free */
@@ -117,9 +123,16 @@ void adapter_timer_stop(sd_event_source *source);
 /* To the state machine, after the present callback. */
 void adapter_post(struct adapter *a, enum ladder_event event);
 
+/* adapter_bus.c */
+void adapter_bus_open(struct adapter *a); /* soon, from the loop; again when it is lost */
+void adapter_bus_close(struct adapter *a);
 /* Sends it with a timer of its own; done is not called when it fails at once, nor for an answer of
  * an older generation. A call that is never answered is a doubt. Takes no reference. */
 int adapter_call(struct adapter *a, sd_bus_message *m, call_done *done, void *user);
+/* The same, but done is called also when there is a newer generation, with this error; and when it
+ * returns 0, user is freed with the call. */
+#define ADAPTER_STALE "org.wellgate.Error.Stale"
+int adapter_call_owed(struct adapter *a, sd_bus_message *m, call_done *done, void *user);
 int adapter_method(struct adapter *a, const char *path, const char *interface, const char *member,
 		   sd_bus_message **ret);
 /* a method without arguments, of our adapter */
@@ -129,11 +142,34 @@ int adapter_own_set(struct adapter *a, const char *property, bool value, call_do
 bool adapter_error_is(const char *error, const char *name); /* "org.bluez.Error." + name */
 bool adapter_error_is_timeout(const char *error);
 bool adapter_is_from_daemon(const struct adapter *a, sd_bus_message *m);
+
+/* adapter_list.c */
+void adapter_list(struct adapter *a); /* asks for all objects */
+int adapter_on_added(sd_bus_message *m, void *user, sd_bus_error *ret_error);
+int adapter_on_removed(sd_bus_message *m, void *user, sd_bus_error *ret_error);
+int adapter_on_changed(sd_bus_message *m, void *user, sd_bus_error *ret_error);
+
+/* adapter_seen.c */
+struct adapter_seen *seen_find(struct adapter *a, const char *path); /* or NULL */
+void seen_choose(struct adapter *a);                                 /* ours, if there is none */
+void seen_read(struct adapter *a, sd_bus_message *m, const char *path);
+void seen_changed(struct adapter *a, sd_bus_message *m, struct adapter_seen *seen);
+void seen_removed(struct adapter *a, const char *path);
 /* the power is what it is now */
 void adapter_set_powered(struct adapter *a, bool powered);
 void adapter_check_block(struct adapter *a);
 /* "hci0" */
 const char *adapter_hci(const struct adapter *a);
+
+/* adapter_devices.c */
+bool devices_is_own(const struct adapter *a, const char *path); /* a child of our adapter */
+void devices_read(struct adapter *a, sd_bus_message *m, const char *path, bool is_new);
+void devices_changed(struct adapter *a, sd_bus_message *m, const char *path);
+void devices_removed(struct adapter *a, const char *path);
+void devices_set_linked(struct adapter *a, struct object *object, bool linked);
+void devices_forget_all(struct adapter *a);
+void devices_mark_stale(struct adapter *a); /* a list is to come: who is not in it is gone, */
+void devices_reconcile(struct adapter *a);  /* now that it has come */
 
 void scan_step(struct adapter *a);
 void scan_probe(struct adapter *a);

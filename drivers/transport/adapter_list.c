@@ -1,0 +1,175 @@
+/*
+ * The objects of bluetoothd: the list of all, and the signals that change it.
+ */
+#include <string.h>
+
+#include "drivers/transport/adapter_private.h"
+
+#define LIST_US INT64_C(2000000) /* until the objects are asked for again */
+
+/* ---- the list of all objects ---- */
+
+enum pass {
+	PASS_ADAPTERS,
+	PASS_DEVICES,
+	PASS_NEW /* InterfacesAdded */
+};
+
+/* a{sa{sv}} of one path */
+static int read_interfaces(struct adapter *a, sd_bus_message *m, const char *path, enum pass pass)
+{
+	const char *interface;
+	int r;
+
+	r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
+	if (r < 0)
+		return r;
+	while ((r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
+		r = sd_bus_message_read_basic(m, 's', &interface);
+		if (r < 0)
+			return r;
+		if (pass != PASS_DEVICES && strcmp(interface, ADAPTER1) == 0)
+			seen_read(a, m, path);
+		else if (pass != PASS_ADAPTERS && strcmp(interface, DEVICE1) == 0 &&
+			 devices_is_own(a, path))
+			devices_read(a, m, path, pass == PASS_NEW);
+		else if ((r = sd_bus_message_skip(m, "a{sv}")) < 0)
+			return r;
+		r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_list(struct adapter *a, sd_bus_message *m, enum pass pass)
+{
+	const char *path;
+	int r;
+
+	r = sd_bus_message_rewind(m, 1);
+	if (r >= 0)
+		r = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
+	if (r < 0)
+		return r;
+	while ((r = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
+		r = sd_bus_message_read_basic(m, 'o', &path);
+		if (r >= 0)
+			r = read_interfaces(a, m, path, pass);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int on_list_again(sd_event_source *source, uint64_t usec, void *user)
+{
+	(void)source;
+	(void)usec;
+	adapter_list(user);
+	return 0;
+}
+
+static void on_list(struct adapter *a, sd_bus_message *reply, const char *error, void *user)
+{
+	(void)user;
+	if (error || !sd_bus_message_has_signature(reply, "a{oa{sa{sv}}}")) {
+		a->counts.failed_calls++;
+		adapter_timer(a, &a->list, LIST_US, on_list_again);
+		return;
+	}
+	if (read_list(a, reply, PASS_ADAPTERS) < 0) {
+		a->counts.malformed++;
+		return;
+	}
+	seen_choose(a);
+	if (read_list(a, reply, PASS_DEVICES) < 0)
+		a->counts.malformed++;
+	else
+		devices_reconcile(a);
+}
+
+void adapter_list(struct adapter *a)
+{
+	sd_bus_message *m = NULL;
+	int r;
+
+	r = adapter_method(a, "/", MANAGER, "GetManagedObjects", &m);
+	if (r >= 0)
+		r = adapter_call(a, m, on_list, NULL);
+	sd_bus_message_unref(m);
+	if (r < 0 && a->owner[0])
+		adapter_timer(a, &a->list, LIST_US, on_list_again);
+}
+
+/* ---- signals ---- */
+
+int adapter_on_added(sd_bus_message *m, void *user, sd_bus_error *ret_error)
+{
+	struct adapter *a = user;
+	const char *path;
+
+	(void)ret_error;
+	if (!adapter_is_from_daemon(a, m))
+		return 0;
+	if (!sd_bus_message_has_signature(m, "oa{sa{sv}}") ||
+	    sd_bus_message_read_basic(m, 'o', &path) < 0 ||
+	    read_interfaces(a, m, path, PASS_NEW) < 0) {
+		a->counts.malformed++;
+		return 0;
+	}
+	if (!a->own) {
+		seen_choose(a);
+		/* its devices may have been announced before it */
+		if (a->own)
+			adapter_list(a);
+	}
+	return 0;
+}
+
+int adapter_on_removed(sd_bus_message *m, void *user, sd_bus_error *ret_error)
+{
+	struct adapter *a = user;
+	const char *path, *interface;
+
+	(void)ret_error;
+	if (!adapter_is_from_daemon(a, m))
+		return 0;
+	if (!sd_bus_message_has_signature(m, "oas") ||
+	    sd_bus_message_read_basic(m, 'o', &path) < 0 ||
+	    sd_bus_message_enter_container(m, 'a', "s") < 0) {
+		a->counts.malformed++;
+		return 0;
+	}
+	while (sd_bus_message_read_basic(m, 's', &interface) > 0) {
+		if (strcmp(interface, DEVICE1) == 0)
+			devices_removed(a, path);
+		else if (strcmp(interface, ADAPTER1) == 0)
+			seen_removed(a, path);
+	}
+	return 0;
+}
+
+int adapter_on_changed(sd_bus_message *m, void *user, sd_bus_error *ret_error)
+{
+	struct adapter *a = user;
+	const char *path = sd_bus_message_get_path(m), *interface;
+	struct adapter_seen *seen;
+
+	(void)ret_error;
+	if (!adapter_is_from_daemon(a, m) || !path)
+		return 0;
+	if (!sd_bus_message_has_signature(m, "sa{sv}as") ||
+	    sd_bus_message_read_basic(m, 's', &interface) < 0) {
+		a->counts.malformed++;
+		return 0;
+	}
+	seen = seen_find(a, path);
+	if (strcmp(interface, DEVICE1) == 0 && devices_is_own(a, path))
+		devices_changed(a, m, path);
+	else if (strcmp(interface, ADAPTER1) == 0 && seen)
+		seen_changed(a, m, seen);
+	return 0;
+}
