@@ -7,7 +7,7 @@ import select
 import subprocess
 import termios
 
-from world import scenario
+from world import HERE
 
 
 def tool(*command):
@@ -80,14 +80,19 @@ def test_usb_hid_by_hand(world):
     assert "host-error" not in world.log("cables")
 
 
-def test_usb_serial_by_hand(world):
-    """A cuff behind the kernel's pl2303, at the one speed that it hears."""
-    world.usb("add beurer_serial", "0 measure 2", "0 plug")
-    fd = os.open(node(world, "/dev/ttyUSB*"), os.O_RDWR | os.O_NOCTTY)
+def raw(fd):
+    """4800 8N1, nothing added and nothing taken away."""
     line = [termios.IGNPAR, 0, termios.CS8 | termios.CREAD | termios.CLOCAL, 0, termios.B4800, termios.B4800,
             [b"\0"] * 32]
     line[6][termios.VMIN] = 1
     termios.tcsetattr(fd, termios.TCSANOW, line)
+
+
+def test_usb_serial_by_hand(world):
+    """A cuff behind the kernel's pl2303, at the one speed that it hears."""
+    world.usb("add beurer_serial", "0 measure 2", "0 plug")
+    fd = os.open(node(world, "/dev/ttyUSB*"), os.O_RDWR | os.O_NOCTTY)
+    raw(fd)
     for ask, length, answer in (("aa", 1, "55"), ("a4", 32, b"Andon Blood Pressure Meter KD001".hex()),
                                 ("a2", 1, "02"), ("a303", 1, "a9")):
         os.write(fd, bytes.fromhex(ask))
@@ -96,6 +101,18 @@ def test_usb_serial_by_hand(world):
     os.write(fd, bytes.fromhex("a302"))
     assert receive(world, fd, 9)[:4] == bytes([0xac, 101 - 25, 61 - 25, 60])
     assert "host-error" not in world.log("cables")
+
+
+def test_usb_cypress_by_hand(world):
+    """A cuff that says it is HID, and is the kernel's cypress_m8's."""
+    world.usb("add microlife", "0 measure 3", "0 plug")
+    fd = os.open(node(world, "/dev/ttyUSB*"), os.O_RDWR | os.O_NOCTTY)
+    raw(fd)
+    os.write(fd, bytes.fromhex("12161822"))
+    text = receive(world, fd, 1 + 32 + 3 * 32 + 2)
+    assert text[:5] == b"\x060003" and text[-2:] == b"%02X" % (sum(text[1:-2]) & 0xff), text
+    assert int(text[1 + 32 + 16:1 + 32 + 24], 16) == 101 | 61 << 10 | 60 << 20, text
+    assert not glob.glob("/dev/hidraw*") and "host-error" not in world.log("cables")
 
 
 class Host:
@@ -210,3 +227,21 @@ def test_usb_phdc_extended_by_hand(world):
         assert host.report()[30:].hex().startswith("0001000cff0002bf"), "70.3"
         taken(world, device, 1)
         host.close()
+
+
+def gadget(world, count):
+    """The kernel's own gadget as a cuff; in its log what it saw."""
+    if "udev" not in world.running:
+        world.udev()
+    return world.program("gadget", "/usr/bin/python3", os.path.join(HERE, "gadget.py"), count)
+
+
+def test_usb_gadget_by_hand(world):
+    """The host by hand is no friend of our simulator alone: it reads the kernel's gadget, too."""
+    gadget(world, 2)
+    host = Host(world, "GADGET1")
+    host.associate()
+    assert host.report()[30:].hex().startswith("0001001200030006" "006f00470056")
+    world.wait_log("gadget", r"^confirmed n=1$")
+    host.report()
+    world.wait_log("gadget", r"^confirmed n=2$")

@@ -37,6 +37,7 @@ enum descriptor {
 
 #define TYPE_CLASS_OR_VENDOR 0x60
 #define TO_ENDPOINT          0x02
+#define BULK                 2 /* bmAttributes */
 #define HID_SET_IDLE         0x0a
 
 struct usb_packet {
@@ -124,9 +125,12 @@ static void reset_endpoints(struct usb_device *d)
 		d->in[i] = d->out[i] = (struct usb_endpoint){ 0 };
 	}
 	for (size_t at = 0; at + 1 < c.len && c.data[at] > 1; at += c.data[at]) {
-		if (c.data[at + 1] == DESCRIPTOR_ENDPOINT)
-			endpoint_of(d, c.data[at + 2])->largest =
-				(uint16_t)(c.data[at + 4] | c.data[at + 5] << 8);
+		struct usb_endpoint *const e = endpoint_of(d, c.data[at + 2]);
+
+		if (c.data[at + 1] != DESCRIPTOR_ENDPOINT)
+			continue;
+		e->bulk = (c.data[at + 3] & 3) == BULK;
+		e->largest = (uint16_t)(c.data[at + 4] | c.data[at + 5] << 8);
 	}
 }
 
@@ -182,7 +186,9 @@ static void push_bytes(struct usb_endpoint *e, const uint8_t *data, size_t len, 
 /* what was held back may go */
 static void let_go(struct usb_device *d, struct usb_endpoint *e)
 {
-	if (e->held > 0 && e->last && e->last->len == e->largest && !d->fault[USB_FAULT_NO_ZERO])
+	const bool full = e->held > 0 && e->last && e->last->len == e->largest;
+
+	if (full && e->bulk && !d->fault[USB_FAULT_NO_ZERO])
 		push_packet(e, NULL, 0);
 	e->held = 0;
 }
@@ -488,8 +494,7 @@ static void pop_packet(struct usb_endpoint *e)
 }
 
 /* Packets into the buffer; true: the transfer has its end, with this status. */
-static bool gather(struct usb_device *d, struct usb_endpoint *e, struct usb_waiting *w,
-		   int *ret_status)
+static bool gather(struct usb_endpoint *e, struct usb_waiting *w, int *ret_status)
 {
 	while (e->first) {
 		const size_t len = e->first->len, left = w->request.len - w->have;
@@ -508,7 +513,6 @@ static bool gather(struct usb_device *d, struct usb_endpoint *e, struct usb_wait
 		if (len < e->largest || w->have == w->request.len)
 			return true;
 	}
-	(void)d;
 	return false;
 }
 
@@ -541,7 +545,7 @@ static bool answer_in(struct usb_device *d, struct usb_waiting *w)
 	}
 	if (babbles(d, w) || !may_pass(d))
 		return true;
-	if (!gather(d, e, w, &status)) {
+	if (!gather(e, w, &status)) {
 		d->transfers--;
 		return false;
 	}

@@ -88,6 +88,7 @@ struct usb_waiting;
 
 struct usb_endpoint {
 	uint16_t largest; /* packet; 0: no such endpoint */
+	bool bulk;        /* ends a transfer that fills its packets with an empty one */
 	bool halted;
 	unsigned int held; /* sends that wait for more, under USB_FAULT_COALESCE */
 	struct usb_packet *first, *last;
