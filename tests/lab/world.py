@@ -19,6 +19,7 @@ world.devices() is wellgate-devices; world.kill("bluetoothd") is kill -9.
 Everything of a scenario is in one folder of the host, build/lab/out-KERNEL/VM/SCENARIO/: one log per
 program, NAME.log. Between scenarios every process dies and /var/lib/bluetooth is emptied.
 """
+import fcntl
 import glob
 import importlib
 import json
@@ -27,6 +28,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -42,6 +44,7 @@ BUS_SOCKET = "/run/dbus/system_bus_socket"
 BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
 STATE = "/var/lib/bluetooth"
 KERNELS = ("stable", "backports")
+HCIGETDEVINFO = 0x800448d3  # _IOR('H', 211, int)
 # The kernel's fault when a link is closed that ended before its first packet; 6.1 only.
 CLOSE_OOPS = r"hci_chan_del|l2cap_(chan_put|sock_release|conn_del|chan_del)"
 
@@ -317,11 +320,35 @@ class World:
         return self.program("bluetoothd", BLUETOOTHD, "-n", *arguments, restart=restart)
 
     def btvirt(self, count=2):
-        """BlueZ's own emulator instead of ours: `count` controllers that hear each other."""
+        """BlueZ's own emulator instead of ours: `count` controllers that hear each other.
+
+        Sometimes it never answers the first reset (6.12, "Opcode 0x0c03 failed"), and the kernel leaves
+        such an adapter alone for good: then the emulator is begun anew. Nothing of ours runs by then.
+        """
         subprocess.run(["modprobe", "hci_vhci"], check=True)
-        self.program("btvirt", "btvirt", "-L", f"-l{count}")
-        for n in range(count):
-            wait_for(f"hci{n}", lambda n=n: os.path.exists(f"/sys/class/bluetooth/hci{n}"))
+        while True:
+            self.program("btvirt", "btvirt", "-L", f"-l{count}")
+            for n in range(count):
+                wait_for(f"hci{n}", lambda n=n: os.path.exists(f"/sys/class/bluetooth/hci{n}"))
+            if all(self.is_set_up(n) for n in range(count)):
+                return
+            self.say("btvirt: an adapter was not set up, once more")
+            self.running["btvirt"].stop()
+            for n in range(count):
+                wait_for(f"hci{n} to go", lambda n=n: not os.path.exists(f"/sys/class/bluetooth/hci{n}"))
+
+    @staticmethod
+    def is_set_up(number, limit=15.0):
+        """Has the kernel asked that controller for its address?"""
+        with socket.socket(socket.AF_BLUETOOTH, socket.SOCK_RAW, socket.BTPROTO_HCI) as hci:
+            end = time.monotonic() + limit
+            while time.monotonic() < end:
+                info = bytearray(struct.pack("<H", number) + bytes(90))  # struct hci_dev_info
+                fcntl.ioctl(hci, HCIGETDEVINFO, info)
+                if any(info[10:16]):
+                    return True
+                time.sleep(0.05)
+        return False
 
     def peripheral(self, adapter="hci1"):
         """bluetoothd as a peripheral on that adapter; returns when it advertises. Log: peripheral."""
