@@ -11,6 +11,7 @@
 
 #include "drivers/transport/recorder.h"
 #include "gateway/cli/cli.h"
+#include "gateway/cli/simulate.h"
 #include "protocols/bytes/writer.h"
 #include "protocols/capture/cap.h"
 #include "protocols/capture/stamp.h"
@@ -39,6 +40,7 @@
 
 static const char usage[] =
 	"usage: wellgate simulate SCENARIO [--seed N] [--readings N] [--start TIME] >FILE.cap\n"
+	"       wellgate simulate ieee11073-agent --connect HOST:PORT --sensor SENSOR [--help]\n"
 	"\n"
 	"Writes a synthetic capture for `wellgate replay` and `wellgate-devices --replay`.\n"
 	"\n"
@@ -389,6 +391,8 @@ int cmd_simulate(int argc, char **argv)
 	int option, status;
 	bool is_many;
 
+	if (argc > 1 && strcmp(argv[1], "ieee11073-agent") == 0)
+		return simulate_agent(argc - 1, argv + 1);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		status = take_option(&a, option);
 		if (status >= 0)
