@@ -22,7 +22,7 @@
  * one question that libusb asks in the foreground.
  *
  * -EBUSY: somebody else has the interface; -ENODEV: it is no longer there; -EACCES; -ENOENT: the
- * device has no such interface any more; -ENOMEM; -EIO.
+ * device has no such interface any more; -ENOMEM; -EIO, also of a device that is just going.
  */
 int phdc_open(sd_event *event, int fd, const struct usb_interface_choice *choice,
 	      const struct wire_sink *sink, struct wire **ret);
