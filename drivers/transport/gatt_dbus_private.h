@@ -1,8 +1,12 @@
 /*
- * The two halves of gatt_dbus among themselves; nobody else includes this.
+ * The parts of gatt_dbus among themselves; nobody else includes this.
  *
- *   gatt_dbus.c       the bus, bluetoothd's objects, standing subscriptions, the queue of values
- *   gatt_dbus_link.c  one link: Connect, Pair, discovery, reads, writes
+ *   gatt_dbus.c           the bus, bluetoothd's name, calls, what is due again and again
+ *   gatt_dbus_list.c      the list of its objects, and the signals that change it
+ *   gatt_dbus_devices.c   the devices in it
+ *   gatt_dbus_database.c  the GATT database of one, and standing subscriptions
+ *   gatt_dbus_queue.c     its values that were not taken yet
+ *   gatt_dbus_link.c      one link: Connect, Pair, discovery, reads, writes
  */
 #pragma once
 
@@ -12,6 +16,10 @@
 
 #define GATT_PATH       96 /* "/org/bluez/hci0/dev_02_00_5E_10_00_01/service0030/char0031" */
 #define GATT_ADAPTERS   16
+#define BLUEZ           "org.bluez"
+#define PROPERTIES      "org.freedesktop.DBus.Properties"
+#define MANAGER         "org.freedesktop.DBus.ObjectManager"
+#define ADAPTER1        "org.bluez.Adapter1"
 #define DEVICE1         "org.bluez.Device1"
 #define SERVICE1        "org.bluez.GattService1"
 #define CHARACTERISTIC1 "org.bluez.GattCharacteristic1"
@@ -114,20 +122,10 @@ struct gatt_dbus_link {
 	uint8_t data[ATT_VALUE_MAX];
 };
 
+struct gatt_properties;
+
 int64_t gatt_now(void);
-struct gatt_device *gatt_device_find(const struct gatt_dbus *g, const struct ble_address *address);
-/* finds it, or makes one that nobody watches */
-int gatt_device_get(struct gatt_dbus *g, const struct ble_address *address,
-		    struct gatt_device **ret);
-/* if nobody has a use for it any more */
-void gatt_device_release(struct gatt_device *d);
-void gatt_list(struct gatt_dbus *g);
-int gatt_table_build(struct gatt_device *d);
-struct gatt_chrc *gatt_chrc_by_handle(struct gatt_device *d, uint16_t handle);
-int gatt_start_notify(struct gatt_chrc *c);
-/* The read is over: the value that it caused itself is not one that the device sent. data NULL: it
- * failed. */
-void gatt_read_over(struct gatt_device *d, const uint8_t *data, size_t len);
+bool gatt_is_from_daemon(const struct gatt_dbus *g, sd_bus_message *m);
 int gatt_call(struct gatt_dbus *g, sd_bus_message *m, int64_t usec, sd_bus_slot **slot,
 	      sd_bus_message_handler_t done, void *user);
 int gatt_method(struct gatt_dbus *g, const char *path, const char *interface, const char *member,
@@ -137,7 +135,49 @@ void gatt_tell(struct gatt_dbus *g, const char *path, const char *interface, con
 /* 0, or the ATT error that this D-Bus error stands for */
 uint8_t gatt_refusal(sd_bus_message *reply);
 
-/* what became of the device, told to its link */
+/* gatt_dbus_list.c */
+void gatt_list(struct gatt_dbus *g); /* asks for all objects */
+int gatt_on_added(sd_bus_message *m, void *user, sd_bus_error *ret_error);
+int gatt_on_removed(sd_bus_message *m, void *user, sd_bus_error *ret_error);
+
+/* gatt_dbus_devices.c; each find returns NULL if there is none */
+struct gatt_device *gatt_device_find(const struct gatt_dbus *g, const struct ble_address *address);
+struct gatt_device *gatt_device_at(const struct gatt_dbus *g, const char *path);
+struct gatt_device *gatt_device_above(const struct gatt_dbus *g, const char *path);
+/* finds it, or makes one that nobody watches */
+int gatt_device_get(struct gatt_dbus *g, const struct ble_address *address,
+		    struct gatt_device **ret);
+void gatt_device_gone(struct gatt_device *d);
+/* if nobody has a use for it any more */
+void gatt_device_release(struct gatt_device *d);
+void gatt_device_free(struct gatt_device *d);
+bool gatt_is_on_our_adapter(const struct gatt_dbus *g, const char *path);
+void gatt_take_device(struct gatt_dbus *g, const char *path, const struct gatt_properties *p);
+void gatt_take_adapter(struct gatt_dbus *g, const char *path, const struct gatt_properties *p);
+
+/* gatt_dbus_database.c */
+/* "/org/bluez/hci0/dev_.." is below "/org/bluez/hci0" with "/dev_", directly */
+bool gatt_is_below(const char *path, const char *parent, const char *prefix);
+struct gatt_service *gatt_service_of(const struct gatt_device *d, const char *path);
+struct gatt_chrc *gatt_chrc_at(const struct gatt_device *d, const char *path);
+struct gatt_chrc *gatt_chrc_by_handle(struct gatt_device *d, uint16_t handle);
+void gatt_add_service(struct gatt_device *d, const char *path, const struct gatt_properties *p);
+void gatt_add_chrc(struct gatt_device *d, const char *path, const struct gatt_properties *p);
+void gatt_remove_service(struct gatt_device *d, size_t i);
+void gatt_remove_chrc(struct gatt_device *d, size_t i);
+int gatt_table_build(struct gatt_device *d);
+int gatt_start_notify(struct gatt_chrc *c);
+bool gatt_is_wanted(const struct gatt_device *d, const struct gatt_chrc *c);
+void gatt_check_stand(struct gatt_device *d); /* subscribes to what is wanted and does not stand */
+
+/* gatt_dbus_queue.c */
+void gatt_queue_value(struct gatt_chrc *c, const struct gatt_properties *p);
+void gatt_queue_clear(struct gatt_device *d);
+/* The read is over: the value that it caused itself is not one that the device sent. data NULL: it
+ * failed. */
+void gatt_read_over(struct gatt_device *d, const uint8_t *data, size_t len);
+
+/* gatt_dbus_link.c: what became of the device, told to its link */
 void gatt_link_connected(struct gatt_dbus_link *l);
 void gatt_link_resolved(struct gatt_dbus_link *l);
 void gatt_link_value(struct gatt_dbus_link *l);
