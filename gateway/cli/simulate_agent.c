@@ -179,9 +179,9 @@ static const struct sensor *sensor_by_name(const char *name)
 /* Each seed has a month of its own, so that no two devices have a moment in common. */
 static struct mder_time measured_at(const struct simulation *s, unsigned int i)
 {
-	const struct stamp first = { .year = 2024, .month = 1, .day = 1 };
+	const struct stamp first = { .year = 2000, .month = 1, .day = 1 };
 	const struct stamp t = stamp_of_ms(stamp_to_ms(&first) +
-					   (int64_t)(s->seed % 24) * MONTH_MS + i * MINUTE_MS);
+					   (int64_t)(s->seed % 300) * MONTH_MS + i * MINUTE_MS);
 
 	return (struct mder_time){
 		.year = (uint16_t)t.year,
