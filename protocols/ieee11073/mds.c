@@ -80,12 +80,17 @@ static void read_time_info(struct cursor *c, struct phd_mds *mds)
 	cursor_skip(c, 14);
 }
 
+/* of two clocks the one that knows its zone */
 static void read_clock(struct cursor *c, struct phd_mds *mds)
 {
-	if (mder_read_time(c, &mds->time) == 0)
-		mds->stamp = PHD_STAMP_GIVEN;
-	else if (mds->stamp == PHD_STAMP_NONE)
-		mds->stamp = PHD_STAMP_INVALID;
+	struct mder_time t;
+	int r = mder_read_time(c, &t);
+
+	if (mds->stamp == PHD_STAMP_BASE_OFFSET)
+		return;
+	mds->stamp = r == 0 ? PHD_STAMP_GIVEN : PHD_STAMP_INVALID;
+	if (r == 0)
+		mds->time = t;
 }
 
 static void read_base_clock(struct cursor *c, struct phd_mds *mds)
