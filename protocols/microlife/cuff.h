@@ -6,8 +6,8 @@
  *   12 16 18 27     06; then we send the clock and 2 digits
  *
  * Everything behind the 06 is hexadecimal text, and the last two digits are the sum of the
- * characters before them (without the 06), modulo 256, in upper case. The answer does not say how
- * long it is: it ends with silence.
+ * characters before them (without the 06), modulo 256: the cuff's in upper case, ours in lower, as
+ * the tool below has them. The answer does not say how long it is: it ends with silence.
  *
  *   memory   count (4 digits), 4 digits, who it is (24 digits), then for each record 32 digits:
  *            yymmddHHMM, 6 digits, a word of 8 digits, 8 digits;
