@@ -84,7 +84,7 @@ static void next_block(struct omron_walk *w)
 
 static void leave_block_out(struct omron_walk *w)
 {
-	w->spoiled = true;
+	w->left_out = true;
 	w->incomplete |= 1u << w->region;
 	next_block(w);
 }
@@ -497,6 +497,5 @@ int omron_walk_silence(struct omron_walk *w)
 void omron_walk_doubt(struct omron_walk *w, size_t i)
 {
 	assert(i < OMRON_REGIONS_MAX);
-	w->spoiled = true;
 	w->incomplete |= 1u << i;
 }

@@ -18,7 +18,7 @@
  * tried again. There is no erasing.
  *
  * Each question is asked at most OMRON_ATTEMPTS times. A block that does not come is left out, and
- * the rest is read (`spoiled`); three of them in a row, or silence elsewhere, end the walk.
+ * the rest is read (`left_out`); three of them in a row, or silence elsewhere, end the walk.
  */
 #pragma once
 
@@ -79,7 +79,7 @@ struct omron_walk {
 	size_t block_len, got;
 	uint8_t block[OMRON_DATA_MAX];
 
-	bool spoiled;            /* a block did not come, or a record was nonsense */
+	bool left_out;           /* a block did not come */
 	unsigned int incomplete; /* bit i: region i could not be read whole */
 
 	bool has_index, has_clock, has_id;
