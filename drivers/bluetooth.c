@@ -18,8 +18,6 @@ struct bluetooth {
 	struct adapter_options adapter;
 	struct link *link;
 	struct radio *radio; /* NULL before it is started */
-	uint64_t next_seq;
-	uint32_t next_id;
 };
 
 /* ---- the radio to the gateway ---- */
@@ -226,7 +224,6 @@ int bluetooth_new(const struct bluetooth_options *options, struct bluetooth **re
 	if (!b)
 		return -ENOMEM;
 	b->options = *options;
-	b->next_seq = b->next_id = 1;
 	b->adapter.any = !options->adapter;
 	if (options->adapter)
 		r = ble_address_parse(options->adapter, BLE_PUBLIC, &b->adapter.adapter);
@@ -270,7 +267,7 @@ int bluetooth_start(struct bluetooth *b, sd_event *event, struct link *link)
 	int r;
 
 	b->link = link;
-	r = radio_new(event, &options, &sink, &b->next_seq, &b->next_id, &b->radio);
+	r = radio_new(event, &options, &sink, b->options.next_seq, b->options.next_id, &b->radio);
 	if (r >= 0)
 		link_set_source(link, &source);
 	return r;

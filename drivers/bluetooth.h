@@ -10,6 +10,8 @@ struct bluetooth_options {
 	const char *state;   /* directory of the enrolments */
 	const char *adapter; /* its address as text; NULL: the first that is usable */
 	const char *helper;  /* wellgate-link; NULL: beside this program */
+	uint64_t *next_seq;  /* shared with the other transports of the process; borrowed */
+	uint32_t *next_id;
 	/* what passes between devices and sessions; may be NULL */
 	void (*observe)(void *user, uint32_t id, const struct cap_event *event, int64_t utc_ms);
 	void *user;

@@ -16,8 +16,9 @@
 #include "drivers/log.h"
 #include "wellgate.pb-c.h"
 
-#define BACKOFF_MIN_US 50000
-#define BACKOFF_MAX_US 2000000
+#define LINK_IDENTITY_MAX 256 /* with its NUL */
+#define BACKOFF_MIN_US    50000
+#define BACKOFF_MAX_US    2000000
 
 enum entry_kind {
 	ENTRY_UP,
@@ -612,6 +613,15 @@ int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
 	return say_up(l, id, text, session, false);
 }
 
+int link_up_wired(struct link *l, uint32_t id, const char *identity, const struct session *session)
+{
+	char text[LINK_IDENTITY_MAX];
+
+	if (snprintf(text, sizeof(text), "%s", identity) >= (int)sizeof(text))
+		return -EMSGSIZE;
+	return say_up(l, id, text, session, false);
+}
+
 int link_down(struct link *l, uint32_t id, const struct session *session)
 {
 	const struct session_counts *counts = session_counts(session);
@@ -662,6 +672,23 @@ int link_done(struct link *l, uint64_t measurements)
 void link_set_source(struct link *l, const struct status_source *source)
 {
 	status_set_source(l->status, source);
+	plan_status(l);
+}
+
+void link_set_wired(struct link *l,
+		    void (*findings)(void *user,
+				     void (*finding)(void *user, enum adapter_finding_level level,
+						     const char *text, const char *advice),
+				     void *finding_user),
+		    void *user)
+{
+	status_set_wired(l->status, findings, user);
+	plan_status(l);
+}
+
+void link_examine(struct link *l)
+{
+	status_examine(l->status);
 	plan_status(l);
 }
 

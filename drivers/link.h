@@ -59,6 +59,9 @@ int link_up(struct link *l, uint32_t id, const struct session *session, bool tes
 /* The same for a radio link. The address goes to the gateway, which digests it on arrival. */
 int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
 		const struct session *session);
+/* The same for a device on a wire. identity: what it is known by (transport/usb.h), never a port;
+ * digested on arrival like an address. */
+int link_up_wired(struct link *l, uint32_t id, const char *identity, const struct session *session);
 int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
 		     const struct link_stamp *stamp);
 int link_down(struct link *l, uint32_t id, const struct session *session);
@@ -68,6 +71,15 @@ int link_done(struct link *l, uint64_t measurements);
 /* Where the state of the radio is read from when it is to be sent; copied. Without it the gateway
  * hears that no radio is used. Called once, by the wiring, after radio_new(). */
 void link_set_source(struct link *l, const struct status_source *source);
+/* Where findings about devices on wires are read from, as status_set_wired(); by the wiring. */
+void link_set_wired(struct link *l,
+		    void (*findings)(void *user,
+				     void (*finding)(void *user, enum adapter_finding_level level,
+						     const char *text, const char *advice),
+				     void *finding_user),
+		    void *user);
+/* As link_changed(), and findings are asked for anew. */
+void link_examine(struct link *l);
 /* radio_sink.changed: sent soon, at most once a second. May be called from inside the handlers. */
 void link_changed(struct link *l);
 /* radio_sink.pairing: copied; sent at once if its phase is new, else at most five times a second.

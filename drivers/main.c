@@ -21,6 +21,7 @@
 #include "drivers/transport/player.h"
 #include "drivers/transport/recorder.h"
 #include "drivers/transport/tap.h"
+#include "drivers/wired.h"
 
 #define PROGRAM        "wellgate-devices"
 #define DEFAULT_SOCKET "/run/wellgate/devices.sock"
@@ -42,7 +43,7 @@ struct options {
 	char **files;     /* owned, like the strings */
 	size_t n_files;
 	unsigned int speed;
-	bool once, list, verbose, bluetooth;
+	bool once, list, verbose, bluetooth, usb;
 };
 
 struct program {
@@ -51,9 +52,11 @@ struct program {
 	struct link *link;
 	struct player *player;
 	struct bluetooth *bluetooth;
+	struct wired *wired;
+	/* of all that reads devices: numbers are given out once */
+	uint64_t next_seq;
+	uint32_t next_id;
 	struct phd_door *door;
-	uint64_t door_seq; /* of its next measurement */
-	uint32_t door_id;  /* of its next connection */
 	struct recorder *recorder;
 	struct tap *tap;
 };
@@ -75,6 +78,8 @@ static void usage(FILE *out)
 		    "  --bluetooth        read the devices that were paired, and pair new "
 		    "ones\n"
 		    "  --no-bluetooth     no radio; this is the default\n"
+		    "  --usb              read the supported devices that are plugged in\n"
+		    "  --no-usb           none of them; this is the default\n"
 		    "  --state DIR        what is known of paired devices, default " DEFAULT_STATE
 		    "\n"
 		    "  --adapter ADDRESS  the Bluetooth adapter, default the first usable one\n"
@@ -188,6 +193,8 @@ static const struct option long_options[] = {
 	{ "version", no_argument, NULL, 'V' },
 	{ "bluetooth", no_argument, NULL, 'b' },
 	{ "no-bluetooth", no_argument, NULL, 'B' },
+	{ "usb", no_argument, NULL, 'u' },
+	{ "no-usb", no_argument, NULL, 'U' },
 	{ "state", required_argument, NULL, 'S' },
 	{ "adapter", required_argument, NULL, 'a' },
 	{ "link-helper", required_argument, NULL, 'H' },
@@ -204,6 +211,12 @@ static bool take_radio_option(struct options *o, int option)
 		return true;
 	case 'B':
 		o->bluetooth = false;
+		return true;
+	case 'u':
+		o->usb = true;
+		return true;
+	case 'U':
+		o->usb = false;
 		return true;
 	case 'S':
 		o->state = optarg;
@@ -306,11 +319,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 		(void)fputs(PROGRAM ": --once needs something to --replay\n", stderr);
 		return STATUS_USAGE;
 	}
-	if (o->bluetooth && o->n_files > 0) { /* both would number their readings from 1 */
-		(void)fputs(PROGRAM ": --replay and --bluetooth do not go together\n", stderr);
+	/* both would number their readings from 1 */
+	if ((o->bluetooth || o->usb) && o->n_files > 0) {
+		(void)fputs(PROGRAM ": --replay goes with no other devices\n", stderr);
 		return STATUS_USAGE;
 	}
-	if (o->door && (o->bluetooth || o->n_files > 0)) {
+	if (o->door && (o->bluetooth || o->usb || o->n_files > 0)) {
 		(void)fputs(PROGRAM ": --ieee11073-tcp goes with no other devices\n", stderr);
 		return STATUS_USAGE;
 	}
@@ -419,6 +433,8 @@ static void on_committed(void *user, uint64_t seq)
 		player_committed(p->player, seq);
 	if (p->bluetooth)
 		bluetooth_committed(p->bluetooth, seq);
+	if (p->wired)
+		wired_committed(p->wired, seq);
 	if (p->door)
 		phd_door_committed(p->door, seq);
 }
@@ -431,6 +447,8 @@ static void on_refused(void *user, uint64_t seq)
 		player_refused(p->player, seq);
 	if (p->bluetooth)
 		bluetooth_refused(p->bluetooth, seq);
+	if (p->wired)
+		wired_refused(p->wired, seq);
 	if (p->door)
 		phd_door_refused(p->door, seq);
 }
@@ -443,6 +461,8 @@ static void on_wake(void *user)
 		player_wake(p->player);
 	if (p->bluetooth)
 		bluetooth_wake(p->bluetooth);
+	if (p->wired)
+		wired_wake(p->wired);
 	if (p->door)
 		phd_door_wake(p->door);
 }
@@ -455,11 +475,26 @@ static int make_bluetooth(struct program *p)
 		.state = p->options.state,
 		.adapter = p->options.adapter,
 		.helper = p->options.link_helper,
+		.next_seq = &p->next_seq,
+		.next_id = &p->next_id,
 		.observe = p->tap || p->recorder ? on_observed : NULL,
 		.user = p,
 	};
 
 	return p->options.bluetooth ? bluetooth_new(&options, &p->bluetooth) : 0;
+}
+
+static int make_wired(struct program *p)
+{
+	const struct wired_options options = {
+		.state = p->options.state,
+		.next_seq = &p->next_seq,
+		.next_id = &p->next_id,
+		.observe = p->tap || p->recorder ? on_observed : NULL,
+		.user = p,
+	};
+
+	return p->options.usb ? wired_new(&options, &p->wired) : 0;
 }
 
 static int start_link(struct program *p)
@@ -473,6 +508,10 @@ static int start_link(struct program *p)
 
 	if (p->bluetooth)
 		handlers.radio = bluetooth_handlers(p->bluetooth);
+	if (p->wired) {
+		handlers.radio.wired_clock = wired_clock;
+		handlers.radio.wired = p->wired;
+	}
 	return link_new(p->event, p->options.socket, &handlers, &p->link);
 }
 
@@ -510,8 +549,7 @@ static int start_door(struct program *p)
 	};
 	int r;
 
-	p->door_seq = p->door_id = 1;
-	r = phd_door_new(p->event, p->options.door, &sink, &p->door_seq, &p->door_id, &p->door);
+	r = phd_door_new(p->event, p->options.door, &sink, &p->next_seq, &p->next_id, &p->door);
 	if (r >= 0)
 		log_info("ieee11073: listening port=%u", phd_door_port(p->door));
 	return r;
@@ -537,6 +575,15 @@ static int block_signals(sd_event *event)
 	return r < 0 ? r : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
 }
 
+static int start_real(struct program *p)
+{
+	int r = p->bluetooth ? bluetooth_start(p->bluetooth, p->event, p->link) : 0;
+
+	if (r >= 0 && p->wired)
+		r = wired_start(p->wired, p->event, p->link);
+	return r;
+}
+
 /* -1 to go on, otherwise the exit status */
 static int start(struct program *p)
 {
@@ -558,10 +605,13 @@ static int start(struct program *p)
 	r = make_bluetooth(p);
 	if (r < 0)
 		return fail(o->adapter ? o->adapter : "bluetooth", r);
+	r = make_wired(p);
+	if (r < 0)
+		return fail("usb", r);
 	r = start_link(p);
 	if (r < 0)
 		return fail(o->socket, r);
-	r = p->bluetooth ? bluetooth_start(p->bluetooth, p->event, p->link) : 0;
+	r = start_real(p);
 	if (r < 0)
 		return fail(o->state, r);
 	r = o->n_files > 0 ? start_player(p) : 0;
@@ -598,6 +648,7 @@ static void stop(struct program *p)
 	phd_door_free(p->door);
 	player_free(p->player);
 	bluetooth_free(p->bluetooth);
+	wired_free(p->wired);
 	link_free(p->link);
 	tap_free(p->tap);
 	recorder_free(p->recorder);
@@ -606,7 +657,7 @@ static void stop(struct program *p)
 
 int main(int argc, char **argv)
 {
-	_cleanup_(stop) struct program p = { 0 };
+	_cleanup_(stop) struct program p = { .next_seq = 1, .next_id = 1 };
 	_cleanup_(options_free) struct options owner = { .socket = DEFAULT_SOCKET,
 							 .state = DEFAULT_STATE,
 							 .speed = 1 };

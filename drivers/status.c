@@ -52,6 +52,13 @@ struct candidate_message {
 struct status {
 	struct status_handlers handlers;
 	struct status_source source;
+	/* findings about devices on wires; NULL: there are none */
+	void (*wired)(void *user,
+		      void (*finding)(void *user, enum adapter_finding_level level,
+				      const char *text, const char *advice),
+		      void *finding_user);
+	void *wired_user;
+	bool of_wires; /* the findings that are being asked for */
 	bool has_source, connected, abandoned;
 
 	bool changed, urgent, examine;
@@ -242,6 +249,7 @@ static void on_finding(void *user, enum adapter_finding_level level, const char 
 	f->message.level = (Wellgate__V1__Finding__Level)level;
 	f->message.what = copy_text(f->what, sizeof(f->what), text);
 	f->message.advice = copy_text(f->advice, sizeof(f->advice), advice);
+	f->message.has_usb = f->message.usb = s->of_wires;
 	s->finding_list[s->n_findings++] = &f->message;
 }
 
@@ -264,12 +272,20 @@ static void set_head(struct status *s, Wellgate__V1__RadioStatus *m)
 	const struct status_source *source = &s->source;
 
 	m->has_adapter = true;
-	m->adapter = (Wellgate__V1__RadioStatus__Adapter)(source->state(source->user) + ENUM_SHIFT);
-	set_counts(m, source->counts(source->user));
+	if (s->has_source) {
+		m->adapter = (Wellgate__V1__RadioStatus__Adapter)(source->state(source->user) +
+								  ENUM_SHIFT);
+		set_counts(m, source->counts(source->user));
+	}
 	if (!s->examine)
 		return;
 	s->n_findings = 0;
-	source->findings(source->user, on_finding, s);
+	s->of_wires = false;
+	if (s->has_source)
+		source->findings(source->user, on_finding, s);
+	s->of_wires = true;
+	if (s->wired)
+		s->wired(s->wired_user, on_finding, s);
 	m->has_examined = m->examined = true;
 	m->findings = s->finding_list;
 	m->n_findings = s->n_findings;
@@ -301,7 +317,7 @@ static int add_status_packet(struct status *s, size_t from, size_t total)
 
 static int make_status(struct status *s, int64_t now)
 {
-	size_t total = s->source.devices(s->source.user), from = 0;
+	size_t total = s->has_source ? s->source.devices(s->source.user) : 0, from = 0;
 	int r;
 
 	if (total > ENROLMENT_MAX)
@@ -500,9 +516,14 @@ static int in_pairing(struct status *s, const Wellgate__V1__RadioCommand *m)
 	}
 }
 
+static bool has_something(const struct status *s)
+{
+	return s->has_source || s->wired;
+}
+
 static int report(struct status *s)
 {
-	if (!s->has_source)
+	if (!has_something(s))
 		return -ENODEV;
 	s->changed = s->urgent = s->examine = true;
 	return 0;
@@ -512,6 +533,8 @@ static int carry_out(struct status *s, const Wellgate__V1__RadioCommand *m)
 {
 	const struct status_handlers *h = &s->handlers;
 
+	if (m->what_case == WELLGATE__V1__RADIO_COMMAND__WHAT_REPORT)
+		return report(s);
 	if (!h->pair)
 		return -ENODEV;
 	switch (m->what_case) {
@@ -521,13 +544,12 @@ static int carry_out(struct status *s, const Wellgate__V1__RadioCommand *m)
 		return with_device(m->unpair, h->unpair, h->user);
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_RETRY:
 		return with_device(m->retry, h->retry, h->user);
-	case WELLGATE__V1__RADIO_COMMAND__WHAT_REPORT:
-		return report(s);
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_CHOOSE:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_PASSKEY:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_ANSWER:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_CANCEL:
 		return in_pairing(s, m);
+	case WELLGATE__V1__RADIO_COMMAND__WHAT_REPORT: /* above */
 	case WELLGATE__V1__RADIO_COMMAND__WHAT__NOT_SET:
 	case _WELLGATE__V1__RADIO_COMMAND__WHAT__CASE_IS_INT_SIZE:
 	default:
@@ -550,6 +572,8 @@ static int heard_clock(const struct status *s, const Wellgate__V1__Clock *clock)
 		return -EBADMSG;
 	if (s->handlers.clock)
 		s->handlers.clock(s->handlers.user, clock->synced, clock->zone_offset_min);
+	if (s->handlers.wired_clock)
+		s->handlers.wired_clock(s->handlers.wired, clock->synced, clock->zone_offset_min);
 	return 0;
 }
 
@@ -589,7 +613,7 @@ static int64_t pairing_due(const struct status *s)
 
 static int64_t changed_due(const struct status *s)
 {
-	if (!s->changed || !s->has_source)
+	if (!s->changed || !has_something(s))
 		return INT64_MAX;
 	return s->urgent ? 0 : s->status_at + STATUS_EVERY_US;
 }
@@ -673,6 +697,23 @@ void status_set_source(struct status *s, const struct status_source *source)
 	s->source = *source;
 	s->has_source = source->state != NULL;
 	s->changed = s->urgent = s->examine = true;
+}
+
+void status_set_wired(struct status *s,
+		      void (*findings)(void *user,
+				       void (*finding)(void *user, enum adapter_finding_level level,
+						       const char *text, const char *advice),
+				       void *finding_user),
+		      void *user)
+{
+	s->wired = findings;
+	s->wired_user = user;
+	s->changed = s->urgent = s->examine = true;
+}
+
+void status_examine(struct status *s)
+{
+	s->changed = s->examine = true;
 }
 
 int status_new(const struct status_handlers *handlers, struct status **ret)

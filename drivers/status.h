@@ -61,6 +61,9 @@ struct status_handlers {
 	int (*retry)(void *user, const struct ble_address *address);
 	void (*clock)(void *user, bool trusted, int zone_offset_min);
 	void *user;
+	/* the same as clock, for the devices on wires; NULL: there are none */
+	void (*wired_clock)(void *wired, bool trusted, int zone_offset_min);
+	void *wired;
 };
 
 #define STATUS_ADDRESS_TEXT (BLE_ADDRESS_TEXT + 7) /* "02:00:5E:10:00:01 random" */
@@ -78,6 +81,15 @@ struct Wellgate__V1__ToDevices;
 int status_new(const struct status_handlers *handlers, struct status **ret);
 void status_free(struct status *s); /* NULL is fine */
 void status_set_source(struct status *s, const struct status_source *source);
+/* What is wrong with devices on wires, as status_source.findings. */
+void status_set_wired(struct status *s,
+		      void (*findings)(void *user,
+				       void (*finding)(void *user, enum adapter_finding_level level,
+						       const char *text, const char *advice),
+				       void *finding_user),
+		      void *user);
+/* As status_changed(), and findings are asked for anew. */
+void status_examine(struct status *s);
 /* now: CLOCK_MONOTONIC microseconds, everywhere */
 void status_changed(struct status *s);
 void status_pairing(struct status *s, const struct radio_pairing *pairing);

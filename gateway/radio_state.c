@@ -158,17 +158,14 @@ int radio_state_reply_radio(const struct radio_state *s, struct arena *arena,
 }
 
 void radio_state_findings(const struct radio_state *s,
-			  void (*fn)(void *user, Wellgate__V1__Finding__Level level,
-				     const char *what, const char *advice),
-			  void *user)
+			  void (*fn)(void *user, const Wellgate__V1__Finding *finding), void *user)
 {
 	Wellgate__V1__RadioStatus *m =
 		s->known ? wellgate__v1__radio_status__unpack(NULL, s->found_len, s->found) : NULL;
 
 	for (size_t i = 0; m && i < m->n_findings; i++) {
 		if (m->findings[i]->what)
-			fn(user, m->findings[i]->level, m->findings[i]->what,
-			   m->findings[i]->advice);
+			fn(user, m->findings[i]);
 	}
 	wellgate__v1__radio_status__free_unpacked(m, NULL);
 }

@@ -58,9 +58,7 @@ int radio_state_reply_radio(const struct radio_state *s, struct arena *arena,
 			    Wellgate__V1__Reply *reply);
 /* Calls fn for each finding about the radio. Text is valid for the call. */
 void radio_state_findings(const struct radio_state *s,
-			  void (*fn)(void *user, Wellgate__V1__Finding__Level level,
-				     const char *what, const char *advice),
-			  void *user);
+			  void (*fn)(void *user, const Wellgate__V1__Finding *finding), void *user);
 /* Text is what the message has after this: NULL if it is empty, too long or not clean. */
 const char *radio_state_text(const char *text, size_t size);
 /* An enum value of a message, or 0 if this version does not know it. */

@@ -37,6 +37,7 @@ struct cable {
 	struct session *session;
 	const struct driver *driver;
 	uint32_t quirks;
+	struct session_facts facts; /* as told */
 	struct wire *wire;
 	sd_event_source *work, *timer;
 	int64_t deadline; /* of the driver */
@@ -203,11 +204,28 @@ static bool is_own(const struct cable *c, uint64_t seq)
 
 static void say_up(struct cable *c)
 {
-	if (c->up)
+	int r;
+
+	if (c->up || c->ending)
 		return;
 	c->up = true;
-	if (c->sink.up(c->sink.user, c->session) < 0)
-		end(c, EIO);
+	r = c->sink.up(c->sink.user, c->session);
+	if (r < 0)
+		end(c, -r);
+}
+
+static void say_facts(struct cable *c)
+{
+	const struct session_facts *facts = session_facts(c->session);
+	int r = 0;
+
+	if (c->ending || memcmp(facts, &c->facts, sizeof(c->facts)) == 0)
+		return;
+	c->facts = *facts;
+	if (c->sink.facts)
+		r = c->sink.facts(c->sink.user, c->session);
+	if (r < 0)
+		end(c, -r);
 }
 
 /* Once it ends nothing more is handed on: what comes after a measurement that was not taken must
@@ -215,14 +233,16 @@ static void say_up(struct cable *c)
 static void on_measurement(void *user, const struct measurement *m, uint64_t seq)
 {
 	struct cable *c = user;
+	int r;
 
-	if (!c->ending)
-		say_up(c);
+	say_facts(c);
+	say_up(c);
 	if (c->ending)
 		return;
 	note_seq(c, seq);
-	if (c->sink.measurement(c->sink.user, c->session, m, seq) < 0)
-		end(c, EIO);
+	r = c->sink.measurement(c->sink.user, c->session, m, seq);
+	if (r < 0)
+		end(c, -r);
 }
 
 static void on_request(void *user, const struct session_request *request)
@@ -304,6 +324,7 @@ static void settled(struct cable *c, int r)
 {
 	if (r < 0 && !spoils_one_frame(r))
 		end(c, -r);
+	say_facts(c);
 	carry_out(c);
 	if (c->done)
 		end(c, 0);
@@ -509,8 +530,12 @@ int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
 
 void cable_set_memory(struct cable *c, const struct session_memory *memory)
 {
-	assert(!c->started);
 	session_set_memory(c->session, memory);
+}
+
+void cable_set_last_record(struct cable *c, uint32_t record)
+{
+	session_set_last_record(c->session, record);
 }
 
 int cable_start(struct cable *c, struct wire *wire)
@@ -522,8 +547,8 @@ int cable_start(struct cable *c, struct wire *wire)
 	c->started = true;
 	observe_open(c);
 	r = session_open(c->session, LINK_CABLE, now_us());
-	if (!c->ending)
-		say_up(c);
+	say_facts(c);
+	say_up(c);
 	settled(c, r);
 	schedule(c);
 	return 0;

@@ -12,7 +12,7 @@
  * what the driver wants to be kept (drv_keep()) is.
  *
  * The functions below may be called from anywhere but from inside the sink, where only
- * cable_session() and cable_end() may be.
+ * cable_session(), cable_end() and the setters may be.
  */
 #pragma once
 
@@ -27,15 +27,19 @@
 
 struct cable_sink {
 	/* the driver's session is open: after its open() and what the wire brought at once, or right
-	 * before its first measurement. Negative: the cable ends */
+	 * before its first measurement. Negative: the cable ends with it */
 	int (*up)(void *user, const struct session *session);
-	/* negative: it was not taken, and the cable ends */
+	/* The driver has told a fact about the device, DRV_SERIAL above all: before the
+	 * measurements of that frame, and before `up` if it did in its open(). May be NULL.
+	 * Negative: the cable ends with it. */
+	int (*facts)(void *user, const struct session *session);
+	/* negative: it was not taken, and the cable ends with it */
 	int (*measurement)(void *user, const struct session *session, const struct measurement *m,
 			   uint64_t seq);
 	bool (*has_room)(void *user);
 	/* Called once, from the loop and the last call; the owner frees. error: 0 the driver is
-	 * done and all is written; or a positive errno: as in wire_sink.gone; EIO a measurement was
-	 * not taken; EPERM one was refused; ENOBUFS the wire ran over while there was no room;
+	 * done and all is written; or a positive errno: as in wire_sink.gone; what `up`, `facts` or
+	 * `measurement` returned; EPERM a measurement was refused; ENOBUFS the wire ran over while there was no room;
 	 * ESTALE the owner said so (cable_end()); what the driver returned. */
 	void (*ended)(void *user, int error);
 	/* every frame and write as it passes; may be NULL. Those longer than CAP_DATA_MAX, which a
@@ -52,8 +56,10 @@ struct cable;
  * process, borrowed. */
 int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
 	      const struct cable_sink *sink, uint64_t *next_seq, struct cable **ret);
-/* What is known of the device from before; copied; before cable_start(). */
+/* What is known of the device from before; copied. Before cable_start(), or from inside sink.up and
+ * sink.facts: a device that is not known before it speaks. The driver sees it from its next call on. */
 void cable_set_memory(struct cable *c, const struct session_memory *memory);
+void cable_set_last_record(struct cable *c, uint32_t record);
 /* for the wire's constructor */
 struct wire_sink cable_wire_sink(struct cable *c);
 /* Opens the session; the wire belongs to the cable from here on. */

@@ -193,6 +193,8 @@ static void check_adapter(struct doctor *d)
 		Wellgate__V1__Finding__Level level;
 		const char *what, *advice;
 	} rows[] = {
+		{ ADAPTER(UNSPECIFIED), NOTICE, "not in use",
+		  "wellgate-devices --bluetooth reads devices over the air" },
 		{ ADAPTER(READY), GOOD, "the adapter works", NULL },
 		{ ADAPTER(POWERING), NOTICE, "the adapter is being switched on",
 		  "ask again in half a minute" },
@@ -227,10 +229,10 @@ static void check_adapter(struct doctor *d)
 	}
 }
 
-static void on_radio_finding(void *user, Wellgate__V1__Finding__Level level, const char *what,
-			     const char *advice)
+static void on_radio_finding(void *user, const Wellgate__V1__Finding *finding)
 {
-	find(user, level, advice, "Bluetooth: %s", what);
+	find(user, finding->level, finding->advice, "%s: %s",
+	     finding->has_usb && finding->usb ? "USB" : "Bluetooth", finding->what);
 }
 
 static void check_troubles(struct doctor *d)

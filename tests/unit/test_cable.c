@@ -117,7 +117,7 @@ struct stand {
 	char log[4096];
 	int write_error;
 	int error; /* of ended */
-	bool ended, no_room, wire_freed, refuses_up, refuses;
+	bool ended, no_room, wire_freed, refuses_up, refuses_facts, refuses;
 	bool free_at_end;
 	size_t observed;
 };
@@ -153,6 +153,14 @@ static int on_up(void *user, const struct session *session)
 
 	say(s, "up%s ", session_facts(session)->text[DRV_SERIAL]);
 	return s->refuses_up ? -ENOMEM : 0;
+}
+
+static int on_facts(void *user, const struct session *session)
+{
+	struct stand *s = user;
+
+	say(s, "fact%s ", session_facts(session)->text[DRV_SERIAL]);
+	return s->refuses_facts ? -EEXIST : 0;
 }
 
 static int on_measurement(void *user, const struct session *session, const struct measurement *m,
@@ -207,6 +215,7 @@ static void make(struct stand *s)
 {
 	const struct cable_sink sink = {
 		.up = on_up,
+		.facts = on_facts,
 		.measurement = on_measurement,
 		.has_room = on_has_room,
 		.ended = on_ended,
@@ -354,8 +363,21 @@ static void what_the_driver_knows_is_said_before_its_reading(void **state)
 	struct stand *s = *state;
 
 	frame(s, 'F');
-	saw(s, "M1 ");
+	saw(s, "fact0042 M1 ");
+	frame(s, 'F');
+	saw(s, "M2 "); /* once */
 	assert_string_equal(session_facts(cable_session(s->cable))->text[DRV_SERIAL], "0042");
+}
+
+static void a_device_that_is_not_wanted_hands_on_nothing(void **state)
+{
+	struct stand *s = *state;
+
+	s->refuses_facts = true;
+	frame(s, 'F');
+	settle(s);
+	saw(s, "fact0042 ");
+	assert_int_equal(s->error, EEXIST);
 }
 
 /* ---- when it does not go well ---- */
@@ -414,7 +436,7 @@ static void a_measurement_that_was_not_taken_is_the_last(void **state)
 	cable_committed(s->cable, 2);
 	settle(s);
 	saw(s, ""); /* no answer to the device */
-	assert_int_equal(s->error, EIO);
+	assert_int_equal(s->error, ENOMEM);
 }
 
 static void a_refused_one_ends_its_own_cable(void **state)
@@ -485,7 +507,7 @@ static void an_owner_that_cannot_announce_it_gets_no_reading(void **state)
 	frame(s, 'R');
 	settle(s);
 	saw(s, "up ");
-	assert_int_equal(s->error, EIO);
+	assert_int_equal(s->error, ENOMEM);
 }
 
 static void the_owner_may_end_it(void **state)
@@ -612,6 +634,7 @@ int main(void)
 		TEST(ends_when_the_driver_is_done),
 		TEST(a_spoiled_frame_is_not_the_end),
 		TEST(what_the_driver_knows_is_said_before_its_reading),
+		TEST(a_device_that_is_not_wanted_hands_on_nothing),
 		TEST(may_be_freed_at_the_end),
 		TEST(a_wire_that_takes_nothing_ends_it),
 		TEST(a_wire_that_is_gone_says_so_itself),

@@ -320,15 +320,13 @@ struct found {
 	char last[300];
 };
 
-static void on_finding(void *user, Wellgate__V1__Finding__Level level, const char *what,
-		       const char *advice)
+static void on_finding(void *user, const Wellgate__V1__Finding *finding)
 {
 	struct found *f = user;
 
-	(void)advice;
-	assert_in_range(level, 0, 3);
+	assert_in_range(finding->level, 0, 3);
 	f->n++;
-	(void)snprintf(f->last, sizeof(f->last), "%s", what);
+	(void)snprintf(f->last, sizeof(f->last), "%s", finding->what);
 }
 
 static unsigned int findings(struct stand *s, struct found *ret)
