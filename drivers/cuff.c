@@ -4,52 +4,80 @@
 
 #include "protocols/bytes/writer.h"
 
-int cuff_emit(struct drv_ctx *ctx, const struct cuff_reading *x)
+struct cuff_reading cuff_of_beurer(const struct beurer_reading *x)
 {
-	struct measurement m = {
-		.metric = METRIC_BLOOD_PRESSURE,
-		.time = { .kind = DEVICE_TIME_LOCAL,
-			  .year = x->year,
-			  .month = x->month,
-			  .day = x->day,
-			  .hour = x->hour,
-			  .minute = x->minute },
-		.has_user_slot = x->user != 0,
-		.user_slot = x->user,
-		.has_record_number = x->repeat != 0,
-		.record_number = x->repeat,
-		.flags = x->flags | FLAG_BIT(FLAG_BACKFILL),
+	struct cuff_reading reading = {
+		.year = x->year,
+		.month = x->month,
+		.day = x->day,
+		.hour = x->hour,
+		.minute = x->minute,
+		.systolic = x->systolic,
+		.diastolic = x->diastolic,
+		.pulse = x->pulse,
+		.user = x->user,
 	};
 
+	if (x->movement)
+		reading.flags |= FLAG_BIT(FLAG_MOVEMENT);
+	if (x->irregular)
+		reading.flags |= FLAG_BIT(FLAG_IRREGULAR_PULSE);
+	if (x->restless)
+		reading.flags |= FLAG_BIT(FLAG_QUESTIONABLE);
+	return reading;
+}
+
+struct cuff_reading cuff_of_microlife(const struct microlife_reading *x)
+{
+	return (struct cuff_reading){
+		.year = x->year,
+		.month = x->month,
+		.day = x->day,
+		.hour = x->hour,
+		.minute = x->minute,
+		.systolic = x->systolic,
+		.diastolic = x->diastolic,
+		.pulse = x->pulse,
+	};
+}
+
+void cuff_measure(struct measurement *m, const struct cuff_reading *x)
+{
+	m->metric = METRIC_BLOOD_PRESSURE;
+	m->time = (struct device_time){
+		.kind = DEVICE_TIME_LOCAL,
+		.year = x->year,
+		.month = x->month,
+		.day = x->day,
+		.hour = x->hour,
+		.minute = x->minute,
+	};
+	m->has_user_slot = x->user != 0;
+	m->user_slot = x->user;
+	m->has_record_number = x->repeat != 0;
+	m->record_number = x->repeat;
+	m->flags |= x->flags;
 	if (x->month == 0 || x->day == 0)
-		m.flags |= FLAG_BIT(FLAG_CLOCK_NOT_SET);
-	measurement_add(&m, METRIC_SYSTOLIC, UNIT_MMHG, number_of(x->systolic, 0));
-	measurement_add(&m, METRIC_DIASTOLIC, UNIT_MMHG, number_of(x->diastolic, 0));
-	measurement_add(&m, METRIC_PULSE, UNIT_PER_MIN,
+		m->flags |= FLAG_BIT(FLAG_CLOCK_NOT_SET);
+	measurement_add(m, METRIC_SYSTOLIC, UNIT_MMHG, number_of(x->systolic, 0));
+	measurement_add(m, METRIC_DIASTOLIC, UNIT_MMHG, number_of(x->diastolic, 0));
+	measurement_add(m, METRIC_PULSE, UNIT_PER_MIN,
 			x->pulse ? number_of(x->pulse, 0) : number_absent(ABSENT_UNKNOWN));
+}
+
+int cuff_emit(struct drv_ctx *ctx, const struct cuff_reading *x)
+{
+	struct measurement m = { .flags = FLAG_BIT(FLAG_BACKFILL) };
+
+	cuff_measure(&m, x);
 	return drv_emit(ctx, &m);
 }
 
 static int emit_beurer(struct drv_ctx *ctx, const struct beurer_move *m)
 {
-	const struct beurer_reading *b = &m->reading;
-	struct cuff_reading x = {
-		.year = b->year,
-		.month = b->month,
-		.day = b->day,
-		.hour = b->hour,
-		.minute = b->minute,
-		.systolic = b->systolic,
-		.diastolic = b->diastolic,
-		.pulse = b->pulse,
-		.user = b->user,
-		.repeat = m->repeat,
-	};
+	struct cuff_reading x = cuff_of_beurer(&m->reading);
 
-	if (b->movement)
-		x.flags |= FLAG_BIT(FLAG_MOVEMENT);
-	if (b->irregular)
-		x.flags |= FLAG_BIT(FLAG_IRREGULAR_PULSE);
+	x.repeat = m->repeat;
 	return cuff_emit(ctx, &x);
 }
 

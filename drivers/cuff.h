@@ -6,6 +6,7 @@
 
 #include "drivers/driver.h"
 #include "protocols/beurer/dialogue.h"
+#include "protocols/microlife/cuff.h"
 
 /* On the cuff's own clock, which knows neither seconds nor a zone. */
 struct cuff_reading {
@@ -22,7 +23,11 @@ struct cuff_reading {
 	unsigned int repeat;
 };
 
-/* 0, or as drv_emit() */
+struct cuff_reading cuff_of_beurer(const struct beurer_reading *x);
+struct cuff_reading cuff_of_microlife(const struct microlife_reading *x);
+/* All that it says, into an empty measurement. */
+void cuff_measure(struct measurement *m, const struct cuff_reading *x);
+/* As out of the cuff's memory. 0, or as drv_emit() */
 int cuff_emit(struct drv_ctx *ctx, const struct cuff_reading *x);
 
 /* Carries a move of the dialogue out, on the channel of d's kind. Returns r, what the dialogue said

@@ -132,20 +132,9 @@ static int say(struct drv_ctx *ctx, const struct beurer_reading *b)
 	};
 	/* clang-format on */
 	struct state *s = drv_state(ctx);
-	const struct cuff_reading x = {
-		.year = b->year,
-		.month = b->month,
-		.day = b->day,
-		.hour = b->hour,
-		.minute = b->minute,
-		.systolic = b->systolic,
-		.diastolic = b->diastolic,
-		.pulse = b->pulse,
-		.user = b->user,
-		.flags = b->restless ? FLAG_BIT(FLAG_QUESTIONABLE) : 0,
-		.repeat = repeats(s, key),
-	};
+	struct cuff_reading x = cuff_of_beurer(b);
 
+	x.repeat = repeats(s, key);
 	memcpy(s->keys[s->n_keys++], key, KEY_SIZE);
 	return cuff_emit(ctx, &x);
 }

@@ -282,15 +282,8 @@ static int say(struct drv_ctx *ctx, const uint8_t *text, size_t i)
 		s->faulty = true;
 		return 0;
 	}
-	x = (struct cuff_reading){ .year = m.year,
-				   .month = m.month,
-				   .day = m.day,
-				   .hour = m.hour,
-				   .minute = m.minute,
-				   .systolic = m.systolic,
-				   .diastolic = m.diastolic,
-				   .pulse = m.pulse,
-				   .repeat = repeats(text, i, &m) };
+	x = cuff_of_microlife(&m);
+	x.repeat = repeats(text, i, &m);
 	s->waits = true;
 	return cuff_emit(ctx, &x);
 }

@@ -13,6 +13,7 @@
 #include "drivers/registry.h"
 #include "drivers/session.h"
 #include "gateway/cli/cli.h"
+#include "gateway/cli/decode_cuff.h"
 #include "gateway/cli/fields.h"
 #include "gateway/cli/print.h"
 
@@ -24,6 +25,7 @@
 static const char *const usage =
 	"usage: wellgate decode gatt UUID16 HEX\n"
 	"       wellgate decode advert UUID16 HEX\n"
+	"       wellgate decode beurer|microlife HEX\n"
 	"\n"
 	"Prints what a value of a Bluetooth characteristic, or the service data of an\n"
 	"advertisement, says, as JSON. Examples:\n"
@@ -273,6 +275,8 @@ int cmd_decode(int argc, char **argv)
 		return decode(false, argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "advert") == 0)
 		return decode(true, argv[2], argv[3]);
+	if (argc == 3 && (strcmp(argv[1], "beurer") == 0 || strcmp(argv[1], "microlife") == 0))
+		return decode_cuff(argv[1], argv[2]);
 	for (size_t i = 0; argc > 1 && i < sizeof(later) / sizeof(later[0]); i++) {
 		if (strcmp(argv[1], later[i]) == 0)
 			return cli_fail(NAME, EXIT_USAGE,
