@@ -9,8 +9,8 @@
  *   agent --RLRQ-->                   we --RLRE-->; the agent may associate again
  *
  * An agent forgets what was answered. So a report is answered in committed() alone, or at once if
- * there is no reading in it. One of which nothing can be said (no quantity that has a name here), or
- * that would be said wrong (a unit of another dimension, a number beyond any device), is never
+ * there is no reading in it. One of which nothing can be said (no quantity that has a name here),
+ * or that would be said wrong (a unit of another dimension, a number beyond any device), is never
  * answered: the association is released instead, and the agent keeps it. What an agent has stored
  * is read and stays where it is, so there such an entry is passed over.
  *

@@ -1,7 +1,7 @@
 /*
  * The door for tests: IEEE 11073-20601 over TCP, as 11073 tools commonly offer it, so that other
- * people's agents can be run against our manager. Each connection is one agent: a wire (wire.h) that
- * carries whole APDUs, however the bytes were cut, and a cable (cable.h) with the driver `phd`.
+ * people's agents can be run against our manager. Each connection is one agent: a wire (wire.h)
+ * that carries whole APDUs, however the bytes were cut, and a cable (cable.h) with driver `phd`.
  *
  *   tool --TCP--> wire --APDU--> cable --measurement--> sink     all of it is test data
  *
@@ -19,7 +19,7 @@
 
 struct phd_door_sink {
 	/* Before the first measurement of an agent, and again when more is known about it: readings
-	 * are filed under what it says of itself. An agent that measures nothing comes at its end. */
+	 * are filed under what it says of itself. One that measures nothing comes at its end. */
 	int (*up)(void *user, uint32_t id, const struct session *session);
 	/* only readings; negative: it was not taken, and the connection ends */
 	int (*measurement)(void *user, uint32_t id, const struct measurement *m, uint64_t seq,

@@ -3,6 +3,7 @@
  * go through the same driver and session as from a radio; everything else is shown field by field.
  * wellgate decode advert UUID16 HEX: the service data of one advertisement, through the driver that
  * would hear it; a line for each measurement in it.
+ * wellgate decode apdu HEX: apdu.c; wellgate decode omron MODEL HEX: decode_omron.c.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -12,8 +13,10 @@
 #include "drivers/cleanup.h"
 #include "drivers/registry.h"
 #include "drivers/session.h"
+#include "gateway/cli/apdu.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/decode_cuff.h"
+#include "gateway/cli/decode_omron.h"
 #include "gateway/cli/fields.h"
 #include "gateway/cli/print.h"
 
@@ -26,11 +29,18 @@ static const char *const usage =
 	"usage: wellgate decode gatt UUID16 HEX\n"
 	"       wellgate decode advert UUID16 HEX\n"
 	"       wellgate decode beurer|microlife HEX\n"
+	"       wellgate decode omron MODEL HEX\n"
+	"       wellgate decode apdu HEX [CONFIGURATION]\n"
 	"\n"
-	"Prints what a value of a Bluetooth characteristic, or the service data of an\n"
-	"advertisement, says, as JSON. Examples:\n"
+	"Prints what a value of a Bluetooth characteristic, the service data of an\n"
+	"advertisement, a record in the memory of an Omron cuff, or an APDU of\n"
+	"IEEE 11073-20601 says, as JSON. What a report of the latter measured is said if it\n"
+	"is one of a standard configuration: CONFIGURATION\n"
+	"(02bc, 05dc, 06a4, 0190, 0191), or the only one that fits. Examples:\n"
 	"  wellgate decode gatt 2a9d 0e783eea07050c12353601ee002607\n"
-	"  wellgate decode advert 181b 0224ea07050c12353600000c35\n";
+	"  wellgate decode advert 181b 0224ea07050c12353600000c35\n"
+	"  wellgate decode omron HEM-7155T 7d5d461a2b2541160000200000010200\n"
+	"  wellgate decode apdu e60000020003\n";
 
 /* Where the bytes come from. */
 struct source {
@@ -265,7 +275,7 @@ static int decode(bool advert, const char *uuid_text, const char *hex)
 
 int cmd_decode(int argc, char **argv)
 {
-	static const char *const later[] = { "apdu", "omron", "fitbit" };
+	static const char *const later[] = { "fitbit" };
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
@@ -275,13 +285,17 @@ int cmd_decode(int argc, char **argv)
 		return decode(false, argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "advert") == 0)
 		return decode(true, argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "omron") == 0)
+		return decode_omron(argv[2], argv[3]);
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "apdu") == 0)
+		return apdu_command(argv[2], argc == 4 ? argv[3] : NULL);
 	if (argc == 3 && (strcmp(argv[1], "beurer") == 0 || strcmp(argv[1], "microlife") == 0))
 		return decode_cuff(argv[1], argv[2]);
 	for (size_t i = 0; argc > 1 && i < sizeof(later) / sizeof(later[0]); i++) {
 		if (strcmp(argv[1], later[i]) == 0)
 			return cli_fail(NAME, EXIT_USAGE,
-					"%s: this version has no driver for that; it decodes gatt "
-					"and advert",
+					"%s: this version has no driver for that; it decodes "
+					"gatt, advert, omron and apdu",
 					argv[1]);
 	}
 	(void)fputs(usage, stderr);

@@ -4,7 +4,7 @@
  *
  *   connect, associate, say the configuration    or again, after 50 ms, until patience is over
  *   report --> its answer                        one at a time, oldest first; forgotten once it is
- *                                                answered, sent again on the next association if not
+ *                                                answered, sent again on the next link if not
  *   release
  *
  * What the manager answered is printed, a line of JSON each: what such a device has forgotten and
@@ -40,7 +40,7 @@
 #define OBSERVATIONS   2
 #define ADDRESS_MAX    256
 #define MINUTE_MS      INT64_C(60000)
-#define MONTH_MS       (30 * 24 * 60 * MINUTE_MS)
+#define MONTH_MS       (MINUTE_MS * 60 * 24 * 30)
 #define HI_EVERY       7 /* a glucose meter shows HI, and two later LO */
 #define EXACT_KILOGRAM 702
 

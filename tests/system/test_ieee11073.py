@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Agents of IEEE 11073 at the door, their readings at the broker: all four kinds at once, each
 reading once, with the digits and the reasons that the agent sent, and marked as test data."""
+import json
 import subprocess
 import sys
 
@@ -41,9 +42,37 @@ def check_addresses(stand):
         assert result.returncode == 64 and "this machine alone" in result.stderr, (address, result)
 
 
+REPORT = ("e700003e003c000001010036" "0000ffffffff0d1d002cf000000000020024" "0001001200030006{}2026112301411650"
+          "0002000a00552026112301411650")
+WEIGHT = "e700002a00280001010100220000ffffffff0d1d0018f0000000000100100001000cff0002be2026112301411650"
+GLUCOSE = "e700002800260001010100200000ffffffff0d1d0016f00000000001000e0001000a{}2026112301411650"
+
+
+def decode(stand, *arguments):
+    result = stand.wellgate("decode", "apdu", *arguments)
+    return result.returncode, [json.loads(line) for line in result.stdout.splitlines()], result.stderr
+
+
+def check_decode(stand):
+    status, lines, _ = decode(stand, REPORT.format("007b004c0061"))
+    assert status == 0 and [c["value"] for c in lines[0]["components"]] == ["123", "76", "97", "85"], lines
+    assert lines[0]["apdu"]["operation"] == "confirmed_event_report" and lines[0]["apdu"]["configurations"] == ["02bc"]
+    status, lines, _ = decode(stand, WEIGHT)
+    assert status == 0 and lines[0]["components"] == [{"metric": "body_weight", "value": "70.2", "unit": "kg"}], lines
+    # what it is can only be said by who knows the configuration
+    status, lines, _ = decode(stand, GLUCOSE.format("07fe"))
+    assert status == 0 and "metric" not in lines[0] and lines[0]["apdu"]["configurations"] == ["0191", "06a4"], lines
+    status, lines, _ = decode(stand, GLUCOSE.format("07fe"), "06a4")
+    assert status == 0 and lines[0]["metric"] == "glucose" and lines[0]["absent"] == {"glucose": "+INF"}, lines
+    for bad in (("e70000020000",), ("e7",), ("e2000032",), ("zz",), ("",), (WEIGHT, "02bc"), (WEIGHT, "4000")):
+        status, lines, error = decode(stand, *bad)
+        assert status == 65 and not lines and error.count("\n") == 1, (bad, status, lines, error)
+
+
 def main():
     with DoorStand(sys.argv[1]) as stand:
         check_addresses(stand)
+        check_decode(stand)
         stand.start_broker()
         stand.subscribe()
         stand.start_gateway()
