@@ -190,10 +190,9 @@ static int copy_options(struct adapter *a, const struct adapter_options *options
 {
 	a->options = *options;
 	a->root = strdup(options->root ? options->root : "");
-	a->bus_address = options->bus_address ? strdup(options->bus_address) : NULL;
 	a->options.root = a->root;
-	a->options.bus_address = a->bus_address;
-	return a->root && (a->bus_address || !options->bus_address) ? 0 : -ENOMEM;
+	a->options.bus_address = NULL;
+	return a->root ? 0 : -ENOMEM;
 }
 
 int adapter_new(sd_event *event, const struct adapter_options *options,
@@ -217,11 +216,12 @@ int adapter_new(sd_event *event, const struct adapter_options *options,
 		r = sd_event_source_set_enabled(a->drain, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_source_set_priority(a->drain, SD_EVENT_PRIORITY_IMPORTANT);
+	if (r >= 0)
+		r = adapter_bus_start(a, options->bus_address);
 	if (r < 0) {
 		adapter_free(a);
 		return r;
 	}
-	adapter_bus_open(a);
 	*ret = a;
 	return 0;
 }
@@ -233,15 +233,13 @@ void adapter_free(struct adapter *a)
 	sd_event_source_disable_unref(a->drain);
 	sd_event_source_disable_unref(a->deadline);
 	sd_event_source_disable_unref(a->block);
-	sd_event_source_disable_unref(a->reopen);
 	sd_event_source_disable_unref(a->sweep);
 	sd_event_source_disable_unref(a->list);
 	scan_free(a);
 	agent_free(a);
 	rung_free(a);
-	adapter_bus_close(a);
+	bluez_stop(&a->bluez);
 	objects_free(a->objects);
-	free(a->bus_address);
 	free(a->root);
 	sd_event_unref(a->event);
 	free(a);

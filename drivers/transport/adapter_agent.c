@@ -130,7 +130,7 @@ static int on_request(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	const char *path;
 
 	(void)ret_error;
-	if (!adapter_is_from_daemon(a, m) || !request_of(m, &request)) {
+	if (!bluez_is_from_daemon(&a->bluez, m) || !request_of(m, &request)) {
 		refuse(m, REJECTED);
 		return 1;
 	}
@@ -159,7 +159,7 @@ static int on_void(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	struct adapter *a = user;
 
 	(void)ret_error;
-	if (adapter_is_from_daemon(a, m))
+	if (bluez_is_from_daemon(&a->bluez, m))
 		drop_question(a, CANCELED);
 	return sd_bus_reply_method_return(m, NULL);
 }
@@ -181,8 +181,8 @@ static const sd_bus_vtable agent_vtable[] = {
 
 int agent_export(struct adapter *a)
 {
-	return sd_bus_add_object_vtable(a->bus, NULL, AGENT_PATH, "org.bluez.Agent1", agent_vtable,
-					a);
+	return sd_bus_add_object_vtable(a->bluez.bus, NULL, AGENT_PATH, "org.bluez.Agent1",
+					agent_vtable, a);
 }
 
 /* ---- registration ---- */
@@ -200,7 +200,7 @@ static void register_call(struct adapter *a, const char *member, const char *cap
 	sd_bus_message *m = NULL;
 	int r;
 
-	r = adapter_method(a, "/org/bluez", "org.bluez.AgentManager1", member, &m);
+	r = bluez_method(&a->bluez, "/org/bluez", "org.bluez.AgentManager1", member, &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "o", AGENT_PATH);
 	if (r >= 0 && capability)

@@ -6,14 +6,8 @@
 #include <string.h>
 
 #include "drivers/transport/adapter_private.h"
-#include "drivers/transport/bluez.h"
 
-#define CALL_US       INT64_C(5000000)
-#define REOPEN_MIN_US INT64_C(100000)
-#define REOPEN_MAX_US INT64_C(5000000)
-#define DBUS          "org.freedesktop.DBus"
-
-static void bus_lost(struct adapter *a);
+#define CALL_US INT64_C(5000000)
 
 /* ---- calls ---- */
 
@@ -60,7 +54,7 @@ static int on_reply(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	const char *name = error ? error->name : NULL;
 
 	(void)ret_error;
-	if (call->generation != a->generation) {
+	if (call->generation != a->bluez.generation) {
 		if (call->is_owed)
 			call->done(a, m, ADAPTER_STALE, call->user);
 		return 0;
@@ -89,9 +83,9 @@ static int call_send(struct adapter *a, sd_bus_message *m, const struct call *wh
 		return -ENOMEM;
 	*call = *what;
 	call->a = a;
-	call->generation = a->generation;
+	call->generation = a->bluez.generation;
 	call->since = adapter_now(a);
-	r = sd_bus_call_async(a->bus, &slot, m, on_reply, call, (uint64_t)call_us(a));
+	r = sd_bus_call_async(a->bluez.bus, &slot, m, on_reply, call, (uint64_t)call_us(a));
 	if (r < 0) {
 		free(call);
 		return r;
@@ -112,18 +106,6 @@ int adapter_call_owed(struct adapter *a, sd_bus_message *m, call_done *done, voi
 	return call_send(a, m, &(struct call){ .done = done, .user = user, .is_owed = true });
 }
 
-int adapter_method(struct adapter *a, const char *path, const char *interface, const char *member,
-		   sd_bus_message **ret)
-{
-	int r;
-
-	if (!a->bus || !a->owner[0])
-		return -ENOTCONN;
-	/* to the unique name: what is meant for this daemon never starts another */
-	r = sd_bus_message_new_method_call(a->bus, ret, a->owner, path, interface, member);
-	return r < 0 ? r : 0;
-}
-
 int adapter_own_call(struct adapter *a, const char *member, call_done *done, void *user)
 {
 	sd_bus_message *m = NULL;
@@ -131,7 +113,7 @@ int adapter_own_call(struct adapter *a, const char *member, call_done *done, voi
 
 	if (!a->own)
 		return -ENODEV;
-	r = adapter_method(a, a->own->path, ADAPTER1, member, &m);
+	r = bluez_method(&a->bluez, a->own->path, ADAPTER1, member, &m);
 	if (r >= 0)
 		r = adapter_call(a, m, done, user);
 	sd_bus_message_unref(m);
@@ -146,7 +128,7 @@ int adapter_own_set(struct adapter *a, const char *property, bool value, call_do
 
 	if (!a->own)
 		return -ENODEV;
-	r = adapter_method(a, a->own->path, PROPERTIES, "Set", &m);
+	r = bluez_method(&a->bluez, a->own->path, PROPERTIES, "Set", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "ssv", ADAPTER1, property, "b", (int)value);
 	if (r >= 0)
@@ -155,21 +137,10 @@ int adapter_own_set(struct adapter *a, const char *property, bool value, call_do
 	return r;
 }
 
-bool adapter_is_from_daemon(const struct adapter *a, sd_bus_message *m)
-{
-	const char *sender = sd_bus_message_get_sender(m);
-
-	return sender && a->owner[0] && strcmp(sender, a->owner) == 0;
-}
-
 /* ---- bluetoothd and the bus ---- */
 
 static void daemon_lost(struct adapter *a)
 {
-	if (!a->owner[0])
-		return;
-	a->owner[0] = '\0';
-	a->generation++;
 	a->own = NULL;
 	a->fetching = 0;
 	memset(a->seen, 0, sizeof(a->seen));
@@ -181,17 +152,8 @@ static void daemon_lost(struct adapter *a)
 	adapter_post(a, LADDER_DAEMON_DOWN);
 }
 
-static void daemon_came(struct adapter *a, const char *owner)
+static void daemon_came(struct adapter *a)
 {
-	if (strcmp(a->owner, owner) == 0)
-		return;
-	daemon_lost(a);
-	if (strnlen(owner, sizeof(a->owner)) >= sizeof(a->owner)) {
-		a->counts.malformed++;
-		return;
-	}
-	memcpy(a->owner, owner, strlen(owner) + 1);
-	a->generation++;
 	a->counts.restarts_of_bluetoothd += a->had_daemon;
 	a->had_daemon = true;
 	adapter_post(a, LADDER_DAEMON_UP);
@@ -199,53 +161,22 @@ static void daemon_came(struct adapter *a, const char *owner)
 	adapter_list(a);
 }
 
-static int on_owner(sd_bus_message *m, void *user, sd_bus_error *ret_error)
+static void on_daemon(void *user, bool is_up)
 {
-	struct adapter *a = user;
-	const char *name, *before, *after;
-
-	(void)ret_error;
-	if (sd_bus_message_read(m, "sss", &name, &before, &after) < 0 || strcmp(name, BLUEZ) != 0)
-		return 0;
-	if (after[0])
-		daemon_came(a, after);
+	if (is_up)
+		daemon_came(user);
 	else
-		daemon_lost(a);
-	return 0;
+		daemon_lost(user);
 }
 
-static void on_first_owner(struct adapter *a, sd_bus_message *reply, const char *error, void *user)
+static void on_bus(void *user, bool is_up)
 {
-	const char *owner;
-
-	(void)user;
-	if (adapter_error_is_timeout(error)) {
-		bus_lost(a);
-		return;
-	}
-	a->reopen_us = REOPEN_MIN_US;
-	adapter_post(a, LADDER_BUS_UP);
-	if (!error && sd_bus_message_read_basic(reply, 's', &owner) > 0)
-		daemon_came(a, owner);
+	adapter_post(user, is_up ? LADDER_BUS_UP : LADDER_BUS_DOWN);
 }
 
-static int on_disconnected(sd_bus_message *m, void *user, sd_bus_error *ret_error)
+static int on_opened(void *user)
 {
-	(void)m;
-	(void)ret_error;
-	bus_lost(user);
-	return 0;
-}
-
-static int bus_match(struct adapter *a)
-{
-	static const struct {
-		const char *rule;
-		sd_bus_message_handler_t handler;
-	} rows[] = {
-		{ "type='signal',sender='" DBUS "',interface='" DBUS "',"
-		  "member='NameOwnerChanged',arg0='" BLUEZ "'",
-		  on_owner },
+	static const struct bluez_match rows[] = {
 		{ "type='signal',sender='" BLUEZ "',interface='" MANAGER "',"
 		  "member='InterfacesAdded'",
 		  adapter_on_added },
@@ -260,75 +191,21 @@ static int bus_match(struct adapter *a)
 		  "member='PropertiesChanged',arg0='" ADAPTER1 "'",
 		  adapter_on_changed },
 	};
-	int r;
-
-	r = sd_bus_match_signal_async(a->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
-				      "org.freedesktop.DBus.Local", "Disconnected", on_disconnected,
-				      NULL, a);
-	for (size_t i = 0; r >= 0 && i < sizeof(rows) / sizeof(rows[0]); i++)
-		r = sd_bus_add_match_async(a->bus, NULL, rows[i].rule, rows[i].handler, NULL, a);
-	return r;
-}
-
-static int ask_owner(struct adapter *a)
-{
-	sd_bus_message *m = NULL;
-	int r;
-
-	r = sd_bus_message_new_method_call(a->bus, &m, DBUS, "/org/freedesktop/DBus", DBUS,
-					   "GetNameOwner");
-	if (r >= 0)
-		r = sd_bus_message_append(m, "s", BLUEZ);
-	if (r >= 0)
-		r = adapter_call(a, m, on_first_owner, NULL);
-	sd_bus_message_unref(m);
-	return r;
-}
-
-void adapter_bus_close(struct adapter *a)
-{
-	if (a->bus) {
-		(void)sd_bus_detach_event(a->bus);
-		sd_bus_close(a->bus);
-	}
-	a->bus = sd_bus_unref(a->bus);
-}
-
-static int on_reopen(sd_event_source *source, uint64_t usec, void *user)
-{
 	struct adapter *a = user;
-	int r;
+	const int r = bluez_match(&a->bluez, rows, sizeof(rows) / sizeof(rows[0]), a);
 
-	(void)source;
-	(void)usec;
-	adapter_bus_close(a);
-	a->generation++;
-	r = bluez_bus_open(a->bus_address, &a->bus);
-	if (r >= 0)
-		r = sd_bus_attach_event(a->bus, a->event, SD_EVENT_PRIORITY_NORMAL);
-	if (r >= 0)
-		r = bus_match(a);
-	if (r >= 0)
-		r = agent_export(a);
-	if (r >= 0)
-		r = ask_owner(a);
-	if (r < 0)
-		bus_lost(a);
-	return 0;
+	return r < 0 ? r : agent_export(a);
 }
 
-/* The connection itself is closed from the loop: we may be in one of its callbacks. */
-static void bus_lost(struct adapter *a)
+int adapter_bus_start(struct adapter *a, const char *address)
 {
-	daemon_lost(a);
-	a->generation++;
-	adapter_post(a, LADDER_BUS_DOWN);
-	adapter_timer(a, &a->reopen, a->reopen_us, on_reopen);
-	a->reopen_us = a->reopen_us * 2 < REOPEN_MAX_US ? a->reopen_us * 2 : REOPEN_MAX_US;
-}
+	const struct bluez_handlers handlers = {
+		.opened = on_opened,
+		.bus = on_bus,
+		.daemon = on_daemon,
+		.user = a,
+		.malformed = &a->counts.malformed,
+	};
 
-void adapter_bus_open(struct adapter *a)
-{
-	a->reopen_us = REOPEN_MIN_US;
-	adapter_timer(a, &a->reopen, 0, on_reopen);
+	return bluez_start(&a->bluez, a->event, address, call_us(a), &handlers);
 }

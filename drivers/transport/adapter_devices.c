@@ -182,7 +182,7 @@ static void fetch(struct adapter *a, const char *path)
 		a->counts.dropped++;
 		return;
 	}
-	r = adapter_method(a, path, PROPERTIES, "GetAll", &m);
+	r = bluez_method(&a->bluez, path, PROPERTIES, "GetAll", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", DEVICE1);
 	if (r >= 0)
@@ -281,7 +281,7 @@ static int forget_call(struct adapter *a, const char *path, struct forget *forge
 	sd_bus_message *m = NULL;
 	int r;
 
-	r = adapter_method(a, a->own->path, ADAPTER1, "RemoveDevice", &m);
+	r = bluez_method(&a->bluez, a->own->path, ADAPTER1, "RemoveDevice", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "o", path);
 	if (r >= 0)
@@ -340,7 +340,7 @@ int adapter_disconnect(struct adapter *a, const struct ble_address *address)
 
 	if (!object)
 		return -ENOENT;
-	r = adapter_method(a, object->path, DEVICE1, "Disconnect", &m);
+	r = bluez_method(&a->bluez, object->path, DEVICE1, "Disconnect", &m);
 	if (r >= 0)
 		r = adapter_call(a, m, on_asked, NULL);
 	sd_bus_message_unref(m);

@@ -96,11 +96,11 @@ void adapter_list(struct adapter *a)
 	sd_bus_message *m = NULL;
 	int r;
 
-	r = adapter_method(a, "/", MANAGER, "GetManagedObjects", &m);
+	r = bluez_method(&a->bluez, "/", MANAGER, "GetManagedObjects", &m);
 	if (r >= 0)
 		r = adapter_call(a, m, on_list, NULL);
 	sd_bus_message_unref(m);
-	if (r < 0 && a->owner[0])
+	if (r < 0 && a->bluez.owner[0])
 		adapter_timer(a, &a->list, LIST_US, on_list_again);
 }
 
@@ -112,7 +112,7 @@ int adapter_on_added(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	const char *path;
 
 	(void)ret_error;
-	if (!adapter_is_from_daemon(a, m))
+	if (!bluez_is_from_daemon(&a->bluez, m))
 		return 0;
 	if (!sd_bus_message_has_signature(m, "oa{sa{sv}}") ||
 	    sd_bus_message_read_basic(m, 'o', &path) < 0 ||
@@ -135,7 +135,7 @@ int adapter_on_removed(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	const char *path, *interface;
 
 	(void)ret_error;
-	if (!adapter_is_from_daemon(a, m))
+	if (!bluez_is_from_daemon(&a->bluez, m))
 		return 0;
 	if (!sd_bus_message_has_signature(m, "oas") ||
 	    sd_bus_message_read_basic(m, 'o', &path) < 0 ||
@@ -159,7 +159,7 @@ int adapter_on_changed(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	struct adapter_seen *seen;
 
 	(void)ret_error;
-	if (!adapter_is_from_daemon(a, m) || !path)
+	if (!bluez_is_from_daemon(&a->bluez, m) || !path)
 		return 0;
 	if (!sd_bus_message_has_signature(m, "sa{sv}as") ||
 	    sd_bus_message_read_basic(m, 's', &interface) < 0) {

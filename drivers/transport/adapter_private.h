@@ -18,14 +18,10 @@
 #include "drivers/transport/adapter_ladder.h"
 #include "drivers/transport/adapter_objects.h"
 #include "drivers/transport/adapter_window.h"
+#include "drivers/transport/bluez.h"
 
 #define ADAPTERS_MAX 16
 #define EVENTS_MAX   32
-#define BLUEZ        "org.bluez"
-#define ADAPTER1     "org.bluez.Adapter1"
-#define DEVICE1      "org.bluez.Device1"
-#define PROPERTIES   "org.freedesktop.DBus.Properties"
-#define MANAGER      "org.freedesktop.DBus.ObjectManager"
 #define AGENT_PATH   "/org/wellgate/agent"
 
 /* one that bluetoothd knows; path "" = free */
@@ -81,8 +77,8 @@ struct rung {
 struct adapter {
 	sd_event *event;
 	struct adapter_handlers handlers;
-	struct adapter_options options; /* its strings are the two below */
-	char *bus_address, *root;
+	struct adapter_options options; /* root is the one below, bus_address is not kept */
+	char *root;
 	struct adapter_counts counts;
 
 	struct ladder ladder;
@@ -91,11 +87,7 @@ struct adapter {
 	size_t n_events;
 	sd_event_source *drain, *deadline, *block;
 
-	sd_bus *bus;
-	sd_event_source *reopen;
-	int64_t reopen_us;
-	char owner[64];      /* unique name of bluetoothd; "" = it is not there */
-	uint64_t generation; /* of the bus, bluetoothd and their answers */
+	struct bluez bluez;
 	bool had_daemon;
 
 	struct adapter_seen seen[ADAPTERS_MAX];
@@ -124,8 +116,7 @@ void adapter_timer_stop(sd_event_source *source);
 void adapter_post(struct adapter *a, enum ladder_event event);
 
 /* adapter_bus.c */
-void adapter_bus_open(struct adapter *a); /* soon, from the loop; again when it is lost */
-void adapter_bus_close(struct adapter *a);
+int adapter_bus_start(struct adapter *a, const char *address);
 /* Sends it with a timer of its own; done is not called when it fails at once, nor for an answer of
  * an older generation. A call that is never answered is a doubt. Takes no reference. */
 int adapter_call(struct adapter *a, sd_bus_message *m, call_done *done, void *user);
@@ -133,15 +124,12 @@ int adapter_call(struct adapter *a, sd_bus_message *m, call_done *done, void *us
  * returns 0, user is freed with the call. */
 #define ADAPTER_STALE "org.wellgate.Error.Stale"
 int adapter_call_owed(struct adapter *a, sd_bus_message *m, call_done *done, void *user);
-int adapter_method(struct adapter *a, const char *path, const char *interface, const char *member,
-		   sd_bus_message **ret);
 /* a method without arguments, of our adapter */
 int adapter_own_call(struct adapter *a, const char *member, call_done *done, void *user);
 int adapter_own_set(struct adapter *a, const char *property, bool value, call_done *done,
 		    void *user);
 bool adapter_error_is(const char *error, const char *name); /* "org.bluez.Error." + name */
 bool adapter_error_is_timeout(const char *error);
-bool adapter_is_from_daemon(const struct adapter *a, sd_bus_message *m);
 
 /* adapter_list.c */
 void adapter_list(struct adapter *a); /* asks for all objects */

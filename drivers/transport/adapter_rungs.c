@@ -152,9 +152,9 @@ static int restart_daemon(struct adapter *a)
 	sd_bus_message *m = NULL;
 	int r;
 
-	if (!a->bus)
+	if (!a->bluez.bus)
 		return -ENOTCONN;
-	r = sd_bus_message_new_method_call(a->bus, &m, "org.freedesktop.systemd1",
+	r = sd_bus_message_new_method_call(a->bluez.bus, &m, "org.freedesktop.systemd1",
 					   "/org/freedesktop/systemd1",
 					   "org.freedesktop.systemd1.Manager", "RestartUnit");
 	if (r >= 0)

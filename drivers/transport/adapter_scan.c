@@ -186,7 +186,7 @@ static void filter(struct adapter *a)
 	sd_bus_message *m = NULL;
 	int r;
 
-	r = adapter_method(a, a->own->path, ADAPTER1, "SetDiscoveryFilter", &m);
+	r = bluez_method(&a->bluez, a->own->path, ADAPTER1, "SetDiscoveryFilter", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "a{sv}", 2, "Transport", "s", "le", "DuplicateData",
 					  "b", 1);

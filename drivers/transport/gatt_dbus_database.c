@@ -193,7 +193,7 @@ int gatt_start_notify(struct gatt_chrc *c)
 {
 	struct gatt_dbus *g = c->device->g;
 	sd_bus_message *m = NULL;
-	int r = gatt_method(g, c->path, CHARACTERISTIC1, "StartNotify", &m);
+	int r = bluez_method(&g->bluez, c->path, CHARACTERISTIC1, "StartNotify", &m);
 
 	if (r >= 0)
 		r = gatt_call(g, m, GATT_DBUS_CALL, &c->slot, on_notifying, c);

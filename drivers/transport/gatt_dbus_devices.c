@@ -150,7 +150,7 @@ static int on_changed(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	struct gatt_chrc *c;
 
 	(void)ret_error;
-	if (!gatt_is_from_daemon(g, m) || !path)
+	if (!bluez_is_from_daemon(&g->bluez, m) || !path)
 		return 0;
 	if (!sd_bus_message_has_signature(m, "sa{sv}as") ||
 	    sd_bus_message_read_basic(m, SD_BUS_TYPE_STRING, &interface) < 0 ||
@@ -177,7 +177,7 @@ static int match_device(struct gatt_device *d)
 		       "type='signal',sender='" BLUEZ "',interface='" PROPERTIES
 		       "',member='PropertiesChanged',path_namespace='%s'",
 		       d->path);
-	return sd_bus_add_match_async(d->g->bus, &d->match, rule, on_changed, NULL, d);
+	return sd_bus_add_match_async(d->g->bluez.bus, &d->match, rule, on_changed, NULL, d);
 }
 
 /* ---- on which adapter ---- */

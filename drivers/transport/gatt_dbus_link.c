@@ -167,7 +167,7 @@ static int begin_call(struct gatt_dbus_link *l, enum att_kind kind, uint16_t han
 	if (l->is_lost || !c)
 		return -ENOTCONN;
 	*ret_chrc = c;
-	return gatt_method(l->g, c->path, CHARACTERISTIC1, member, ret);
+	return bluez_method(&l->g->bluez, c->path, CHARACTERISTIC1, member, ret);
 }
 
 int gatt_dbus_read(struct gatt_dbus_link *l, uint16_t handle)
@@ -316,7 +316,7 @@ void gatt_link_listed(struct gatt_dbus_link *l)
 		gatt_link_lost(l, DEVICE_END_TRANSIENT, -ENOENT);
 		return;
 	}
-	r = gatt_method(l->g, l->device->path, DEVICE1, "Connect", &m);
+	r = bluez_method(&l->g->bluez, l->device->path, DEVICE1, "Connect", &m);
 	if (r >= 0)
 		r = gatt_call(l->g, m, GATT_DBUS_CONNECT, &l->connect, on_connect, l);
 	sd_bus_message_unref(m);
@@ -352,7 +352,7 @@ int gatt_dbus_pair(struct gatt_dbus_link *l)
 		return -ENOTCONN;
 	if (l->pair)
 		return 0;
-	r = gatt_method(l->g, l->device->path, DEVICE1, "Pair", &m);
+	r = bluez_method(&l->g->bluez, l->device->path, DEVICE1, "Pair", &m);
 	if (r >= 0)
 		r = gatt_call(l->g, m, GATT_DBUS_PAIR, &l->pair, on_paired, l);
 	sd_bus_message_unref(m);

@@ -169,7 +169,7 @@ void gatt_list(struct gatt_dbus *g)
 		g->list_again = true;
 		return;
 	}
-	if (gatt_method(g, "/", MANAGER, "GetManagedObjects", &m) == 0)
+	if (bluez_method(&g->bluez, "/", MANAGER, "GetManagedObjects", &m) == 0)
 		(void)gatt_call(g, m, GATT_DBUS_CALL, &g->list, on_list, g);
 	sd_bus_message_unref(m);
 }
@@ -181,7 +181,7 @@ int gatt_on_added(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	const char *path;
 
 	(void)ret_error;
-	if (!gatt_is_from_daemon(g, m))
+	if (!bluez_is_from_daemon(&g->bluez, m))
 		return 0;
 	if (!sd_bus_message_has_signature(m, "oa{sa{sv}}") ||
 	    sd_bus_message_read_basic(m, SD_BUS_TYPE_OBJECT_PATH, &path) < 0 ||
@@ -228,7 +228,7 @@ int gatt_on_removed(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 	const char *path, *interface;
 
 	(void)ret_error;
-	if (!gatt_is_from_daemon(g, m))
+	if (!bluez_is_from_daemon(&g->bluez, m))
 		return 0;
 	if (!sd_bus_message_has_signature(m, "oas") ||
 	    sd_bus_message_read_basic(m, SD_BUS_TYPE_OBJECT_PATH, &path) < 0 ||

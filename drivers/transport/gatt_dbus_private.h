@@ -12,15 +12,11 @@
 
 #include <systemd/sd-bus.h>
 
+#include "drivers/transport/bluez.h"
 #include "drivers/transport/gatt_dbus.h"
 
 #define GATT_PATH       96 /* "/org/bluez/hci0/dev_02_00_5E_10_00_01/service0030/char0031" */
 #define GATT_ADAPTERS   16
-#define BLUEZ           "org.bluez"
-#define PROPERTIES      "org.freedesktop.DBus.Properties"
-#define MANAGER         "org.freedesktop.DBus.ObjectManager"
-#define ADAPTER1        "org.bluez.Adapter1"
-#define DEVICE1         "org.bluez.Device1"
 #define SERVICE1        "org.bluez.GattService1"
 #define CHARACTERISTIC1 "org.bluez.GattCharacteristic1"
 #define GATT_CAN_NOTIFY (ATT_PROPERTY_NOTIFY | ATT_PROPERTY_INDICATE)
@@ -85,14 +81,11 @@ struct gatt_adapter {
 struct gatt_dbus {
 	sd_event *event;
 	struct gatt_dbus_options options;
-	char *bus_address;
 	gatt_dbus_waiting *waiting;
 	void *user;
-	sd_bus *bus;
-	sd_event_source *reopen, *nudge;
-	int64_t reopen_us;
-	char owner[64]; /* of org.bluez; "": it is not there */
-	sd_bus_slot *ask, *list;
+	struct bluez bluez;
+	sd_event_source *nudge;
+	sd_bus_slot *list;
 	bool list_again, listed;
 	struct gatt_adapter adapters[GATT_ADAPTERS];
 	bool has_adapter;
@@ -125,11 +118,8 @@ struct gatt_dbus_link {
 struct gatt_properties;
 
 int64_t gatt_now(void);
-bool gatt_is_from_daemon(const struct gatt_dbus *g, sd_bus_message *m);
 int gatt_call(struct gatt_dbus *g, sd_bus_message *m, int64_t usec, sd_bus_slot **slot,
 	      sd_bus_message_handler_t done, void *user);
-int gatt_method(struct gatt_dbus *g, const char *path, const char *interface, const char *member,
-		sd_bus_message **ret);
 /* sends it and does not ask how it went */
 void gatt_tell(struct gatt_dbus *g, const char *path, const char *interface, const char *member);
 /* 0, or the ATT error that this D-Bus error stands for */
