@@ -187,7 +187,7 @@ static int take_parent(sd_device *usb, struct usb_attachment *a)
 {
 	uint8_t descriptors[USB_DESCRIPTORS_MAX];
 	unsigned long vid, pid, busnum, devnum;
-	const char *path;
+	const char *path = "";
 	size_t len;
 	int r = sd_device_get_syspath(usb, &path);
 
