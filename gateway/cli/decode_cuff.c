@@ -144,17 +144,14 @@ static int decode_microlife(const struct bytes *b)
 
 int decode_cuff(const char *maker, const char *hex)
 {
-	_cleanup_free_ struct bytes *b = calloc(1, sizeof(*b));
+	struct bytes b = { .len = 0 };
 	size_t where = 0;
-	int r;
+	int r = parse(hex, &b, &where);
 
-	if (!b)
-		return cli_fail(NAME, EXIT_IO, "out of memory");
-	r = parse(hex, b, &where);
 	if (r == -EINVAL)
 		return cli_fail(NAME, EXIT_DATA, "%s: not hexadecimal at character %zu", maker,
 				where + 1);
 	if (r >= 0)
-		r = strcmp(maker, "beurer") == 0 ? decode_beurer(b) : decode_microlife(b);
-	return r < 0 ? explain(maker, b->len, r) : EXIT_GOOD;
+		r = strcmp(maker, "beurer") == 0 ? decode_beurer(&b) : decode_microlife(&b);
+	return r < 0 ? explain(maker, b.len, r) : EXIT_GOOD;
 }
