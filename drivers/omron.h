@@ -1,6 +1,6 @@
 /*
- * What the drivers of Omron cuffs share: the walk through the memory (protocols/omron/walk.h) between
- * a driver and its session, and a record as a measurement. Pure, as they are.
+ * What the drivers of Omron cuffs share: the walk through the memory (protocols/omron/walk.h)
+ * between a driver and its session, and a record as a measurement. Pure, as they are.
  *
  * A stored record is said each time it is read. It is known again by the device, its user, the time
  * and values it bears and, where it has one, its number; the slot it lies in is no part of that.
@@ -24,8 +24,9 @@ struct omron_reader {
 	bool clock_off;
 };
 
-/* Each: 0, or as a driver's callback; the session is told to hang up when the walk is over. If some of
- * the memory could not be read, or a write is in doubt, news of the device says so in the end. */
+/* Each: 0, or as a driver's callback; the session is told to hang up when the walk is over. If some
+ * of the memory could not be read, or a write is in doubt, news of the device says so in the
+ * end. */
 int omron_reader_begin(struct drv_ctx *ctx, struct omron_reader *r,
 		       const struct omron_profile *profile, unsigned int options,
 		       unsigned int patience);

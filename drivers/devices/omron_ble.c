@@ -7,9 +7,9 @@
  *                                                all records; when they are durable the counters of
  *                                                unread records are reset; end
  *
- * 1 is the unlock characteristic (b305b680). Frames go to db5b55e0 and come from 49123040. A classic
- * cuff has four of each, and takes and gives a longer frame in pieces of 16 bytes, one each; a modern
- * one has the first of each.
+ * 1 is the unlock characteristic (b305b680). Frames go to db5b55e0 and come from 49123040. A
+ * classic cuff has four of each, and takes and gives a longer frame in pieces of 16 bytes, one
+ * each; a modern one has the first of each.
  *
  * A classic cuff lets in who knows a key that was put into it while it showed -P-:
  *
@@ -17,14 +17,14 @@
  *   we   --1:00 KEY16-->      cuff 80 00
  *
  * That is done where it does not know ours, or we have none. It needs the button on the cuff, and
- * puts out the key of a telephone. The key is no secret (it is made of the time, there being nothing
- * better here), it only tells that we are the one it was set up with; what is read is protected by
- * the encrypted link. It is noted on the hub before the cuff is told; the one before it stays in the
- * note until the cuff has taken the new one.
+ * puts out the key of a telephone. The key is no secret (it is made of the time, there being
+ * nothing better here), it only tells that we are the one it was set up with; what is read is
+ * protected by the encrypted link. It is noted on the hub before the cuff is told; the one before
+ * it stays in the note until the cuff has taken the new one.
  *
- * Which memory it has is known by the model number of its Device Information. A model that is not in
- * the table, or whose name two models bear, is not read: the link ends. So does that to a cuff which
- * answers with an encrypted session (OMSEC: c0, or ff 26): that is not supported.
+ * Which memory it has is known by the model number of its Device Information. A model that is not
+ * in the table, or whose name two models bear, is not read: the link ends. So does that to a cuff
+ * which answers with an encrypted session (OMSEC: c0, or ff 26): that is not supported.
  *
  * Cuffs that also offer the profile of Bluetooth SIG (0x1810) are served by blood_pressure.c.
  *

@@ -9,8 +9,9 @@
  *   we   --END-->                                    once all of it is durable: it switches off
  *
  * HEM-7301-ITKE7 (feature 00 00) has CNT and MES in place of GDC and GME, no banks, and GCL, its
- * clock. Commands and answers: protocols/omron/classic.h. "NO" and silence: asked again, five times.
- * The command that erases the memory is never sent; nothing is written, and nothing acknowledged.
+ * clock. Commands and answers: protocols/omron/classic.h. "NO" and silence: asked again, five
+ * times. The command that erases the memory is never sent; nothing is written, and nothing
+ * acknowledged.
  *
  * The index of a reading changes with each new one: it is known again by time and values. Three
  * measurements of one series (TruRead) are three readings, as the cuff shows them.

@@ -16,8 +16,8 @@
  *   END ff ff   "OFF\r\n", and it switches off
  * Another command erases the memory; it is not here.
  *
- * Source: the maker has published nothing. Notes of an open program (BSD) on HEM-790IT, a correction
- * of them by somebody who read the maker's software, a program for HEM-7301-ITKE7.
+ * Source: the maker has published nothing. Notes of an open program (BSD) on HEM-790IT, a
+ * correction of them by somebody who read the maker's software, a program for HEM-7301-ITKE7.
  */
 #pragma once
 

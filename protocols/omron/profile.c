@@ -102,7 +102,8 @@ const struct omron_profile omron_profiles[] = {
 	  TWO(0x02ac, 0x05f4, 60), 0x0e, 0x28, 0x0260, 0x0286, NO_WINDOW, { 0x14, 0x1e } },
 	{ "HEM-7322U or HEM-7131U", OMRON_BE, true, false, OMRON_UNLOCK_NONE,
 	  { { 0x02ac, 60, 1, false }, { 0x05f4, 40, OMRON_USER_NONE, false },
-	    { 0x0824, 20, 2, false }, { 0x093c, 80, 2, true } }, 0x0e, 0x28, 0x0260, 0x0286, NO_WINDOW, { 0x14, 0x1e } },
+	    { 0x0824, 20, 2, false }, { 0x093c, 80, 2, true } },
+	  0x0e, 0x28, 0x0260, 0x0286, NO_WINDOW, { 0x14, 0x1e } },
 };
 /* clang-format on */
 

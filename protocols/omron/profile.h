@@ -67,7 +67,8 @@ const struct omron_profile *omron_profile_by_model(const char *model);
 /*
  * By what a cuff calls itself (Device Information, model number): a row's name, one of its regional
  * names, or the name on its box. modern: which service it offers, where that decides. NULL if no
- * row, or more than one, has that name: then its memory is not to be read. text need not end in NUL.
+ * row, or more than one, has that name: then its memory is not to be read. text need not end in
+ * NUL.
  */
 const struct omron_profile *omron_profile_by_name(const void *text, size_t len, bool modern);
 

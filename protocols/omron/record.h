@@ -25,10 +25,10 @@
  * Source: the maker has published nothing. Layouts: several open programs, which agree on the first
  * eight bytes. The sum, and the number at 10, by calculation on records of real cuffs that their
  * owners published (five models little endian, two big endian): all of them add up, and the numbers
- * rise by one from slot to slot. Programs that read the number from the last two bytes read the sum.
- * That b12 is 0 when the cuff was wound badly: one description, and it is 1 in every real record.
- * Not known: b13 (called battery by some, and nothing by others), and what the values of position
- * mean: neither is made a flag.
+ * rise by one from slot to slot. Programs that read the number from the last two bytes read the
+ * sum. That b12 is 0 when the cuff was wound badly: one description, and it is 1 in every real
+ * record. Not known: b13 (called battery by some, and nothing by others), and what the values of
+ * position mean: neither is made a flag.
  */
 #pragma once
 

@@ -324,7 +324,8 @@ static void on_records(struct omron_walk *w, const struct omron_frame *f,
 	next_block(w);
 }
 
-/* Somebody measured meanwhile, or a telephone was here: then it is not ours to say "none unread". */
+/* Somebody measured meanwhile, or a telephone was here: then it is not ours to say "none
+ * unread". */
 static void on_index_again(struct omron_walk *w, const struct omron_frame *f)
 {
 	if (f->len > 0 && memcmp(f->data, w->index, f->len) == 0) {
