@@ -87,6 +87,9 @@ struct peer_handlers {
 	void *user;
 };
 
+/* A session that is not open yet; also one without a link, of what is broadcast. */
+void peer_inform(struct session *s, const struct peer_driver *driver);
+
 struct peer;
 
 /* The attempt runs when it returns 0. options and handlers are copied; next_seq as session_new().*/

@@ -306,7 +306,7 @@ static void observe_open(struct peer *p, const struct peer_driver *d)
 	peer_observe(p, &e);
 }
 
-static void inform(struct session *s, const struct peer_driver *d)
+void peer_inform(struct session *s, const struct peer_driver *d)
 {
 	if (d->memory)
 		session_set_memory(s, d->memory);
@@ -343,7 +343,7 @@ int peer_open(struct peer *p, const struct peer_driver *d)
 	p->opened_at = p->level;
 	p->has_record = d->has_last_record;
 	p->record = d->last_record;
-	inform(p->session, d);
+	peer_inform(p->session, d);
 	observe_open(p, d);
 	r = session_open(p->session, security_of(p), peer_now());
 	peer_settled(p, r);

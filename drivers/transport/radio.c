@@ -279,11 +279,7 @@ static void node_committed(struct node *n, uint64_t seq)
 {
 	if (n->peer)
 		peer_committed(n->peer, seq);
-	if (!n->heard)
-		return;
-	(void)session_committed(n->heard, seq, radio_now());
-	if (n->heard_done || session_is_done(n->heard))
-		heard_end(n);
+	heard_committed(n, seq);
 }
 
 void radio_committed(struct radio *r, uint64_t seq)
@@ -320,10 +316,8 @@ void radio_set_clock(struct radio *r, bool trusted, int zone_offset_min)
 {
 	r->trusted = trusted;
 	r->zone_min = zone_offset_min;
-	for (size_t i = 0; i < r->n_nodes; i++) {
-		if (r->nodes[i]->heard)
-			heard_clock(r, r->nodes[i]->heard);
-	}
+	for (size_t i = 0; i < r->n_nodes; i++)
+		heard_clock(r->nodes[i]);
 }
 
 const struct adapter *radio_adapter(const struct radio *r)

@@ -54,12 +54,37 @@ void heard_end(struct node *n)
 	n->heard_done = false;
 }
 
-void heard_clock(const struct radio *r, struct session *s)
+static void end_if_done(struct node *n)
 {
-	if (!r->trusted)
+	if (n->heard_done || session_is_done(n->heard))
+		heard_end(n);
+}
+
+void heard_time(struct node *n, int64_t now)
+{
+	if (!n->heard || now < n->heard_deadline)
 		return;
-	session_set_wall(s, radio_utc_ms_at_zero());
-	session_set_zone(s, r->zone_min);
+	n->heard_deadline = RADIO_NEVER;
+	(void)session_timeout(n->heard, now);
+	end_if_done(n);
+}
+
+void heard_committed(struct node *n, uint64_t seq)
+{
+	if (!n->heard)
+		return;
+	(void)session_committed(n->heard, seq, radio_now());
+	end_if_done(n);
+}
+
+void heard_clock(struct node *n)
+{
+	const struct radio *r = n->radio;
+
+	if (!n->heard || !r->trusted)
+		return;
+	session_set_wall(n->heard, radio_utc_ms_at_zero());
+	session_set_zone(n->heard, r->zone_min);
 }
 
 static int begin_heard(struct node *n)
@@ -73,18 +98,17 @@ static int begin_heard(struct node *n)
 		.user = n,
 	};
 	const struct enrolment *e = node_enrolment(n);
+	struct peer_driver driver;
 	int r;
 
 	if (!e)
 		return -ENOENT;
+	driver = node_driver(n, e);
 	r = session_new(n->driver, e->quirks, &sink, n->radio->next_seq, &n->heard);
 	if (r < 0)
 		return r;
 	line_begin(n, &n->broadcast);
-	session_set_memory(n->heard, &e->memory);
-	if (e->has_last_record)
-		session_set_last_record(n->heard, e->last_record);
-	heard_clock(n->radio, n->heard);
+	peer_inform(n->heard, &driver);
 	return session_open(n->heard, LINK_BROADCAST, radio_now());
 }
 
@@ -115,8 +139,7 @@ static void hear_datum(struct node *n, const struct drv_advert *advert)
 	if (!n->heard && begin_heard(n) < 0)
 		return;
 	(void)session_advert(n->heard, advert, radio_now());
-	if (n->heard_done || session_is_done(n->heard))
-		heard_end(n);
+	end_if_done(n);
 }
 
 /* Without room it goes unheard: a scale says it many times, and a driver tells repetitions from

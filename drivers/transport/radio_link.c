@@ -179,19 +179,7 @@ void radio_attempt_over(struct radio *r, const struct node *n)
 
 int radio_open_session(struct node *n, const struct enrolment *e)
 {
-	const struct radio *r = n->radio;
-	const struct peer_driver driver = {
-		.driver = n->driver,
-		.quirks = e->quirks,
-		.name = e->name,
-		.memory = &e->memory,
-		.has_last_record = e->has_last_record,
-		.last_record = e->last_record,
-		.has_wall = r->trusted,
-		.utc_ms_at_zero = radio_utc_ms_at_zero(),
-		.has_zone = r->trusted,
-		.zone_min = r->zone_min,
-	};
+	const struct peer_driver driver = node_driver(n, e);
 
 	line_begin(n, &n->link);
 	return peer_open(n->peer, &driver);

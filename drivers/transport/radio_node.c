@@ -90,6 +90,24 @@ void node_on_memory(void *user, const struct session_memory *memory)
 
 /* ---- sessions and the gateway ---- */
 
+struct peer_driver node_driver(const struct node *n, const struct enrolment *e)
+{
+	const struct radio *r = n->radio;
+
+	return (struct peer_driver){
+		.driver = n->driver,
+		.quirks = e->quirks,
+		.name = e->name,
+		.memory = &e->memory,
+		.has_last_record = e->has_last_record,
+		.last_record = e->last_record,
+		.has_wall = r->trusted,
+		.utc_ms_at_zero = radio_utc_ms_at_zero(),
+		.has_zone = r->trusted,
+		.zone_min = r->zone_min,
+	};
+}
+
 bool node_has_room(void *user)
 {
 	const struct radio *r = ((const struct node *)user)->radio;

@@ -130,6 +130,8 @@ int node_keep(struct node *n, struct enrolment *e);
 /* Of a session, with the node as its user. */
 void node_on_memory(void *user, const struct session_memory *memory);
 bool node_has_room(void *user);
+/* What a session of it is told, of a link or of broadcasts. Borrows from e. */
+struct peer_driver node_driver(const struct node *n, const struct enrolment *e);
 void line_begin(struct node *n, struct line *line);
 int line_deliver(struct node *n, struct line *line, const struct session *session,
 		 const struct measurement *m, uint64_t seq);
@@ -151,7 +153,9 @@ void node_watch(struct node *n);      /* its subscriptions stand from now on */
 
 /* radio_heard.c */
 void heard_advert(struct node *n, const struct ble_advert *advert);
-void heard_clock(const struct radio *r, struct session *s);
+void heard_time(struct node *n, int64_t now);
+void heard_committed(struct node *n, uint64_t seq);
+void heard_clock(struct node *n); /* it may be known now */
 void heard_end(struct node *n);
 
 /* radio_turns.c */

@@ -139,12 +139,7 @@ static void node_time(struct node *n, int64_t now)
 	left_time(n, now);
 	if (now >= device_deadline(&n->device))
 		radio_node_event(n, DEVICE_ON_TIME, 0);
-	if (n->heard && now >= n->heard_deadline) {
-		n->heard_deadline = RADIO_NEVER;
-		(void)session_timeout(n->heard, now);
-		if (n->heard_done || session_is_done(n->heard))
-			heard_end(n);
-	}
+	heard_time(n, now);
 }
 
 int radio_on_timer(sd_event_source *source, uint64_t usec, void *user)
