@@ -20,7 +20,7 @@ struct control_client {
 	bool skips; /* the rest of a line that was too long */
 };
 
-/* Carries out one line; writes one line of answer without "ok", "error" or line feed. 0 or -errno. */
+/* Carries out one line; writes one line of answer without "ok", "error" or line feed. 0, -errno */
 typedef int control_execute(void *user, const char *line, char *answer, size_t size,
 			    bool *ret_quit);
 

@@ -1,14 +1,14 @@
 /*
- * A simulated USB device: what all of them share. It answers the standard requests from the model's
- * descriptors, keeps what waits to be read at each endpoint, and does what goes wrong on a cable. A
- * model (models/NAME.c) says what the device is and what it does with what it is told.
+ * A simulated USB device: what all of them share. It answers the standard requests from the
+ * model's descriptors, keeps what waits to be read at each endpoint, and does what goes wrong on
+ * a cable. A model (models/NAME.c) says what the device is and what it does with what it is told.
  *
- *   kernel --request--> device --control, out--> model          model --usb_send--> device --> kernel
+ *   kernel --request--> device --control, out--> model      model --usb_send--> device --> kernel
  *
- * What an endpoint sends is a queue of packets, as on the wire: a request of the host ends with its
- * buffer full or with a packet shorter than the endpoint's largest, and one too long for what is
- * left of the buffer is babble. A model is called from the loop, one device at a time; what it sends
- * goes out after it has returned.
+ * What an endpoint sends is a queue of packets, as on the wire: a request of the host ends with
+ * its buffer full or with a packet shorter than the endpoint's largest, and one too long for what
+ * is left of the buffer is babble. A model is called from the loop, one device at a time; what it
+ * sends goes out after it has returned.
  */
 #pragma once
 

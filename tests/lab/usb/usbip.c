@@ -27,15 +27,19 @@ enum command {
 static int free_port(unsigned int *ret)
 {
 	_cleanup_file_ FILE *status = fopen(CONTROLLER "status", "re");
-	char line[128], hub[8];
-	unsigned int port, state;
+	char line[128];
 
 	if (!status)
 		return -ENODEV;
 	while (fgets(line, sizeof(line), status)) {
-		if (sscanf(line, "%7s %u %u", hub, &port, &state) == 3 && state == PORT_FREE &&
-		    strcmp(hub, "hs") == 0) {
-			*ret = port;
+		char *end;
+		unsigned long port;
+
+		if (strncmp(line, "hs ", 3) != 0)
+			continue;
+		port = strtoul(line + 3, &end, 10);
+		if (strtoul(end, NULL, 10) == PORT_FREE) {
+			*ret = (unsigned int)port;
 			return 0;
 		}
 	}

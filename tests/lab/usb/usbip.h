@@ -38,9 +38,9 @@ struct usbip_request {
 int usbip_plug_in(enum usbip_speed speed, struct usbip_plug *ret);
 /* The kernel sees the device go. */
 void usbip_pull(struct usbip_plug *plug);
-/* Blocks until a whole request is there. -EPIPE: the kernel let go; -EBADMSG: what makes no sense. */
+/* Blocks until a whole request is there. -EPIPE: the kernel let go; -EBADMSG: nonsense. */
 int usbip_read(const struct usbip_plug *plug, struct usbip_request *ret);
-/* status: 0 or -errno as an URB has it; len: how many bytes went; data: of an IN transfer, or NULL */
+/* status: 0 or -errno as an URB has it; len: bytes that went; data: of an IN transfer, or NULL */
 int usbip_answer(const struct usbip_plug *plug, uint32_t sequence, int status, const void *data,
 		 size_t len);
 int usbip_answer_cancel(const struct usbip_plug *plug, uint32_t sequence, int status);

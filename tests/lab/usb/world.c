@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/cleanup.h"
+#include "tests/lab/radio/control.h"
 #include "tests/lab/usb/models/models.h"
 
 #define WORDS_MAX 8
@@ -270,14 +270,15 @@ static int execute(struct call *c)
 
 int world_execute(void *world, const char *line, char *answer, size_t size, bool *ret_quit)
 {
-	_cleanup_free_ char *copy = strdup(line);
+	char copy[CONTROL_LINE_MAX];
 	struct call c = { .world = world, .answer = answer, .size = size };
 	char *rest;
 	int r;
 
 	answer[0] = 0;
-	if (!copy)
-		return -ENOMEM;
+	if (strlen(line) >= sizeof(copy))
+		return -EMSGSIZE;
+	memcpy(copy, line, strlen(line) + 1);
 	for (char *word = strtok_r(copy, " \t\r", &rest); word;
 	     word = strtok_r(NULL, " \t\r", &rest)) {
 		if (c.n == WORDS_MAX) {

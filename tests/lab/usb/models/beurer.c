@@ -5,8 +5,8 @@
  *   aa -> 55 | a4 -> what it is | a2 -> count | a3 n -> the n-th record, the newest first | f7, f6
  *
  * Both keep all their readings; nothing that they can be told erases one, so any other byte is
- * logged as a host's error. Source: the project's notes on these cuffs, from programs of owners. The
- * bridge: what Linux' pl2303 asks of one; answers are of a PL2303HX.
+ * logged as a host's error. Source: the project's notes on these cuffs, from programs of owners.
+ * The bridge: what Linux' pl2303 asks of one; answers are of a PL2303HX.
  */
 #include <string.h>
 

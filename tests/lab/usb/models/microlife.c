@@ -1,11 +1,13 @@
 /*
  * Microlife's older USB cuffs (04b4:5500): a bridge that says it is HID and that the kernel's
- * cypress_m8 takes as a tty. Reports of 8 bytes, the low bits of the first count those that follow.
+ * cypress_m8 takes as a tty. Reports of 8 bytes, the low bits of the first count those that
+ * follow.
  *
  *   12 16 18 22 -> 06, the memory, sum     12 16 18 26 -> 06, the clock, sum
  *
- * The rest is hexadecimal text; the sum is of its characters. Commands that set something are logged
- * as a host's error. Source: the project's notes on these cuffs, from a program of an owner.
+ * The rest is hexadecimal text; the sum is of its characters. Commands that set something are
+ * logged as a host's error. Source: the project's notes on these cuffs, from a program of an
+ * owner.
  */
 #include <stdarg.h>
 #include <string.h>

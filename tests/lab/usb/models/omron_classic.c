@@ -1,6 +1,7 @@
 /*
- * Omron's first generation on USB (0590:0028) as a HEM-7080IT: commands in ASCII over HID reports of
- * eight bytes, of which the first counts. Two banks, one for each user; the newest reading is 0.
+ * Omron's first generation on USB (0590:0028) as a HEM-7080IT: commands in ASCII over HID reports
+ * of eight bytes, of which the first counts. Two banks, one for each user; the newest reading is
+ * 0.
  *
  *   zeros (12) -> OK    VER00 -> OK 00 "M7080IT 207" x    GDC 00 bank 00 00 x -> count
  *   GME 00 bank 00 i x -> reading    GCL00 -> clock    END ff ff -> OFF, and it is off

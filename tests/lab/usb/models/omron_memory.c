@@ -7,9 +7,9 @@
  *   08 0000 0000 10 00 18  begin -> 8000 with 16 bytes     08 0f00 0000 00 00 07  end -> 8f00
  *   08 0100 ADDR nn 00 xx  read -> 8100 with nn bytes      .. 01c0  write -> 81c0
  *
- * Asleep (`asleep on`) it does not answer before its button is pressed. What is written lands in its
- * memory only inside the settings' copy; anything else is logged as a host's error. Source: the
- * project's notes, from programs of owners; records are of HEM-7322U, big-endian words.
+ * Asleep (`asleep on`) it does not answer before its button is pressed. What is written lands in
+ * its memory only inside the settings' copy; anything else is logged as a host's error. Source:
+ * the project's notes, from programs of owners; records are of HEM-7322U, big-endian words.
  */
 #include <errno.h>
 #include <string.h>

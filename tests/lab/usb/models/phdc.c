@@ -1,12 +1,14 @@
 /*
- * Personal healthcare devices (USB class 0x0f): a cuff, a scale, a glucose meter, an oximeter with
- * standard configurations, and a scale with one of its own (0x4000), of IEEE 11073-20601 over PHDC.
+ * Personal healthcare devices (USB class 0x0f): a cuff, a scale, a glucose meter, an oximeter
+ * with standard configurations, and a scale with one of its own (0x4000), of IEEE 11073-20601
+ * over PHDC.
  *
  *   plugged in --> AARQ --> AARE --> [configuration] --> operating --> report ... confirmed
  *
  * A device keeps a reading until its report is confirmed. One report is on its way at a time
- * (`window N`: several); one that is not answered for 3 s ends the association with an abort, and the
- * device begins anew. So it does after an abort or a release of the host, as long as it has readings.
+ * (`window N`: several); one that is not answered for 3 s ends the association with an abort, and
+ * the device begins anew. So it does after an abort or a release of the host, as long as it has
+ * readings.
  *
  * Descriptors: USB PHDC 1.0, 20h and 30h behind the interface, 21h behind each endpoint. Reports:
  * the fixed format of -20601, laid out here by hand.
@@ -501,23 +503,23 @@ static int phdc_command(struct usb_device *d, char **words, size_t n, char *answ
 	return 0;
 }
 
-#define PHDC(id, model_name, product, what, config)                                      \
-	const struct usb_model id = {                                                    \
-		.name = model_name,                                                      \
-		.speed = USBIP_FULL,                                                     \
-		.device = { DEVICE, sizeof(DEVICE) },                                    \
-		.configuration = { CONFIGURATION, sizeof(CONFIGURATION) },               \
-		.strings = { NULL, "Simulated", product, "SIM" },                        \
-		.state_size = sizeof(struct phdc),                                       \
-		.variant = &(const struct variant){ .kind = what, .config_id = config }, \
-		.born = phdc_born,                                                       \
-		.configured = phdc_configured,                                           \
-		.control = phdc_control,                                                 \
-		.out = phdc_out,                                                         \
-		.unplugged = phdc_unplugged,                                             \
-		.timer = phdc_timer,                                                     \
-		.measure = phdc_measure,                                                 \
-		.command = phdc_command,                                                 \
+#define PHDC(id, model_name, product, what, config)                                          \
+	const struct usb_model id = {                                                        \
+		.name = (model_name),                                                        \
+		.speed = USBIP_FULL,                                                         \
+		.device = { DEVICE, sizeof(DEVICE) },                                        \
+		.configuration = { CONFIGURATION, sizeof(CONFIGURATION) },                   \
+		.strings = { NULL, "Simulated", (product), "SIM" },                          \
+		.state_size = sizeof(struct phdc),                                           \
+		.variant = &(const struct variant){ .kind = (what), .config_id = (config) }, \
+		.born = phdc_born,                                                           \
+		.configured = phdc_configured,                                               \
+		.control = phdc_control,                                                     \
+		.out = phdc_out,                                                             \
+		.unplugged = phdc_unplugged,                                                 \
+		.timer = phdc_timer,                                                         \
+		.measure = phdc_measure,                                                     \
+		.command = phdc_command,                                                     \
 	}
 
 PHDC(usb_phdc_cuff, "phdc_cuff", "11073 cuff", CUFF, 0x02bc);
