@@ -1,9 +1,11 @@
 /*
  * Bounded reader over bytes from outside. It cannot run over: a read past the end returns zero
- * and sets `failed`, which sticks; a decoder reads its whole layout and asks once.
+ * and sets `failed`, which sticks; a decoder reads its whole layout and asks once. What decoders
+ * call for nearly every byte is inline.
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,22 +17,86 @@ struct cursor {
 	bool failed;
 };
 
-struct cursor cursor_of(const void *data, size_t len);
-size_t cursor_left(const struct cursor *c);
-bool cursor_ok(const struct cursor *c);     /* nothing failed */
-bool cursor_at_end(const struct cursor *c); /* nothing failed and nothing is left */
-/* pointer to n bytes inside the data, or NULL and failed */
-const uint8_t *cursor_bytes(struct cursor *c, size_t n);
-void cursor_skip(struct cursor *c, size_t n);
-/* a cursor over the next n bytes; an empty failed one if there are fewer (c fails too) */
-struct cursor cursor_sub(struct cursor *c, size_t n);
+static inline struct cursor cursor_of(const void *data, size_t len)
+{
+	assert(data || len == 0);
+	return (struct cursor){ .data = data, .len = len };
+}
 
-uint8_t cursor_u8(struct cursor *c);
+static inline size_t cursor_left(const struct cursor *c)
+{
+	return c->failed ? 0 : c->len - c->pos;
+}
+
+/* nothing failed */
+static inline bool cursor_ok(const struct cursor *c)
+{
+	return !c->failed;
+}
+
+/* nothing failed and nothing is left */
+static inline bool cursor_at_end(const struct cursor *c)
+{
+	return !c->failed && c->pos == c->len;
+}
+
+/* pointer to n bytes inside the data, or NULL and failed */
+static inline const uint8_t *cursor_bytes(struct cursor *c, size_t n)
+{
+	/* data may be NULL; NULL here would read as a failure */
+	static const uint8_t nothing[1];
+	const uint8_t *bytes;
+
+	if (cursor_left(c) < n || c->failed) {
+		c->failed = true;
+		return NULL;
+	}
+	bytes = c->data ? c->data + c->pos : nothing;
+	c->pos += n;
+	return bytes;
+}
+
+static inline void cursor_skip(struct cursor *c, size_t n)
+{
+	(void)cursor_bytes(c, n);
+}
+
+/* a cursor over the next n bytes; an empty failed one if there are fewer (c fails too) */
+static inline struct cursor cursor_sub(struct cursor *c, size_t n)
+{
+	const uint8_t *bytes = cursor_bytes(c, n);
+
+	if (!bytes)
+		return (struct cursor){ .failed = true };
+	return cursor_of(bytes, n);
+}
+
+static inline uint8_t cursor_u8(struct cursor *c)
+{
+	const uint8_t *b = cursor_bytes(c, 1);
+
+	return b ? b[0] : 0;
+}
+
+static inline uint16_t cursor_be16(struct cursor *c)
+{
+	const uint8_t *b = cursor_bytes(c, 2);
+
+	if (!b)
+		return 0;
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+static inline uint32_t cursor_be32(struct cursor *c)
+{
+	const uint8_t *b = cursor_bytes(c, 4);
+
+	return b ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3] : 0;
+}
+
 uint16_t cursor_le16(struct cursor *c);
 uint32_t cursor_le24(struct cursor *c);
 uint32_t cursor_le32(struct cursor *c);
 uint64_t cursor_le64(struct cursor *c);
-uint16_t cursor_be16(struct cursor *c);
 uint32_t cursor_be24(struct cursor *c);
-uint32_t cursor_be32(struct cursor *c);
 uint64_t cursor_be64(struct cursor *c);

@@ -265,7 +265,12 @@ int apdu_decode(const uint8_t *bytes, size_t len, struct apdu *ret)
 		r = read_fields(fields_of(APDUS, N(APDUS), a.choice), &body, &a);
 	if (r < 0)
 		return r;
-	*ret = a;
+	/* most APDUs have no association: half of the structure */
+	memcpy(ret, &a, offsetof(struct apdu, association));
+	if (a.proto == APDU_PROTO_20601)
+		ret->association = a.association;
+	else
+		memset(&ret->association, 0, sizeof(ret->association));
 	return 0;
 }
 

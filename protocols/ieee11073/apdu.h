@@ -120,10 +120,9 @@ struct apdu {
 	uint16_t choice; /* enum apdu_choice */
 	/* AARE: enum apdu_associate_result; release or abort reason; error-value; reject problem */
 	uint16_t result;
-	uint32_t assoc_version;              /* AARQ */
-	uint16_t proto;                      /* AARQ: 20601 if it is offered; AARE */
-	uint16_t n_protos;                   /* AARQ: how many were offered; 1 when encoding */
-	struct apdu_association association; /* where proto is 20601 */
+	uint32_t assoc_version; /* AARQ */
+	uint16_t proto;         /* AARQ: 20601 if it is offered; AARE */
+	uint16_t n_protos;      /* AARQ: how many were offered; 1 when encoding */
 	/* bytes after what we know of the association information: a newer peer's; not encoded */
 	size_t extra;
 	uint16_t invoke_id; /* PRST, and all below */
@@ -135,6 +134,7 @@ struct apdu {
 	/* event-info, action-info, parameter; or the items of a list; or another protocol's info */
 	const uint8_t *data; /* borrowed */
 	size_t len;
+	struct apdu_association association; /* where proto is 20601 */
 };
 
 /* The size of the whole APDU that begins so, or 0 while its four header bytes are not there. */

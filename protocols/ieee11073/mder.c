@@ -2,24 +2,6 @@
 
 #include <errno.h>
 
-struct cursor mder_any(struct cursor *c)
-{
-	return cursor_sub(c, cursor_be16(c));
-}
-
-struct cursor mder_list(struct cursor *c, size_t item_min, unsigned int *ret_count)
-{
-	unsigned int count = cursor_be16(c);
-	struct cursor items = mder_any(c);
-
-	if (cursor_left(&items) < count * item_min || (count == 0 && cursor_left(&items) > 0)) {
-		c->failed = true;
-		items.failed = true;
-	}
-	*ret_count = items.failed ? 0 : count;
-	return items;
-}
-
 bool mder_attribute(struct cursor *items, struct mder_attribute *ret)
 {
 	uint16_t id = cursor_be16(items);
@@ -44,12 +26,15 @@ bool mder_attributes_valid(struct cursor items, unsigned int count)
 
 /* ---- time ---- */
 
-/* the two decimal digits of a byte, or 100 */
-static unsigned int bcd(uint8_t byte)
+/* a digit above 9 has its eight, and its four or its two */
+static bool is_bcd(uint64_t digits)
 {
-	unsigned int tens = byte >> 4, ones = byte & 0x0fU;
+	return (digits & (digits << 1 | digits << 2) & UINT64_C(0x8888888888888888)) == 0;
+}
 
-	return tens > 9 || ones > 9 ? 100 : tens * 10 + ones;
+static unsigned int from_bcd(uint8_t byte)
+{
+	return byte - 6U * (byte >> 4);
 }
 
 static uint8_t to_bcd(unsigned int n)
@@ -67,16 +52,16 @@ static unsigned int days_of(unsigned int year, unsigned int month)
 
 int mder_read_time(struct cursor *c, struct mder_time *ret)
 {
+	uint64_t digits = cursor_be64(c);
 	unsigned int v[MDER_ABSOLUTE_TIME];
-	bool digits = true;
 
-	for (size_t i = 0; i < MDER_ABSOLUTE_TIME; i++) {
-		v[i] = bcd(cursor_u8(c));
-		digits = digits && v[i] < 100;
-	}
 	if (!cursor_ok(c))
 		return -EMSGSIZE;
-	if (!digits || v[2] < 1 || v[2] > 12 || v[3] < 1 || v[4] > 23 || v[5] > 59 || v[6] > 59)
+	if (!is_bcd(digits))
+		return -ERANGE;
+	for (size_t i = 0; i < MDER_ABSOLUTE_TIME; i++)
+		v[i] = from_bcd((uint8_t)(digits >> (56 - 8 * i)));
+	if (v[2] < 1 || v[2] > 12 || v[3] < 1 || v[4] > 23 || v[5] > 59 || v[6] > 59)
 		return -ERANGE;
 	if (v[3] > days_of(v[0] * 100 + v[1], v[2]))
 		return -ERANGE;

@@ -21,13 +21,30 @@
 #define MDER_LIST_HEADER   4
 #define MDER_ABSOLUTE_TIME 8
 
-/* the bytes of an OCTET STRING or ANY */
-struct cursor mder_any(struct cursor *c);
+/* The bytes of an OCTET STRING or ANY. This and the next are inline: to return a cursor costs more
+ * than to read one. */
+static inline struct cursor mder_any(struct cursor *c)
+{
+	return cursor_sub(c, cursor_be16(c));
+}
+
 /*
  * The items of a SEQUENCE OF. *ret_count is always written, 0 on failure. A count that cannot fit
  * (fewer than item_min bytes each), or items without a count, fail both cursors.
  */
-struct cursor mder_list(struct cursor *c, size_t item_min, unsigned int *ret_count);
+__attribute__((always_inline)) static inline struct cursor
+mder_list(struct cursor *c, size_t item_min, unsigned int *ret_count)
+{
+	unsigned int count = cursor_be16(c);
+	struct cursor items = mder_any(c);
+
+	if (cursor_left(&items) < count * item_min || (count == 0 && cursor_left(&items) > 0)) {
+		c->failed = true;
+		items.failed = true;
+	}
+	*ret_count = items.failed ? 0 : count;
+	return items;
+}
 
 /* One attribute: AVA-Type, an identifier of the object partition and a value. */
 struct mder_attribute {

@@ -206,38 +206,38 @@ static bool read_side_attribute(uint16_t id, struct cursor *value, struct readin
 	}
 }
 
-static bool read_attribute(uint16_t id, struct cursor value, struct reading *r)
+static bool read_attribute(uint16_t id, struct cursor *value, struct reading *r)
 {
 	const struct phd_object *object = r->object;
 	bool good = true;
 
 	switch (id) {
 	case MDC_ATTR_NU_BASIC:
-		good = add(r, object->type, object->unit, read_sfloat(&value));
+		good = add(r, object->type, object->unit, read_sfloat(value));
 		break;
 	case MDC_ATTR_NU_SIMPLE:
-		good = add(r, object->type, object->unit, read_float(&value));
+		good = add(r, object->type, object->unit, read_float(value));
 		break;
 	case MDC_ATTR_CMPD_BASIC:
-		good = read_simple_compound(&value, r, 2);
+		good = read_simple_compound(value, r, 2);
 		break;
 	case MDC_ATTR_CMPD_SIMPLE:
-		good = read_simple_compound(&value, r, 4);
+		good = read_simple_compound(value, r, 4);
 		break;
 	case MDC_ATTR_NU_OBS:
-		good = read_observed(&value, r);
+		good = read_observed(value, r);
 		break;
 	case MDC_ATTR_CMPD_OBS:
-		good = read_observed_compound(&value, r);
+		good = read_observed_compound(value, r);
 		break;
 	case MDC_ATTR_STAMP_ABS:
-		read_stamp(&value, r->o);
+		read_stamp(value, r->o);
 		break;
 	default:
-		good = read_side_attribute(id, &value, r);
+		good = read_side_attribute(id, value, r);
 		break;
 	}
-	return good && cursor_at_end(&value);
+	return good && cursor_at_end(value);
 }
 
 static void set_units(struct phd_observation *o, uint16_t unit)
@@ -256,7 +256,7 @@ bool phd_observation_read(const struct phd_config *config, const struct phd_obje
 	for (size_t i = 0; i < n_map; i++) {
 		struct cursor value = cursor_sub(octets, map[i].len);
 
-		if (!cursor_ok(octets) || !read_attribute(map[i].attribute, value, &r))
+		if (!cursor_ok(octets) || !read_attribute(map[i].attribute, &value, &r))
 			return false;
 	}
 	set_units(o, r.unit);
@@ -314,7 +314,7 @@ static int next_variable(struct phd_report *r, struct phd_observation *o)
 	if (!reading.object)
 		return 0;
 	while (mder_attribute(&items, &a)) {
-		if (!read_attribute(a.id, a.value, &reading))
+		if (!read_attribute(a.id, &a.value, &reading))
 			return -EBADMSG;
 	}
 	set_units(o, reading.unit);
@@ -375,32 +375,33 @@ int phd_report_open(const struct apdu *event, const struct phd_config *config,
 {
 	const struct kind *kind = kind_of(event->type);
 	struct cursor c = cursor_of(event->data, event->len), list;
-	struct phd_report r = { .config = config, .person = PHD_PERSON_UNKNOWN };
+	const struct phd_object *scanner;
 	unsigned int count;
 
 	if (!kind)
 		return -ENOMSG;
-	r.format = kind->format;
-	r.has_persons = kind->has_persons;
-	r.scanner = phd_config_object(config, event->handle);
-	if (r.format == FORMAT_GROUPED &&
-	    (!r.scanner || r.scanner->n_map == 0 || config->map[r.scanner->first_map].handle == 0))
+	scanner = phd_config_object(config, event->handle);
+	if (kind->format == FORMAT_GROUPED &&
+	    (!scanner || scanner->n_map == 0 || config->map[scanner->first_map].handle == 0))
 		return -EBADMSG;
 	cursor_skip(&c, 4);
 	list = mder_list(&c, 2, &count);
 	if (!cursor_ok(&c))
 		return -EMSGSIZE;
-	r.extra = cursor_left(&c);
-	if (r.has_persons) {
-		r.persons = list;
-		r.persons_left = count;
-		r.items = cursor_of(NULL, 0);
+	memset(ret, 0, sizeof(*ret));
+	ret->config = config;
+	ret->person = PHD_PERSON_UNKNOWN;
+	ret->format = kind->format;
+	ret->has_persons = kind->has_persons;
+	ret->scanner = scanner;
+	ret->extra = cursor_left(&c);
+	if (kind->has_persons) {
+		ret->persons = list;
+		ret->persons_left = count;
 	} else {
-		r.persons = cursor_of(NULL, 0);
-		r.items = list;
-		r.items_left = count;
+		ret->items = list;
+		ret->items_left = count;
 	}
-	*ret = r;
 	return 0;
 }
 
@@ -421,18 +422,17 @@ int phd_report_next(struct phd_report *r, struct phd_observation *ret)
 	int found;
 
 	while ((found = find_item(r)) == 1) {
-		struct phd_observation o = { .person = r->person };
-
+		/* its values are most of it, and are written as they are read */
+		memset(ret, 0, offsetof(struct phd_observation, values));
+		ret->person = r->person;
 		if (r->group_entry == 0)
 			r->items_left--;
 		if (r->format == FORMAT_FIXED)
-			found = next_fixed(r, &o);
+			found = next_fixed(r, ret);
 		else if (r->format == FORMAT_VAR)
-			found = next_variable(r, &o);
+			found = next_variable(r, ret);
 		else
-			found = next_grouped(r, &o);
-		if (found == 1)
-			*ret = o;
+			found = next_grouped(r, ret);
 		if (found != 0)
 			return found;
 	}

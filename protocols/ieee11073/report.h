@@ -54,7 +54,6 @@ struct phd_observation {
 	uint16_t unit;   /* stated in this observation, from now on its object's; or 0 */
 	uint8_t n_values;
 	uint8_t n_unread; /* attributes that are not ours to read */
-	struct phd_value values[PHD_METRICS_MAX];
 	enum phd_code_kind code_kind;
 	uint8_t code_bits; /* of PHD_CODE_BITS: 16 or 32 */
 	uint16_t code_partition;
@@ -68,6 +67,7 @@ struct phd_observation {
 	bool is_stored; /* out of a store, with the numbers that name it there: */
 	uint16_t store, segment;
 	uint32_t entry;
+	struct phd_value values[PHD_METRICS_MAX]; /* the last: beyond n_values nothing is written */
 };
 
 /* A report being read; the fields are report.c's, but for the counters. */
@@ -93,7 +93,7 @@ bool phd_report_is(uint16_t event_type);
 int phd_report_open(const struct apdu *event, const struct phd_config *config,
 		    struct phd_report *ret);
 /*
- * 1: *ret is the next observation; 0: no more. -EBADMSG: this observation does not agree with its
+ * 1: *ret is the next observation, otherwise it holds nothing of use; 0: no more. -EBADMSG: this observation does not agree with its
  * configuration, the next one can be read; -EMSGSIZE: the report is broken, nothing follows.
  */
 int phd_report_next(struct phd_report *r, struct phd_observation *ret);

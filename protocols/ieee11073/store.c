@@ -282,20 +282,19 @@ static void read_header(struct phd_entries *e)
 		{ .attribute = MDC_ATTR_STAMP_OFFSET, .len = 8 },
 	};
 	static const struct phd_object none = { 0 };
-	struct phd_observation header = {
-		.person = e->segment->person,
-		.is_stored = true,
-		.store = e->store,
-		.segment = e->segment->instance,
-		.entry = e->entry,
-	};
+	struct phd_observation *header = &e->header;
 
+	memset(header, 0, offsetof(struct phd_observation, values));
+	header->person = e->segment->person;
+	header->is_stored = true;
+	header->store = e->store;
+	header->segment = e->segment->instance;
+	header->entry = e->entry;
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		if (e->segment->header & (PHD_ENTRY_ABSOLUTE >> i))
 			(void)phd_observation_read(e->config, &none, &times[i], 1, &e->octets,
-						   &header);
+						   header);
 	}
-	e->header = header;
 }
 
 static int read_one(struct phd_entries *e, const struct phd_element *element,
@@ -334,20 +333,17 @@ int phd_entries_next(struct phd_entries *e, struct phd_observation *ret)
 
 	while (e->entry < e->end) {
 		const struct phd_element *element;
-		struct phd_observation o;
 		int r;
 
 		if (e->element == 0)
 			read_header(e);
 		element = &e->segments->elements[segment->first_element + e->element];
-		o = e->header;
-		r = read_one(e, element, &o);
+		memcpy(ret, &e->header, offsetof(struct phd_observation, values));
+		r = read_one(e, element, ret);
 		if (++e->element == segment->n_elements) {
 			e->element = 0;
 			e->entry++;
 		}
-		if (r == 1)
-			*ret = o;
 		if (r != 0)
 			return r;
 	}
