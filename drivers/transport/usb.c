@@ -278,9 +278,11 @@ static int on_measurement(void *user, const struct session *session, const struc
 		r = announce(p, session);
 	if (r >= 0)
 		r = u->sink.measurement(u->sink.user, p->id, m, seq);
-	if (r >= 0)
-		note_record(p, m, seq);
-	return r;
+	if (r < 0)
+		return r;
+	p->error = 0;
+	note_record(p, m, seq);
+	return 0;
 }
 
 static bool has_room(void *user)
@@ -431,8 +433,7 @@ static void try_plug(struct plug *p)
 
 	if (r >= 0) {
 		log_info("usb: device opened driver=%s", p->driver->name);
-		p->error = 0;
-		return;
+		return; /* what was wrong may still be: it is forgotten when a reading has come */
 	}
 	disconnect(p);
 	if (-r != p->error)
@@ -485,6 +486,7 @@ static void on_ended(void *user, int error)
 		p->retry_at = now_us() + u->options.revisit_us;
 	} else {
 		p->state = PLUG_RESTING;
+		p->error = 0;
 	}
 	changed(u);
 	plan(u);
@@ -652,7 +654,7 @@ static bool any(const struct usb *u, int error, enum drv_bus bus)
 	for (size_t i = 0; i < u->n; i++) {
 		const struct plug *p = u->plugs[i];
 
-		if (!p->cable && p->error == error && (bus == DRV_BUS_ANY || p->at.bus == bus))
+		if (p->error == error && (bus == DRV_BUS_ANY || p->at.bus == bus))
 			return true;
 	}
 	return false;

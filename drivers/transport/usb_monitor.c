@@ -186,9 +186,9 @@ static int copy_path(char *ret, size_t size, const char *path)
 static int take_parent(sd_device *usb, struct usb_attachment *a)
 {
 	uint8_t descriptors[USB_DESCRIPTORS_MAX];
-	unsigned long vid, pid, busnum, devnum;
+	unsigned long vid = 0, pid = 0, busnum = 0, devnum = 0;
 	const char *path = "";
-	size_t len;
+	size_t len = 0;
 	int r = sd_device_get_syspath(usb, &path);
 
 	if (r >= 0)
@@ -247,7 +247,7 @@ static int describe(sd_device *d, struct usb_attachment *ret)
 {
 	struct usb_attachment a = { .bus = bus_of(d) };
 	sd_device *usb = d;
-	const char *path, *node;
+	const char *path = "", *node = "";
 	int r;
 
 	if (a.bus == DRV_BUS_ANY)

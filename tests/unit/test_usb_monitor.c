@@ -279,7 +279,7 @@ static void classes_out_of_descriptors(void **state)
 				       1,  9, 2, 0, 0,    2, 1, 0,  0, 0, 9, 4, 0, 0, 0, 8, 0,
 				       0,  0, 9, 4, 1,    0, 0, 8,  0, 0, 0, 9, 4, 2, 0, 0, 15 };
 	uint8_t classes[USB_CLASSES_MAX];
-	uint8_t many[9 * 20];
+	uint8_t many[20][9] = { 0 };
 
 	(void)state;
 	assert_int_equal(usb_classes(two, sizeof(two), classes), 2); /* the last one is cut short */
@@ -288,12 +288,11 @@ static void classes_out_of_descriptors(void **state)
 	assert_int_equal(usb_classes(two, 0, classes), 0);
 	assert_int_equal(usb_classes((const uint8_t[]){ 0, 0, 0 }, 3, classes), 0);
 	for (uint8_t i = 0; i < 20; i++) {
-		memset(many + 9 * i, 0, 9);
-		many[9 * i] = 9;
-		many[9 * i + 1] = 4;
-		many[9 * i + 5] = (uint8_t)(i + 1);
+		many[i][0] = 9;
+		many[i][1] = 4;
+		many[i][5] = (uint8_t)(i + 1);
 	}
-	assert_int_equal(usb_classes(many, sizeof(many), classes), USB_CLASSES_MAX);
+	assert_int_equal(usb_classes(&many[0][0], sizeof(many), classes), USB_CLASSES_MAX);
 }
 
 static void serial_numbers_that_are_none(void **state)

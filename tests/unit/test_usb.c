@@ -1,0 +1,441 @@
+/* links: transports */
+/*
+ * Devices on USB from the plug to the gateway: the real table of drivers, real ttys (pseudo
+ * terminals), and on their far ends cuffs of the family that beurer_serial serves, which this test
+ * plays. The gateway is this test, too, and so is the monitor.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "drivers/transport/usb.h"
+
+#define PATIENCE_US 60000000 /* of a turn of the loop: a hang, not a delay */
+#define CUFFS       18
+
+struct cuff {
+	int far; /* -1 unplugged */
+	struct usb_attachment at;
+	unsigned int asked; /* times that a dialogue was begun with it */
+	uint8_t command;    /* that waits for its argument */
+	uint8_t diastolic;
+};
+
+struct stand {
+	sd_event *event;
+	struct usb *usb;
+	char directory[64];
+	uint64_t next_seq, committed;
+	uint32_t next_id;
+	bool commits;
+	struct cuff cuffs[CUFFS];
+	size_t n;
+	/* what the gateway heard */
+	unsigned int ups, downs, readings;
+	char identity[WIRE_IDENTITY_MAX];       /* of the last up */
+	char of_id[64][WIRE_IDENTITY_MAX];      /* of each link */
+	char of_reading[64][WIRE_IDENTITY_MAX]; /* under which it was filed */
+	int64_t diastolic[64];
+	char findings[2048];
+};
+
+/* ---- the gateway ---- */
+
+static int on_up(void *user, uint32_t id, const char *identity, const struct session *session)
+{
+	struct stand *s = user;
+
+	(void)session;
+	assert_in_range(id, 1, 63);
+	s->ups++;
+	(void)snprintf(s->identity, sizeof(s->identity), "%s", identity);
+	(void)snprintf(s->of_id[id], sizeof(s->of_id[id]), "%s", identity);
+	return 0;
+}
+
+static int on_measurement(void *user, uint32_t id, const struct measurement *m, uint64_t seq)
+{
+	struct stand *s = user;
+
+	assert_in_range(id, 1, 63);
+	assert_int_equal(seq, s->next_seq - 1);
+	assert_string_not_equal(s->of_id[id], ""); /* announced before */
+	assert_true(s->readings < 64);
+	memcpy(s->of_reading[s->readings], s->of_id[id], sizeof(s->of_id[id]));
+	s->diastolic[s->readings++] = m->parts[1].number.value.mantissa;
+	return 0;
+}
+
+static int on_down(void *user, uint32_t id, const struct session *session)
+{
+	struct stand *s = user;
+
+	(void)id;
+	(void)session;
+	s->downs++;
+	return 0;
+}
+
+static bool has_room(void *user)
+{
+	(void)user;
+	return true;
+}
+
+static void on_changed(void *user)
+{
+	(void)user;
+}
+
+static void on_finding(void *user, enum usb_finding_level level, const char *text,
+		       const char *advice)
+{
+	struct stand *s = user;
+	const size_t n = strlen(s->findings);
+
+	assert_true(level == USB_FINDING_NOTICE || level == USB_FINDING_PROBLEM);
+	assert_non_null(advice);
+	(void)snprintf(s->findings + n, sizeof(s->findings) - n, "%s\n", text);
+}
+
+static bool finds(struct stand *s, const char *text)
+{
+	s->findings[0] = '\0';
+	usb_findings(s->usb, on_finding, s);
+	return strstr(s->findings, text) != NULL;
+}
+
+/* ---- the cuffs ---- */
+
+static void plug_in(struct stand *s, size_t i, const char *serial)
+{
+	struct cuff *c = &s->cuffs[i];
+
+	c->far = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(c->far >= 0);
+	assert_int_equal(grantpt(c->far), 0);
+	assert_int_equal(unlockpt(c->far), 0);
+	c->at = (struct usb_attachment){
+		.bus = DRV_BUS_SERIAL, .vid = 0x067b, .pid = 0x2303, .devnum = (unsigned int)i + 1
+	};
+	assert_int_equal(ptsname_r(c->far, c->at.node, sizeof(c->at.node)), 0);
+	(void)snprintf(c->at.syspath, sizeof(c->at.syspath), "/sys/cuff%zu", i);
+	(void)snprintf(c->at.serial, sizeof(c->at.serial), "%s", serial);
+	(void)snprintf(c->at.product, sizeof(c->at.product), "USB-Serial");
+	c->command = 0;
+	c->diastolic = (uint8_t)(60 + i); /* less 25 */
+	if (i >= s->n)
+		s->n = i + 1;
+	usb_attached(s->usb, &c->at);
+}
+
+static void unplug(struct stand *s, size_t i)
+{
+	assert_int_equal(close(s->cuffs[i].far), 0);
+	s->cuffs[i].far = -1;
+	usb_detached(s->usb, s->cuffs[i].at.syspath);
+}
+
+static void say(const struct cuff *c, const void *data, size_t len)
+{
+	assert_int_equal(write(c->far, data, len), len);
+}
+
+static void answer(struct cuff *c, uint8_t byte)
+{
+	const uint8_t record[] = { 0xac, 0x6d, c->diastolic, 0x42, 0x05, 0x0c, 0x07, 0x1f, 0x1a };
+
+	if (c->command == 0xa3)
+		say(c, record, sizeof(record));
+	else if (byte == 0xaa)
+		say(c, "\x55", 1);
+	else if (byte == 0xa4)
+		say(c, "Andon Blood Pressure Meter KD001", 32);
+	else if (byte == 0xa2)
+		say(c, "\x01", 1);
+	c->asked += byte == 0xaa && c->command == 0;
+	c->command = byte == 0xa3 && c->command == 0 ? byte : 0;
+}
+
+static void turn(struct stand *s)
+{
+	uint8_t byte;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct cuff *c = &s->cuffs[i];
+
+		while (c->far >= 0 && read(c->far, &byte, 1) == 1)
+			answer(c, byte);
+	}
+	assert_true(sd_event_run(s->event, 5000) >= 0);
+	if (s->commits && s->committed + 1 < s->next_seq) {
+		s->committed = s->next_seq - 1;
+		usb_committed(s->usb, s->committed);
+	}
+}
+
+#define UNTIL(s, condition)                                                 \
+	do {                                                                \
+		for (unsigned int i_ = 0; i_ < 12000 && !(condition); i_++) \
+			turn(s);                                            \
+		assert_true(condition);                                     \
+	} while (0)
+
+/* ---- */
+
+static void start(struct stand *s)
+{
+	const struct usb_options options = { .directory = s->directory,
+					     .no_monitor = true,
+					     .backoff_us = 10000,
+					     .revisit_us = INT64_C(3600000000) };
+	const struct usb_sink sink = {
+		.up = on_up,
+		.measurement = on_measurement,
+		.down = on_down,
+		.has_room = has_room,
+		.changed = on_changed,
+		.user = s,
+	};
+
+	assert_int_equal(usb_new(s->event, &options, &sink, &s->next_seq, &s->next_id, &s->usb), 0);
+}
+
+static int set_up(void **state)
+{
+	struct stand *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	s->next_seq = s->next_id = 1;
+	s->commits = true;
+	for (size_t i = 0; i < CUFFS; i++)
+		s->cuffs[i].far = -1;
+	(void)snprintf(s->directory, sizeof(s->directory), "/tmp/usb-notes-XXXXXX");
+	assert_non_null(mkdtemp(s->directory));
+	assert_true(sd_event_new(&s->event) >= 0);
+	start(s);
+	*state = s;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct stand *s = *state;
+	char command[128];
+
+	usb_free(s->usb);
+	for (size_t i = 0; i < CUFFS; i++) {
+		if (s->cuffs[i].far >= 0)
+			(void)close(s->cuffs[i].far);
+	}
+	(void)sd_event_unref(s->event);
+	(void)snprintf(command, sizeof(command), "rm -r %s", s->directory);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): a path of our own */
+	free(s);
+	return 0;
+}
+
+static void a_cuff_is_read_once_for_each_time_it_is_plugged_in(void **state)
+{
+	struct stand *s = *state;
+
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->downs == 1);
+	assert_int_equal(s->readings, 1);
+	assert_int_equal(s->diastolic[0], 85);
+	assert_string_equal(s->identity, "usb:067b:2303:A50285BI");
+	assert_int_equal(usb_connected(s->usb), 0);
+	unplug(s, 0);
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->downs == 2);
+	assert_int_equal(s->readings, 2);
+	assert_string_equal(s->identity, "usb:067b:2303:A50285BI");
+}
+
+static void two_equal_cuffs_side_by_side(void **state)
+{
+	struct stand *s = *state;
+
+	plug_in(s, 0, "A50285BI");
+	plug_in(s, 1, "A50285BJ");
+	UNTIL(s, s->downs == 2);
+	assert_int_equal(s->readings, 2);
+	for (size_t i = 0; i < 2; i++) /* each under its own */
+		assert_string_equal(s->of_reading[i], s->diastolic[i] == 85
+							      ? "usb:067b:2303:A50285BI"
+							      : "usb:067b:2303:A50285BJ");
+	assert_int_not_equal(s->diastolic[0], s->diastolic[1]);
+}
+
+static void a_port_is_no_identity(void **state)
+{
+	struct stand *s = *state;
+
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->downs == 1);
+	unplug(s, 0);
+	plug_in(s, 0, "A50285BJ");
+	UNTIL(s, s->downs == 2);
+	assert_string_equal(s->of_reading[1], "usb:067b:2303:A50285BJ");
+}
+
+static void without_a_number_it_is_one_of_its_kind(void **state)
+{
+	struct stand *s = *state;
+
+	plug_in(s, 0, "0001"); /* of a maker who gives none */
+	UNTIL(s, s->downs == 1);
+	assert_string_equal(s->of_reading[0], "model:067b:2303:USB-Serial");
+}
+
+/* Their readings could not be told apart. */
+static void of_two_with_one_identity_only_one_is_read(void **state)
+{
+	struct stand *s = *state;
+
+	s->commits = false; /* the first one stays at work */
+	plug_in(s, 0, "");
+	UNTIL(s, s->readings == 1);
+	plug_in(s, 1, "");
+	UNTIL(s, s->cuffs[1].asked > 1); /* tried, given up, tried again */
+	assert_int_equal(s->readings, 1);
+	assert_true(finds(s, "two connected devices have one identity"));
+	s->commits = true;
+	UNTIL(s, s->readings == 2 && s->downs == 2);
+	assert_int_equal(s->diastolic[1], 86);
+	assert_false(finds(s, "two connected devices have one identity"));
+}
+
+static void what_is_nobodys_is_not_opened(void **state)
+{
+	struct stand *s = *state;
+	struct usb_attachment other;
+
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->downs == 1);
+	unplug(s, 0);
+	plug_in(s, 0, "");
+	other = s->cuffs[0].at;
+	usb_detached(s->usb, other.syspath);
+	s->cuffs[0].asked = 0;
+	other.pid = 0x2304;
+	usb_attached(s->usb, &other);
+	other.pid = 0x2303;
+	other.bus = DRV_BUS_HID; /* the same numbers on another bus are another thing */
+	usb_attached(s->usb, &other);
+	for (unsigned int i = 0; i < 20; i++)
+		turn(s);
+	assert_int_equal(s->cuffs[0].asked, 0);
+	assert_int_equal(usb_connected(s->usb), 0);
+}
+
+static void a_node_that_cannot_be_opened_is_tried_again(void **state)
+{
+	struct stand *s = *state;
+	char node[64];
+
+	plug_in(s, 0, "A50285BI");
+	usb_detached(s->usb, s->cuffs[0].at.syspath);
+	memcpy(node, s->cuffs[0].at.node, sizeof(node));
+	(void)snprintf(s->cuffs[0].at.node, sizeof(node), "/dev/no-such-cuff");
+	usb_attached(s->usb, &s->cuffs[0].at);
+	for (unsigned int i = 0; i < 20; i++)
+		turn(s);
+	assert_int_equal(usb_connected(s->usb), 0);
+	assert_int_equal(s->cuffs[0].asked, 0);
+	usb_detached(s->usb, s->cuffs[0].at.syspath);
+	memcpy(s->cuffs[0].at.node, node, sizeof(node));
+	usb_attached(s->usb, &s->cuffs[0].at);
+	UNTIL(s, s->downs == 1);
+	assert_int_equal(s->readings, 1);
+}
+
+static void unplugged_in_the_middle(void **state)
+{
+	struct stand *s = *state;
+
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->cuffs[0].asked == 1);
+	unplug(s, 0);
+	UNTIL(s, usb_connected(s->usb) == 0);
+	assert_int_equal(s->readings, 0);
+	assert_int_equal(s->ups, s->downs);
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->readings == 1 && s->downs == 2);
+}
+
+static void unplugged_before_the_commit(void **state)
+{
+	struct stand *s = *state;
+
+	s->commits = false;
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->readings == 1);
+	unplug(s, 0);
+	plug_in(s, 1, "A50285BJ"); /* life goes on */
+	UNTIL(s, s->readings == 2);
+	assert_int_equal(usb_connected(s->usb), 2);
+	s->commits = true;
+	UNTIL(s, usb_connected(s->usb) == 0);
+	assert_int_equal(s->downs, 2);
+}
+
+static void more_than_can_be_read_at_once(void **state)
+{
+	struct stand *s = *state;
+	char serial[16];
+
+	s->commits = false;
+	for (size_t i = 0; i < CUFFS; i++) {
+		(void)snprintf(serial, sizeof(serial), "A5%02zuX7K", i);
+		plug_in(s, i, serial);
+	}
+	UNTIL(s, s->readings == USB_CABLES_MAX);
+	assert_int_equal(usb_connected(s->usb), USB_CABLES_MAX);
+	assert_true(finds(s, "more USB devices than can be read at once"));
+	s->commits = true;
+	UNTIL(s, s->readings == CUFFS && s->downs == CUFFS);
+}
+
+static void a_refused_reading_ends_its_cable_alone(void **state)
+{
+	struct stand *s = *state;
+
+	s->commits = false;
+	plug_in(s, 0, "A50285BI");
+	UNTIL(s, s->readings == 1);
+	plug_in(s, 1, "A50285BJ");
+	UNTIL(s, s->readings == 2);
+	usb_refused(s->usb, 1);
+	UNTIL(s, s->downs == 1);
+	assert_int_equal(usb_connected(s->usb), 1);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_cuff_is_read_once_for_each_time_it_is_plugged_in),
+		TEST(two_equal_cuffs_side_by_side),
+		TEST(a_port_is_no_identity),
+		TEST(without_a_number_it_is_one_of_its_kind),
+		TEST(of_two_with_one_identity_only_one_is_read),
+		TEST(what_is_nobodys_is_not_opened),
+		TEST(a_node_that_cannot_be_opened_is_tried_again),
+		TEST(unplugged_in_the_middle),
+		TEST(unplugged_before_the_commit),
+		TEST(more_than_can_be_read_at_once),
+		TEST(a_refused_reading_ends_its_cable_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
