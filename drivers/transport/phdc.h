@@ -1,13 +1,14 @@
 /*
  * Wires over libusb: a personal healthcare device (USB class 0f), whose frames are whole APDUs of
- * IEEE 11073-20601, and any other bulk pair, whose frames are bytes as they come. Source: USB Device
- * Class Definition for Personal Healthcare Devices 1.0.
+ * IEEE 11073-20601, and any other bulk pair, whose frames are bytes as they come. Source: USB
+ * Device Class Definition for Personal Healthcare Devices 1.0.
  *
  *   usb_io --packets--> phdc_stream --APDUs--> sink.frame      wire_write --transfers--> usb_io
  *
  * An APDU is not a transfer: it may come in many, or several in one. Nothing is read ahead of what
- * the sink has taken but one packet. `gone`: EPROTO the device sends what is no APDU, or half of one
- * and for 10 s nothing more; ETIMEDOUT it takes no data for 5 s; EIO its endpoints do not recover.
+ * the sink has taken but one packet. `gone`: EPROTO the device sends what is no APDU, or half of
+ * one and for 10 s nothing more; ETIMEDOUT it takes no data for 5 s; EIO its endpoints do not
+ * recover.
  */
 #pragma once
 
@@ -17,9 +18,9 @@
 #include "protocols/phdc/descriptor.h"
 
 /*
- * fd: the device's node in /dev/bus/usb, open for reading and writing; taken on success. The sink is
- * copied. One loop for all wires of a process. Takes up to 1 s if the device does not answer: the
- * one question that libusb asks in the foreground.
+ * fd: the device's node in /dev/bus/usb, open for reading and writing; taken on success. The sink
+ * is copied. One loop for all wires of a process. Takes up to 1 s if the device does not answer:
+ * the one question that libusb asks in the foreground.
  *
  * -EBUSY: somebody else has the interface; -ENODEV: it is no longer there; -EACCES; -ENOENT: the
  * device has no such interface any more; -ENOMEM; -EIO, also of a device that is just going.

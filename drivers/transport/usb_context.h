@@ -1,6 +1,7 @@
 /*
- * The one libusb context of the process, and its descriptors on the loop. It is there while something
- * is open. It neither looks for devices nor listens for them, so libusb starts no thread.
+ * The one libusb context of the process, and its descriptors on the loop. It is there while
+ * something is open. It neither looks for devices nor listens for them, so libusb starts no
+ * thread.
  */
 #pragma once
 

@@ -11,7 +11,7 @@
 #include "drivers/cleanup.h"
 #include "drivers/transport/usb_context.h"
 
-#define USEC_PER_MSEC 1000
+#define USEC_PER_MSEC INT64_C(1000)
 #define USEC_PER_SEC  INT64_C(1000000)
 
 #define OUT_TIMEOUT     5000 /* ms */
@@ -266,8 +266,9 @@ static int on_rest(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 /*
- * The device has freed its side. The host's own (data toggle, and the queue of the controller) is put
- * back by usbfs without asking the device; libusb_clear_halt() would do both, but wait for it.
+ * The device has freed its side. The host's own (data toggle, and the queue of the controller) is
+ * put back by usbfs without asking the device; libusb_clear_halt() would do both, but wait for
+ * it.
  */
 static void on_freed(struct usb_io *io, enum usb_io_pipe pipe)
 {

@@ -22,8 +22,8 @@
 #include "protocols/phdc/descriptor.h"
 
 #define USB_IO_FAULTS_MAX 8
-#define USB_IO_QUEUE_MAX  (128 * 1024) /* bytes that wait to be sent */
-#define USB_IO_ANSWER_MAX 64           /* bytes of an answer to a control request */
+#define USB_IO_QUEUE_MAX  ((size_t)128 * 1024) /* bytes that wait to be sent */
+#define USB_IO_ANSWER_MAX 64                   /* bytes of an answer to a control request */
 
 enum usb_io_pipe {
 	USB_IO_BULK_IN,
@@ -56,10 +56,10 @@ struct usb_io_counts {
 struct usb_io;
 
 /*
- * fd: the device's node, taken on success. The kernel's driver of the interface, if there is one, is
- * detached, and given it back at the end. libusb asks the device for its configuration here, in the
- * foreground, for up to 1 s. Nothing else is asked: strings may be missing or nonsense, and the
- * identity of a device is somebody else's matter.
+ * fd: the device's node, taken on success. The kernel's driver of the interface, if there is one,
+ * is detached, and given it back at the end. libusb asks the device for its configuration here,
+ * in the foreground, for up to 1 s. Nothing else is asked: strings may be missing or nonsense,
+ * and the identity of a device is somebody else's matter.
  *
  * -EBUSY: claimed by others, or a context runs on another loop; -ENODEV, -EACCES, -ENOENT no such
  * interface, -ENOMEM, -ENOTSUP this libusb cannot keep its timeouts on a loop, -EIO.

@@ -1,8 +1,8 @@
 /*
- * Which interface of a USB device to talk to, out of its raw descriptors. Sources: USB 2.0 chapter 9;
- * USB Device Class Definition for Personal Healthcare Devices 1.0 (PHDC), section 5. The bytes are
- * the device's own, so each length is held against what contains it; what does not fit is passed
- * over and counted, and no answer is made of it.
+ * Which interface of a USB device to talk to, out of its raw descriptors. Sources: USB 2.0
+ * chapter 9; USB Device Class Definition for Personal Healthcare Devices 1.0 (PHDC), section 5.
+ * The bytes are the device's own, so each length is held against what contains it; what does not
+ * fit is passed over and counted, and no answer is made of it.
  *
  *   device 01 | configuration 02 | interface 04, class 0f | function 20 | 11073 extension 30 |
  *   endpoint 05 | QoS 21 | metadata 22 | endpoint 05 | ...
@@ -58,13 +58,13 @@ struct usb_interface_choice {
  * in `descriptors` and as they are read from the device's node. configuration: the number of the
  * one that is in use (sysfs bConfigurationValue); 0: the first.
  *
- * The first interface with a bulk pair, of class 0f itself or in a device of class 0f, that does not
- * say its data are a vendor's own. -ENOMSG: there is none; -EBADMSG: there is none, and descriptors
- * were passed over; -EMSGSIZE: not even a device descriptor.
+ * The first interface with a bulk pair, of class 0f itself or in a device of class 0f, that does
+ * not say its data are a vendor's own. -ENOMSG: there is none; -EBADMSG: there is none, and
+ * descriptors were passed over; -EMSGSIZE: not even a device descriptor.
  */
 int phdc_choose(const uint8_t *descriptors, size_t len, uint8_t configuration,
 		struct usb_interface_choice *ret);
-/* The same for any interface with a bulk pair, whatever its class; interface: its number, or -1: the
- * first. */
+/* The same for any interface with a bulk pair, whatever its class; interface: its number, or -1:
+ * the first. */
 int usb_choose_bulk(const uint8_t *descriptors, size_t len, uint8_t configuration, int interface,
 		    struct usb_interface_choice *ret);

@@ -1,14 +1,14 @@
 /*
  * APDUs out of the packets of one IN endpoint, and the metadata preamble. Source: PHDC 1.0, section
- * 4 (the preamble, and both sides' way back after a bad one); ISO/IEEE 11073-20601: an APDU is led by
- * choice and length, both of 16 bits, and knows its own end.
+ * 4 (the preamble, and both sides' way back after a bad one); ISO/IEEE 11073-20601: an APDU is
+ * led by choice and length, both of 16 bits, and knows its own end.
  *
  *   without preamble:  | APDU bytes, cut anyhow, any number of APDUs ...
  *   with preamble:     | preamble | transfer 1 .. bNumTransfers | preamble | ...
  *
  * A transfer ends with a packet that is not full. Devices that end an APDU with a full packet and
- * send no empty one behind it are known, so a packet that ends with its APDU ends the transfer, too,
- * and an empty packet behind that is nothing.
+ * send no empty one behind it are known, so a packet that ends with its APDU ends the transfer,
+ * too, and an empty packet behind that is nothing.
  */
 #pragma once
 

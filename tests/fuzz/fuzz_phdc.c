@@ -1,9 +1,10 @@
 /* links: protocols */
 /*
  * USB descriptors and packets of class 0f. The first byte says what follows: bit 0 descriptors or
- * packets, bit 1 with preamble, bits 5 to 7 the size of a packet. Packets are u16 length (big endian),
- * then so many bytes. What is checked: a choice is complete and within its bounds; an APDU is as long as it says, its bytes are those that
- * came, in order, and none of them is handed on twice.
+ * packets, bit 1 with preamble, bits 5 to 7 the size of a packet. Packets are u16 length (big
+ * endian), then so many bytes. What is checked: a choice is complete and within its bounds; an
+ * APDU is as long as it says, its bytes are those that came, in order, and none of them is handed
+ * on twice.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -68,17 +68,22 @@ static void full(void **state)
 
 struct row {
 	const char *name;
-	uint8_t bytes[140];
 	size_t len;
-	uint8_t configuration;
 	int result; /* of phdc_choose(); 0: the interface below */
-	uint8_t interface;
 	unsigned int flaws;
+	uint8_t configuration, interface;
+	uint8_t bytes[140];
 };
 
 /* clang-format off */
 #define ROW(name, configuration, result, interface, flaws, ...) \
-	{ name, { __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }), configuration, result, interface, flaws }
+	{ name,                                   \
+	  sizeof((uint8_t[]){ __VA_ARGS__ }),     \
+	  result,                                 \
+	  flaws,                                  \
+	  configuration,                          \
+	  interface,                              \
+	  { __VA_ARGS__ } }
 static const struct row ROWS[] = {
 	ROW("nothing but the pair", 1, 0, 0, 0,
 	    DEVICE_(0), CONFIG_(32, 1), INTERFACE_(0, 0, 0x0f), PAIR_),
@@ -89,9 +94,11 @@ static const struct row ROWS[] = {
 	ROW("another class", 1, -ENOMSG, 0, 0,
 	    DEVICE_(0), CONFIG_(32, 1), INTERFACE_(0, 0, 0xff), PAIR_),
 	ROW("the second interface", 1, 0, 1, 0,
-	    DEVICE_(0), CONFIG_(55, 1), INTERFACE_(0, 0, 0xff), PAIR_, INTERFACE_(1, 0, 0x0f), PAIR_),
+	    DEVICE_(0), CONFIG_(55, 1), INTERFACE_(0, 0, 0xff), PAIR_,
+	    INTERFACE_(1, 0, 0x0f), PAIR_),
 	ROW("the first of two", 1, 0, 0, 0,
-	    DEVICE_(0), CONFIG_(55, 1), INTERFACE_(0, 0, 0x0f), PAIR_, INTERFACE_(1, 0, 0x0f), PAIR_),
+	    DEVICE_(0), CONFIG_(55, 1), INTERFACE_(0, 0, 0x0f), PAIR_,
+	    INTERFACE_(1, 0, 0x0f), PAIR_),
 	ROW("a vendor's own data, then 11073", 1, 0, 1, 0,
 	    DEVICE_(0), CONFIG_(63, 1), INTERFACE_(0, 0, 0x0f), FUNCTION_(1, 0), PAIR_,
 	    INTERFACE_(1, 0, 0x0f), FUNCTION_(2, 0), PAIR_),

@@ -278,8 +278,8 @@ static void dialogue(void **state)
 	assert_int_equal(fake_count("/proc/self/fd"), fds);
 }
 
-/* Pulled at each of its transfers in turn, before and while it is under way: what was said before is
- * there once, the end is told once, nothing is left, and the next device works. */
+/* Pulled at each of its transfers in turn, before and while it is under way: what was said before
+ * is there once, the end is told once, nothing is left, and the next device works. */
 static void pull_once(sd_event *event, unsigned int at, bool refuses, bool *ret_done)
 {
 	struct host *h = host_new(event);
@@ -440,8 +440,8 @@ static void nonsense(void **state)
 	given_up(&LENGTH, 1, 1, EPROTO);
 }
 
-/* Several APDUs in one packet, one after the other across packets, and one of full packets only with
- * no empty one behind it. */
+/* Several APDUs in one packet, one after the other across packets, and one of full packets only
+ * with no empty one behind it. */
 static void coalesced(void **state)
 {
 	static uint8_t big[PHDC_APDU_MAX] = { 0xe7, 0x00, 0xff, 0xfc };
@@ -562,7 +562,8 @@ static void two_equal_devices(void **state)
 	sd_event_unref(event);
 }
 
-/* freed from inside its own frame, with an answer queued: that is still sent */
+/* Freed from inside its own frame, with an answer queued: that is still sent. What came by the
+ * other endpoint in the same moment is not handed on any more. */
 static void freed_in_a_frame(void **state)
 {
 	sd_event *event = new_loop();
@@ -571,10 +572,12 @@ static void freed_in_a_frame(void **state)
 	struct fake_device *d = plug_meter(&m, 64);
 
 	(void)state;
+	fake_say(d, 0x83, 0, RLRQ, sizeof(RLRQ));
 	h->answers = true;
 	h->free_at = 1;
 	host_open(h, d, false);
 	RUN_UNTIL(event, usb_io_open_count() == 0);
+	assert_int_equal(d->n_packets, 2); /* its EVENT; what came first was read */
 	assert_int_equal(h->frames, 1);
 	assert_int_equal(h->gone, 0);
 	assert_int_equal(m.step, 1); /* it heard the whole AARE */
