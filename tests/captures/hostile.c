@@ -189,11 +189,11 @@ static int give_copy(struct bench *b, uint16_t channel, const uint8_t *data, siz
 	return r;
 }
 
-/* Text may end anywhere, and so may a list of beats, and bytes of a wire that cuts them anyhow.
- * Everything else says how long it is. */
+/* Text may end anywhere, and so may a list of beats, bytes of a wire that cuts them anyhow, and the
+ * answers of FFF1, which come in pieces. Everything else says how long it is. */
 static bool fixed_layout(const struct cap_event *e)
 {
-	if (e->channel == DRV_WIRE_BYTES || e->channel == DRV_WIRE_BULK)
+	if (e->channel == DRV_WIRE_BYTES || e->channel == DRV_WIRE_BULK || e->channel == 0xfff1)
 		return false;
 	if (e->channel >= 0x2a24 && e->channel <= 0x2a29)
 		return false;

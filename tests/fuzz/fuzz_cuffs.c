@@ -2,8 +2,8 @@
 /*
  * Cuffs on wires. The first byte chooses:
  *   0 serial Beurer record, 1 HID Beurer record, 2 BM96 row, 3 Microlife answer as it comes,
- *   4 Microlife answer with 06 and the sum made right
- *   16, 17, 18, 19: the dialogue of beurer_serial, beurer_hid, beurer_cardio, microlife;
+ *   4 Microlife answer with 06 and the sum made right, 5 Microlife payload, made a frame of
+ *   16 to 20: the dialogue of beurer_serial, beurer_hid, beurer_cardio, microlife, microlife_bt;
  *   records of: what u8 | length u8 | bytes; what: 0 a frame, 1 the timer, 2 everything is durable;
  *   a frame of what 3 is made long (its length counts blocks of 16)
  * What is checked: a failure leaves the result alone; what decodes holds together; a reading that
@@ -18,6 +18,7 @@
 #include "drivers/session.h"
 #include "protocols/beurer/cuff.h"
 #include "protocols/microlife/cuff.h"
+#include "protocols/microlife/frame.h"
 
 #define TIMER_MAX 4096 /* firings until the end: one for each record that is asked for, at most */
 
@@ -158,12 +159,56 @@ static void microlife_made_right(const uint8_t *data, size_t len)
 	free(whole);
 }
 
+static void check_frame(const uint8_t *frame, size_t len)
+{
+	struct microlife_reading x;
+	const uint8_t *payload;
+	unsigned int flags;
+	size_t n, count;
+	uint8_t user;
+
+	if (microlife_frame_decode(frame, len, &payload, &n) < 0)
+		return;
+	must(payload == frame + MICROLIFE_FRAME_HEADER && n + MICROLIFE_FRAME_HEADER + 1 == len);
+	if (microlife_frame_user(payload, n, &user) == 0)
+		must(user == 1 || user == 2);
+	if (microlife_frame_memory(payload, n, &count) < 0)
+		return;
+	must(MICROLIFE_FRAME_HEAD + count * MICROLIFE_FRAME_RECORD == n);
+	for (size_t i = 0; i < count; i++) {
+		memset(&x, 0xa5, sizeof(x));
+		if (microlife_frame_record(payload, i, &x, &flags) < 0)
+			must_be_untouched(&x, sizeof(x));
+		else
+			must(x.systolic > 0 && x.diastolic > 0 && x.month <= 12 && x.day <= 31);
+	}
+}
+
+static void microlife_frame(const uint8_t *data, size_t len)
+{
+	const size_t whole = MICROLIFE_FRAME_HEADER + len + 1;
+	uint8_t *frame = malloc(whole);
+	struct writer w = writer_of(frame, whole);
+	uint8_t sum = 0;
+
+	must(frame != NULL);
+	writer_be16(&w, 0x4d3a);
+	writer_be16(&w, (uint16_t)(len + 1));
+	writer_bytes(&w, data, len);
+	for (size_t i = 0; i < w.len; i++)
+		sum = (uint8_t)(sum + frame[i]);
+	writer_u8(&w, sum);
+	must(writer_ok(&w));
+	check_frame(frame, whole);
+	free(frame);
+}
+
 /* ---- dialogues ---- */
 
 struct watch {
 	struct session *session;
 	uint64_t next_seq, committed, last_reading;
-	bool serial_beurer, microlife;
+	unsigned int which; /* of names[] */
 	unsigned int settings;
 };
 
@@ -200,18 +245,34 @@ static void check_microlife(struct watch *w, const uint8_t *command, size_t len)
 		must(w->settings++ == 0 && w->last_reading <= w->committed);
 }
 
+static void check_question(const uint8_t *question, size_t len)
+{
+	static const uint8_t user[] = { 0x4d, 0xff, 0, 2, 5, 0x53 };
+	static const uint8_t memory[] = { 0x4d, 0xff, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0xfd, 0x52 };
+
+	must((len == sizeof(user) && memcmp(question, user, len) == 0) ||
+	     (len == sizeof(memory) && memcmp(question, memory, len) == 0));
+}
+
 static void on_request(void *user, const struct session_request *request)
 {
 	struct watch *w = user;
 
 	if (request->kind != SESSION_WRITE)
 		return;
-	if (w->microlife)
-		check_microlife(w, request->data, request->len);
-	else if (w->serial_beurer)
+	switch (w->which) {
+	case 0:
 		check_beurer(request->data, request->len);
-	else
+		break;
+	case 3:
+		check_microlife(w, request->data, request->len);
+		break;
+	case 4:
+		check_question(request->data, request->len);
+		break;
+	default:
 		check_beurer(request->data + 1, request->len == 9 ? 8 : 0);
+	}
 }
 
 static void on_confirm(void *user, uint16_t channel)
@@ -228,10 +289,20 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 	must(r < 0 && fault < FAULT_END);
 }
 
+/* the one that speaks */
+static uint16_t channel_of(const struct driver *driver)
+{
+	const struct drv_channel *c = driver->channels;
+
+	while (c->mode != DRV_NOTIFY)
+		c++;
+	return c->id;
+}
+
 static void give(struct watch *w, const uint8_t *data, size_t len, size_t times, int64_t now)
 {
 	uint8_t *copy = malloc(len * times + 1); /* exact but for an empty one */
-	const struct drv_frame frame = { session_driver(w->session)->channels[0].id, copy,
+	const struct drv_frame frame = { channel_of(session_driver(w->session)), copy,
 					 len * times };
 
 	must(copy != NULL);
@@ -284,8 +355,8 @@ static void end(struct watch *w, int64_t now)
 static void dialogue(unsigned int which, const uint8_t *data, size_t len)
 {
 	static const char *const names[] = { "beurer_serial", "beurer_hid", "beurer_cardio",
-					     "microlife" };
-	struct watch w = { .next_seq = 1, .serial_beurer = which == 0, .microlife = which == 3 };
+					     "microlife", "microlife_bt" };
+	struct watch w = { .next_seq = 1, .which = which };
 	const struct session_sink sink = { .measurement = on_measurement,
 					   .request = on_request,
 					   .confirm = on_confirm,
@@ -303,14 +374,15 @@ static void dialogue(unsigned int which, const uint8_t *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const records[])(const uint8_t *data, size_t len) = {
-		beurer_serial, beurer_hid, beurer_cardio, microlife, microlife_made_right,
+		beurer_serial, beurer_hid,           beurer_cardio,
+		microlife,     microlife_made_right, microlife_frame,
 	};
 
 	if (size == 0)
 		return 0;
 	if (data[0] < sizeof(records) / sizeof(records[0]))
 		records[data[0]](data + 1, size - 1);
-	else if (data[0] >= 16 && data[0] < 20)
+	else if (data[0] >= 16 && data[0] <= 20)
 		dialogue(data[0] - 16U, data + 1, size - 1);
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "driver_test.h"
 
 #include "protocols/microlife/cuff.h"
+#include "protocols/microlife/frame.h"
 
 #define CLOCK_TEXT "05122026185340"
 #define REST_TEXT  "0a0000000000000000000000000000000000000000000000000000000000000000"
@@ -270,6 +271,111 @@ static void test_babble(void **state)
 	bench_end(&b);
 }
 
+/* ---- over the air ---- */
+
+static void test_questions(void **state)
+{
+	static const uint8_t user[] = { 77, 255, 0, 2, 5, 83 };
+	static const uint8_t memory[] = { 77, 255, 0, 9, 0, 0, 0, 0, 0, 0, 0, 253, 82 };
+	uint8_t data[MICROLIFE_QUESTION_MAX];
+	struct writer w = writer_of(data, sizeof(data));
+
+	(void)state;
+	assert_int_equal(microlife_question_encode(MICROLIFE_ASK_USER, &w), 0);
+	assert_int_equal(w.len, sizeof(user));
+	assert_memory_equal(data, user, sizeof(user));
+	w = writer_of(data, sizeof(data));
+	assert_int_equal(microlife_question_encode(MICROLIFE_ASK_MEMORY, &w), 0);
+	assert_int_equal(w.len, sizeof(memory));
+	assert_memory_equal(data, memory, sizeof(memory));
+	w = writer_of(data, sizeof(memory) - 1);
+	assert_int_equal(microlife_question_encode(MICROLIFE_ASK_MEMORY, &w), -ENOSPC);
+	assert_int_equal(w.len, 0);
+}
+
+static void test_frame(void **state)
+{
+	uint8_t data[] = { 0x4d, 0x3a, 0x00, 0x03, 0x05, 0x02, 0x91 };
+	const uint8_t *payload = NULL;
+	size_t n = 0;
+	uint8_t user = 0;
+
+	(void)state;
+	assert_int_equal(microlife_frame_length(data, 3, &n), -EAGAIN);
+	assert_int_equal(microlife_frame_length(data, 4, &n), 0);
+	assert_int_equal(n, sizeof(data));
+	assert_int_equal(microlife_frame_decode(data, sizeof(data), &payload, &n), 0);
+	assert_ptr_equal(payload, data + 4);
+	assert_int_equal(n, 2);
+	assert_int_equal(microlife_frame_user(payload, n, &user), 0);
+	assert_int_equal(user, 2);
+	data[5] = 3;
+	assert_int_equal(microlife_frame_decode(data, sizeof(data), &payload, &n), -EBADMSG);
+	assert_int_equal(microlife_frame_user(data + 4, 2, &user), -ERANGE);
+	assert_int_equal(microlife_frame_user(data + 4, 1, &user), -EMSGSIZE);
+	data[3] = 1;
+	assert_int_equal(microlife_frame_length(data, 4, &n), -EMSGSIZE);
+	data[2] = 0xff;
+	assert_int_equal(microlife_frame_length(data, 4, &n), -EMSGSIZE);
+	data[1] = 0xff;
+	assert_int_equal(microlife_frame_length(data, 4, &n), -EBADMSG);
+}
+
+static void test_frame_record(void **state)
+{
+	uint8_t payload[MICROLIFE_FRAME_HEAD + 10] = { 0, 0, 0, 1, 1 };
+	uint8_t *record = payload + MICROLIFE_FRAME_HEAD;
+	static const uint8_t good[] = { 147, 59, 48, 26, 5, 12, 17, 56, 0xc0, 0 };
+	struct microlife_reading x;
+	unsigned int flags;
+	size_t count;
+
+	(void)state;
+	memcpy(record, good, sizeof(good));
+	assert_int_equal(microlife_frame_memory(payload, 37, &count), -EMSGSIZE);
+	assert_int_equal(microlife_frame_memory(payload, sizeof(payload) - 1, &count), -EBADMSG);
+	assert_int_equal(microlife_frame_memory(payload, sizeof(payload), &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(microlife_frame_record(payload, 0, &x, &flags), 0);
+	assert_int_equal(x.systolic, 147);
+	assert_int_equal(x.diastolic, 59);
+	assert_int_equal(x.pulse, 48);
+	assert_int_equal(x.year, 2026);
+	assert_int_equal(x.month, 5);
+	assert_int_equal(x.day, 12);
+	assert_int_equal(x.hour, 17);
+	assert_int_equal(x.minute, 56);
+	assert_int_equal(flags, MICROLIFE_FRAME_IRREGULAR);
+	record[8] = 0;
+	assert_int_equal(microlife_frame_record(payload, 0, &x, &flags), 0);
+	assert_int_equal(flags, MICROLIFE_FRAME_LOOSE);
+	for (size_t i = 4; i < 8; i++) {
+		record[i] = 60;
+		assert_int_equal(microlife_frame_record(payload, 0, &x, &flags), -ERANGE);
+		record[i] = good[i];
+	}
+}
+
+/* What the driver never sends is in fuzz_cuffs.c; here: it waits for nothing that was spoiled. */
+static void test_bt_spoiled(void **state)
+{
+	struct bench b = { 0 };
+
+	(void)state;
+	bench_begin(&b, "microlife_bt", 0, NULL, true);
+	assert_said(&b, "write:fff2:4dff00020553 timer:10000 ");
+	notify(&b, 0xfff1, "4d3a00");
+	notify(&b, 0xfff1, "0305");
+	assert_said(&b, "timer:10000 timer:10000 ");
+	assert_int_equal(bench_give(&b, 0xfff1, "0292", false), -EBADMSG);
+	assert_said(&b, "fault:fff1:checksum timer:0 close ");
+	bench_end(&b);
+	bench_begin(&b, "microlife_bt", 0, NULL, true);
+	assert_int_equal(bench_give(&b, 0xfff1, "4d3a000305029100", false), -EMSGSIZE);
+	assert_true(session_is_done(b.session));
+	bench_end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +390,10 @@ int main(void)
 		cmocka_unit_test(test_not_set),
 		cmocka_unit_test(test_faulty_record),
 		cmocka_unit_test(test_babble),
+		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_frame),
+		cmocka_unit_test(test_frame_record),
+		cmocka_unit_test(test_bt_spoiled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
