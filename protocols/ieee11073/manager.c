@@ -40,6 +40,7 @@ static void enter(struct phd_manager *m, enum phd_state state)
 	if (state == PHD_OPERATING || state == PHD_CONFIGURING)
 		return;
 	m->n_pending = 0;
+	m->n_uncommitted = 0;
 	m->has_request = false;
 	m->work = PHD_WORK_NONE;
 }
@@ -79,7 +80,6 @@ void phd_manager_refuse(struct phd_manager *m, uint16_t invoke_id, uint16_t oper
 static void operate(struct phd_manager *m, int64_t now)
 {
 	enter(m, PHD_OPERATING);
-	m->n_uncommitted = 0;
 	phd_manager_work(m, now);
 }
 

@@ -1,17 +1,25 @@
 /* links: protocols */
 /*
  * The manager of health devices. The input is a conversation: u16 length, then so many bytes of an
- * APDU; length ffff commits, fffe lets three seconds go by. What is checked: an APDU that decodes
- * encodes to the same bytes; a failure leaves the result alone; no report is answered with a
- * confirmation before its commit, and nobody is answered more often than they asked.
+ * APDU; length ffff commits, fffe lets three seconds go by, fffd loses the link and finds it again,
+ * fffc allows to clear, fffb asks to set the clock, fffa releases. What is checked: an APDU that
+ * decodes encodes to the same bytes; a failure leaves the result alone; no report and no piece of a
+ * store is confirmed before what it brought is committed, nobody is answered more often than they
+ * asked, and nothing is cleared unasked or while anything waits. Our agent hears the same bytes.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocols/ieee11073/agent.h"
 #include "protocols/ieee11073/manager.h"
+#include "protocols/ieee11073/nomenclature.h"
 
 #define COMMIT   0xffff
 #define WAIT     0xfffe
+#define RELINK   0xfffd
+#define CLEARING 0xfffc
+#define SET_TIME 0xfffb
+#define RELEASE  0xfffa
 #define APDU_MAX 1024
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,7 +33,9 @@ static void must(bool truth)
 struct watch {
 	struct phd_cache cache;
 	struct phd_manager m;
+	struct phd_agent agent;
 	bool may_confirm; /* a commit, or the answer to a configuration */
+	size_t handed_on; /* since the last commit */
 	unsigned int sent;
 };
 
@@ -35,19 +45,26 @@ static void on_send(void *user, const uint8_t *bytes, size_t len)
 	struct apdu a;
 
 	must(apdu_decode(bytes, len, &a) == 0);
-	if (a.choice == APDU_PRST && a.operation == APDU_EVENT_RESPONSE)
-		must(w->may_confirm || a.len == 4);
+	if (a.choice == APDU_PRST && a.operation == APDU_EVENT_RESPONSE &&
+	    a.type == MDC_NOTI_SEGMENT_DATA)
+		must(w->may_confirm || w->handed_on == 0 || (a.len == 12 && a.data[11] == 0x08));
+	else if (a.choice == APDU_PRST && a.operation == APDU_EVENT_RESPONSE)
+		must(w->may_confirm || w->handed_on == 0 || a.type == MDC_NOTI_CONFIG);
+	if (a.choice == APDU_PRST && a.operation == APDU_ACTION_CONFIRMED &&
+	    a.type == MDC_ACTION_SEGMENTS_CLEAR)
+		must(w->m.options.clear_stores && (w->may_confirm || w->handed_on == 0));
 	w->sent++;
 }
 
 static void on_observation(void *user, const struct phd_observation *o, bool is_test)
 {
-	const struct watch *w = user;
+	struct watch *w = user;
 
 	(void)is_test;
 	must(w->m.state == PHD_OPERATING);
 	must(o->n_values <= PHD_METRICS_MAX);
 	must(phd_config_object(&w->m.config, o->handle) != NULL);
+	w->handed_on++;
 }
 
 static void on_mds(void *user, const struct phd_mds *mds)
@@ -98,10 +115,91 @@ static void one_apdu(struct watch *w, const uint8_t *bytes, size_t len, int64_t 
 
 	check_codec(bytes, len);
 	check_config(bytes, len);
+	if (w->m.state != PHD_OPERATING)
+		w->handed_on = 0; /* by an association that is over */
 	w->sent = 0;
 	phd_manager_apdu(&w->m, bytes, len, now);
-	must(w->sent <= 2);
+	/* an answer and the next request; or, where nothing waits, several answers and a request */
+	must(w->sent <= 2 || w->handed_on == 0);
 	must(w->m.n_pending <= pending + 1);
+	must(w->m.n_uncommitted <= w->handed_on);
+	phd_agent_apdu(&w->agent, bytes, len);
+	if (w->agent.state == PHD_AGENT_IDLE)
+		phd_agent_associate(&w->agent);
+}
+
+static void agent_send(void *user, const uint8_t *bytes, size_t len)
+{
+	struct apdu a;
+
+	(void)user;
+	must(apdu_decode(bytes, len, &a) == 0);
+}
+
+static void on_answered(void *user, uint16_t invoke_id, bool taken)
+{
+	(void)user;
+	(void)invoke_id;
+	(void)taken;
+}
+
+/* an agent with a store of four entries of two bytes, whose map says what it likes */
+static void make_agent(struct watch *w)
+{
+	static const struct phd_agent_sink sink = { .send = agent_send, .answered = on_answered };
+	static const uint8_t map[] = { 0, 0, 0, 0, 0, 0 }, entries[8] = { 1 };
+	static const struct phd_agent_segment segment = { 7, 4, 2, entries };
+	static const struct phd_agent_store store = {
+		.handle = PHD_AGENT_STORE,
+		.map = map,
+		.map_len = sizeof(map),
+		.segments = &segment,
+		.n_segments = 1,
+		.entries_per_event = 1,
+	};
+	static const struct phd_agent_identity identity = { .model = "x", .may_set_time = true };
+	static const uint8_t id[APDU_SYSTEM_ID] = { 2 };
+
+	phd_agent_init(&w->agent, &sink, w, phd_agent_config(PHD_AGENT_EXTENDED), id);
+	w->agent.store = &store;
+	w->agent.identity = &identity;
+	phd_agent_associate(&w->agent);
+}
+
+/* what is no APDU; false: it is one */
+static bool step(struct watch *w, size_t len, int64_t *now)
+{
+	static const struct mder_time t = { .year = 2026, .month = 1, .day = 1 };
+
+	switch (len) {
+	case COMMIT:
+		w->may_confirm = true;
+		phd_manager_committed(&w->m, *now);
+		w->may_confirm = false;
+		w->handed_on = 0;
+		must(w->m.n_pending == 0 && w->m.n_uncommitted == 0);
+		return true;
+	case WAIT:
+		*now += PHD_RESPONSE_TIMEOUT_US;
+		phd_manager_timeout(&w->m, *now);
+		return true;
+	case RELINK:
+		phd_manager_disconnected(&w->m);
+		w->handed_on = 0;
+		phd_manager_connected(&w->m);
+		return true;
+	case CLEARING:
+		w->m.options.clear_stores = true;
+		return true;
+	case SET_TIME:
+		(void)phd_manager_set_time(&w->m, &t, *now);
+		return true;
+	case RELEASE:
+		phd_manager_release(&w->m, *now);
+		return true;
+	default:
+		return false;
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -114,22 +212,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	phd_manager_init(&w.m, &sink, &w, &w.cache, id);
 	phd_manager_connected(&w.m);
+	make_agent(&w);
 	while (cursor_left(&c) >= 2) {
 		size_t len = cursor_be16(&c);
 		uint8_t *copy;
 
-		if (len == COMMIT) {
-			w.may_confirm = true;
-			phd_manager_committed(&w.m, 0);
-			w.may_confirm = false;
-			must(w.m.n_pending == 0);
+		if (step(&w, len, &now))
 			continue;
-		}
-		if (len == WAIT) {
-			now += PHD_RESPONSE_TIMEOUT_US;
-			phd_manager_timeout(&w.m, now);
-			continue;
-		}
 		if (len > cursor_left(&c))
 			len = cursor_left(&c);
 		if (len > APDU_MAX)
