@@ -7,7 +7,7 @@
  * length counts what follows it; sum is of all bytes before it, modulo 256.
  *
  *   05                        who is it: payload ? user (1, 2) name...; the name is not read
- *   00 00 00 00 00 00 00 fd   the memory of that user: payload ? ? ? count ..., 38 bytes in all, then
+ *   00 00 00 00 00 00 00 fd   the memory of that user: payload ? ? ? count ..., 38 bytes, then
  *                             records of 10: systolic diastolic pulse year-2000 month day hour
  *                             minute flags ?
  *                             flags: bit 7 the cuff fitted, bit 6 irregular heartbeat
