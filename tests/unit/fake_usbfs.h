@@ -21,7 +21,7 @@
 #define FAKE_DEVICES  4
 #define FAKE_URBS     16
 #define FAKE_PACKETS  1100
-#define FAKE_LOG_MAX  (256 * 1024)
+#define FAKE_LOG_MAX  ((size_t)256 * 1024)
 #define FAKE_PAGE     4096
 #define FAKE_STANDARD 0x60 /* bits of bmRequestType; 0: a standard request */
 

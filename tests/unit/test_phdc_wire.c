@@ -19,7 +19,7 @@
 
 #define LIMIT_US   INT64_C(60000000)
 #define FRAMES_MAX 64
-#define BYTES_MAX  (256 * 1024)
+#define BYTES_MAX  ((size_t)256 * 1024)
 
 /* clang-format off */
 static const uint8_t METER[] = {
