@@ -518,6 +518,7 @@ static const struct driver *driver_of(const struct usb_attachment *a, uint32_t *
 {
 	const struct drv_identity id = {
 		.bus = a->bus,
+		.name = a->product[0] ? a->product : NULL,
 		.vid = a->vid,
 		.pid = a->pid,
 		.usb_classes = a->classes,
@@ -660,15 +661,6 @@ static bool any(const struct usb *u, int error, enum drv_bus bus)
 	return false;
 }
 
-static bool any_driver(const struct usb *u, const char *kernel_driver)
-{
-	for (size_t i = 0; i < u->n; i++) {
-		if (strcmp(u->plugs[i]->at.kernel_driver, kernel_driver) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool any_waits(const struct usb *u)
 {
 	const int64_t now = now_us();
@@ -701,10 +693,6 @@ void usb_findings(const struct usb *u,
 		finding(user, USB_FINDING_NOTICE,
 			"two connected devices have one identity: the second one is not read",
 			"plug them in one after the other");
-	if (any_driver(u, "cypress_m8"))
-		finding(user, USB_FINDING_NOTICE,
-			"the kernel's cypress_m8 has taken a blood pressure monitor",
-			"install the udev rules of wellgate, and plug it in again");
 	if (u->notes_error < 0)
 		finding(user, USB_FINDING_PROBLEM, "what was read of a USB device cannot be noted",
 			"look at the state directory: space and permissions");
