@@ -447,8 +447,10 @@ static void set_time(Wellgate__V1__DeviceTime *t, const struct device_time *from
 	t->fraction_us = from->fraction_us;
 }
 
-/* The parts of one message, on the stack of its maker. */
+/* One message and its parts, on the stack of its maker; what is not pointed at is never read. */
 struct packing {
+	Wellgate__V1__FromDevices message;
+	Wellgate__V1__Measurement out;
 	Wellgate__V1__Measurement__Part parts[MEASUREMENT_PARTS_MAX];
 	Wellgate__V1__Measurement__Part *part_pointers[MEASUREMENT_PARTS_MAX];
 	Wellgate__V1__Decimal values[MEASUREMENT_PARTS_MAX];
@@ -542,26 +544,47 @@ static void set_measurement(Wellgate__V1__Measurement *out, struct packing *p)
 	}
 }
 
+static void say_measurement(struct packing *p, uint32_t id, const struct measurement *m,
+			    uint64_t seq, const struct link_stamp *stamp)
+{
+	assert(id != LINK_ID_NOBODY && seq > 0);
+	wellgate__v1__from_devices__init(&p->message);
+	wellgate__v1__measurement__init(&p->out);
+	p->copy = *m;
+	p->stamp = *stamp;
+	set_measurement(&p->out, p);
+	p->out.has_link = true;
+	p->out.link = id;
+	p->message.has_sequence = true;
+	p->message.sequence = seq;
+	p->message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT;
+	p->message.measurement = &p->out;
+}
+
 int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
 		     const struct link_stamp *stamp)
 {
-	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
-	Wellgate__V1__Measurement out = WELLGATE__V1__MEASUREMENT__INIT;
-	struct packing p = { .copy = *m, .stamp = *stamp };
+	struct packing p;
 	int r;
 
-	assert(id != LINK_ID_NOBODY && seq > 0);
-	set_measurement(&out, &p);
-	out.has_link = true;
-	out.link = id;
-	message.has_sequence = true;
-	message.sequence = seq;
-	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT;
-	message.measurement = &out;
-	r = append(l, (struct entry){ .kind = ENTRY_MEASUREMENT, .id = id, .seq = seq }, &message);
+	say_measurement(&p, id, m, seq, stamp);
+	r = append(l, (struct entry){ .kind = ENTRY_MEASUREMENT, .id = id, .seq = seq },
+		   &p.message);
 	if (r == 0)
 		send_queue(l);
 	return r;
+}
+
+int link_pack(uint32_t id, const struct measurement *m, uint64_t seq,
+	      const struct link_stamp *stamp, uint8_t *buffer, size_t size, size_t *ret_len)
+{
+	struct packing p;
+
+	say_measurement(&p, id, m, seq, stamp);
+	if (wellgate__v1__from_devices__get_packed_size(&p.message) > size)
+		return -EMSGSIZE;
+	*ret_len = wellgate__v1__from_devices__pack(&p.message, buffer);
+	return 0;
 }
 
 static char *known(struct session_facts *facts, enum drv_fact fact)
