@@ -628,6 +628,7 @@ int phd_agent_entry_map(const struct phd_config *config, const uint16_t *handles
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): an encoder of ours says where to, and how much */
 int phd_agent_entry(const struct phd_config *config, const struct mder_time *t,
 		    const struct phd_observation *o, size_t n, uint8_t *buffer, size_t size,
 		    size_t *ret_len)

@@ -111,7 +111,7 @@ static int read_scan_map(struct cursor *c, struct phd_config *config, struct phd
 
 		if (r < 0)
 			return r;
-		/* the device itself is no metric, and 0 is how a map says that it is no scanner's */
+		/* that is the device; and 0 is how a map says that it is no scanner's */
 		if (handle == 0)
 			return -EBADMSG;
 	}

@@ -15,7 +15,7 @@
 #define PHD_OBJECTS_MAX 24
 #define PHD_METRICS_MAX 8 /* numbers of one compound */
 /* of all objects together */
-#define PHD_MAPS_MAX    96 /* attributes of their fixed observations, and of their scanners' groups */
+#define PHD_MAPS_MAX    96 /* attributes: fixed observations, groups of scanners */
 #define PHD_NUMBERS_MAX 32 /* numbers of their compounds */
 #define PHD_CACHE_MAX   8
 /* longest configuration report that is taken or kept, the event's information alone */

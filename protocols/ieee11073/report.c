@@ -555,6 +555,7 @@ int phd_observation_write(const struct phd_object *object, const struct phd_map_
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): an encoder of ours says where to, and how much */
 int phd_report_encode(const struct phd_config *config, uint16_t report_no,
 		      const struct phd_observation *o, size_t n, uint8_t *buffer, size_t size,
 		      size_t *ret_len)

@@ -93,8 +93,9 @@ bool phd_report_is(uint16_t event_type);
 int phd_report_open(const struct apdu *event, const struct phd_config *config,
 		    struct phd_report *ret);
 /*
- * 1: *ret is the next observation, otherwise it holds nothing of use; 0: no more. -EBADMSG: this observation does not agree with its
- * configuration, the next one can be read; -EMSGSIZE: the report is broken, nothing follows.
+ * 1: *ret is the next observation, otherwise it holds nothing of use; 0: no more. -EBADMSG: this
+ * one does not agree with its configuration, the next one can be read; -EMSGSIZE: the report is
+ * broken, nothing follows.
  */
 int phd_report_next(struct phd_report *r, struct phd_observation *ret);
 
@@ -118,8 +119,10 @@ int phd_report_encode(const struct phd_config *config, uint16_t report_no,
 		      const struct phd_observation *o, size_t n, uint8_t *buffer, size_t size,
 		      size_t *ret_len);
 
-/* One observation out of the octets of a map, and back: of reports and of stores. False: it is not
- * what the map says. *o holds what is known already; config is that of object and of its numbers. */
+/*
+ * One observation out of the octets of a map, and back: of reports and of stores. False: it is not
+ * what the map says. *o holds what is known already; config is that of object and its numbers.
+ */
 bool phd_observation_read(const struct phd_config *config, const struct phd_object *object,
 			  const struct phd_map_entry *map, size_t n_map, struct cursor *octets,
 			  struct phd_observation *o);

@@ -104,5 +104,8 @@ struct phd_entries {
 int phd_entries_open(const struct phd_segment_data *data, uint16_t store,
 		     const struct phd_config *config, const struct phd_segments *segments,
 		     const struct phd_segment *segment, struct phd_entries *ret);
-/* 1: *ret is the next, otherwise it holds nothing of use; 0: no more; -EBADMSG: this element is not what its map says, go on */
+/*
+ * 1: *ret is the next, otherwise it holds nothing of use; 0: no more; -EBADMSG: this element is not
+ * what its map says, go on
+ */
 int phd_entries_next(struct phd_entries *e, struct phd_observation *ret);

@@ -1,6 +1,6 @@
 /*
- * A manager whose agent is the test: what it says as hex, what it must hear as hex. Byte strings are
- * those that independent programs exchanged, or written by hand.
+ * A manager whose agent is the test: what it says as hex, what it must hear as hex. Byte strings
+ * are those that independent programs exchanged, or written by hand.
  */
 #pragma once
 

@@ -178,8 +178,8 @@ static void test_l8_config_first(void **state)
 	hear(&w, CONFIG_RESPONSE("0009", "4000", "0000"), GET_MDS);
 }
 
-/* every one, two and three bytes changed in what a conversation begins with: nothing is read that is
- * not there (the sanitizers look), and a report whose values cannot be right is not confirmed */
+/* one to three bytes changed in what a conversation begins with: nothing is read that is not there
+ * (the sanitizers look), and nobody is answered twice */
 static void mutate(const char *seed, unsigned int round)
 {
 	uint8_t bytes[BYTES_MAX], *exact;

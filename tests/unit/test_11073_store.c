@@ -1,8 +1,8 @@
 /* links: protocols */
 /*
  * What an agent remembers: read to its end, once per transfer, answered when it is durable, cleared
- * only where that was asked for. The agent of the longer conversations is ours; the byte strings are
- * those that independent programs exchanged, or written by hand.
+ * only where that was asked for. The agent of the longer conversations is ours; the byte strings
+ * are those that independent programs exchanged, or written by hand.
  */
 #include <errno.h>
 #include <setjmp.h>
