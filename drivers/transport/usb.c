@@ -64,6 +64,7 @@ struct usb {
 	bool trusted;
 	int zone_min;
 	int notes_error;
+	uint32_t told; /* fingerprint of the findings */
 	struct plug *plugs[USB_ATTACHMENTS_MAX];
 	size_t n;
 };
@@ -76,8 +77,26 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static void changed(const struct usb *u)
+/* A fingerprint of what there is to be told: it is asked for again only when it is another. */
+static void add_finding(void *user, enum usb_finding_level level, const char *text,
+			const char *advice)
 {
+	uint32_t *sum = user;
+
+	(void)level;
+	(void)advice;
+	for (const char *c = text; *c; c++)
+		*sum = (*sum ^ (uint8_t)*c) * UINT32_C(16777619);
+}
+
+static void changed(struct usb *u)
+{
+	uint32_t sum = 1;
+
+	usb_findings(u, add_finding, &sum);
+	if (sum == u->told)
+		return;
+	u->told = sum;
 	u->sink.changed(u->sink.user);
 }
 
@@ -706,6 +725,7 @@ void usb_findings(const struct usb *u,
 static void take_options(struct usb *u, const struct usb_options *options)
 {
 	u->options = *options;
+	u->told = 1;
 	if (u->options.backoff_us == 0)
 		u->options.backoff_us = USB_BACKOFF_MIN_US;
 	if (u->options.revisit_us == 0)

@@ -570,6 +570,10 @@ static void the_radio_speaks_beside_the_readings(void **state)
 	gateway_hear(s, 3);
 	assert_string_equal(s->heard[2].message->link_up->address, "02:00:5E:10:00:01 public");
 	assert_false(s->heard[2].message->link_up->test);
+	assert_int_equal(link_up_wired(s->link, 4, "usb:0590:0090:A1B2", s->session), 0);
+	gateway_hear(s, 4);
+	assert_string_equal(s->heard[3].message->link_up->address, "usb:0590:0090:A1B2");
+	assert_false(s->heard[3].message->link_up->test);
 	assert_false(link_idle(s->link)); /* nobody has committed the reading */
 }
 

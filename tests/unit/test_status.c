@@ -476,6 +476,53 @@ static void without_a_radio_nothing_is_said(void **state)
 	(void)tear_down((void **)&s);
 }
 
+/* ---- devices on wires ---- */
+
+static void wired_findings(void *user,
+			   void (*finding)(void *user, enum adapter_finding_level level,
+					   const char *text, const char *advice),
+			   void *finding_user)
+{
+	((struct stand *)user)->findings++;
+	finding(finding_user, ADAPTER_PROBLEM, "may not be opened", "rules");
+}
+
+static void without_a_radio_wires_are_told_of(void **state)
+{
+	Wellgate__V1__RadioCommand command = WELLGATE__V1__RADIO_COMMAND__INIT;
+	struct stand *s = make(false);
+	const Wellgate__V1__RadioStatus *m;
+
+	(void)state;
+	status_set_wired(s->status, wired_findings, s);
+	status_connected(s->status);
+	m = next(s)->radio;
+	assert_true(m->first && m->last && m->examined);
+	assert_int_equal(m->adapter, WELLGATE__V1__RADIO_STATUS__ADAPTER__ADAPTER_UNSPECIFIED);
+	assert_int_equal(m->n_devices, 0);
+	assert_int_equal(m->n_findings, 1);
+	assert_string_equal(m->findings[0]->what, "may not be opened");
+	assert_true(m->findings[0]->usb);
+	nothing_more(s);
+	status_examine(s->status);
+	s->now += SECOND;
+	assert_true(next(s)->radio->examined);
+	command.what_case = WELLGATE__V1__RADIO_COMMAND__WHAT_REPORT;
+	assert_int_equal(say(s, &command, 1), 0);
+	assert_int_equal(next(s)->what_case, WELLGATE__V1__FROM_DEVICES__WHAT_RADIO);
+	assert_int_equal(outcome(s, 1), 0);
+	assert_int_equal(s->findings, 3);
+	(void)tear_down((void **)&s);
+}
+
+static void findings_of_the_radio_are_not_of_wires(void **state)
+{
+	struct stand *s = *state;
+
+	status_connected(s->status);
+	assert_false(next(s)->radio->findings[0]->usb);
+}
+
 /* ---- pairing ---- */
 
 static struct radio_pairing looking(unsigned int from, unsigned int n)
@@ -780,6 +827,8 @@ int main(void)
 		TEST(changes_are_told_once_a_second),
 		TEST(a_report_comes_at_once_and_before_its_outcome),
 		cmocka_unit_test(without_a_radio_nothing_is_said),
+		cmocka_unit_test(without_a_radio_wires_are_told_of),
+		TEST(findings_of_the_radio_are_not_of_wires),
 		TEST(a_candidate_keeps_its_number),
 		TEST(numbers_are_never_given_twice),
 		TEST(the_end_stays_said),
