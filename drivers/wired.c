@@ -9,8 +9,10 @@
 
 #include "drivers/log.h"
 #include "drivers/transport/usb.h"
+#include "drivers/transport/usb_io.h"
 
-#define FOLDER "wired"
+#define FOLDER      "wired"
+#define SETTLE_USEC INT64_C(1000000)
 
 struct wired {
 	struct wired_options options;
@@ -152,6 +154,7 @@ void wired_free(struct wired *w)
 	if (!w)
 		return;
 	usb_free(w->usb);
+	(void)usb_io_settle(SETTLE_USEC); /* the loop runs no more; the last answer is to go out */
 	free(w->state);
 	free(w->folder);
 	free(w);
