@@ -576,15 +576,14 @@ int link_measurement(struct link *l, uint32_t id, const struct measurement *m, u
 }
 
 int link_pack(uint32_t id, const struct measurement *m, uint64_t seq,
-	      const struct link_stamp *stamp, uint8_t *buffer, size_t size, size_t *ret_len)
+	      const struct link_stamp *stamp, uint8_t *buffer, size_t size)
 {
 	struct packing p;
 
 	say_measurement(&p, id, m, seq, stamp);
 	if (wellgate__v1__from_devices__get_packed_size(&p.message) > size)
 		return -EMSGSIZE;
-	*ret_len = wellgate__v1__from_devices__pack(&p.message, buffer);
-	return 0;
+	return (int)wellgate__v1__from_devices__pack(&p.message, buffer);
 }
 
 static char *known(struct session_facts *facts, enum drv_fact fact)

@@ -64,10 +64,10 @@ int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
 int link_up_wired(struct link *l, uint32_t id, const char *identity, const struct session *session);
 int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
 		     const struct link_stamp *stamp);
-/* The message that link_measurement() sends, as bytes, without a link: what a bench measures.
- * -EMSGSIZE. */
+/* The message that link_measurement() sends, as bytes, without a link: what a bench measures. Its
+ * length, or -EMSGSIZE. */
 int link_pack(uint32_t id, const struct measurement *m, uint64_t seq,
-	      const struct link_stamp *stamp, uint8_t *buffer, size_t size, size_t *ret_len);
+	      const struct link_stamp *stamp, uint8_t *buffer, size_t size);
 int link_down(struct link *l, uint32_t id, const struct session *session);
 /* a replay is over and everything was confirmed */
 int link_done(struct link *l, uint64_t measurements);
