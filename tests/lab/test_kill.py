@@ -14,8 +14,9 @@ import signal
 import time
 
 import enrolled
-from world import CLOSE_OOPS, scenario
+from world import CLOSE_OOPS, BusError, scenario
 
+NAMELESS = 20.0  # seconds
 RESTART = 0.3  # seconds until the supervisor starts a program again
 HELD = 3  # readings a peer may hold before it waits with the next
 UNIT = decimal.Decimal("0.005")  # kg, of the weight in a frame
@@ -103,6 +104,37 @@ class Kills:
         self.world.kill("gateway")
         self.counts["both"] += 1
         self.next()
+
+
+class ServiceManager:
+    """systemd's part for a unit with Type=dbus: what runs without its name on the bus is ended.
+
+    bluetoothd 5.66 was seen to stay for ever when the bus died while it started. In life the unit's
+    watchdog, and the loss of its name, end it (`gateway/dist/bluetooth.service.d`).
+    """
+
+    def __init__(self, world):
+        self.world, self.asked, self.named, self.ended = world, 0.0, time.monotonic(), 0
+
+    def pump(self):
+        now = time.monotonic()
+        if now < self.asked + 5:
+            return
+        self.asked = now
+        if not self.world.running["bluetoothd"].alive() or self.answers():
+            self.named = now
+        elif now > self.named + NAMELESS:
+            self.world.say("bluetoothd has no name on the bus: ended")
+            self.world.kill("bluetoothd")
+            self.ended += 1
+            self.named = now
+
+    def answers(self):
+        try:
+            self.world.call("/", "org.freedesktop.DBus.Peer", "Ping", limit=5.0)
+        except BusError:
+            return False
+        return True
 
 
 class Air:
@@ -206,7 +238,7 @@ class Campaign:
         """Returns the counts; raises if the hub does not come back."""
         self.prepare()
         start = time.monotonic()
-        kills = Kills(self.world, self.seed)
+        kills, manager = Kills(self.world, self.seed), ServiceManager(self.world)
         measured = said = 0.0
         while self.air.sessions < sessions and time.monotonic() < start + seconds:
             now = time.monotonic()
@@ -218,16 +250,17 @@ class Campaign:
                 progress(f"{now - start:5.0f} s: {self.line(kills)}")
             self.leave(self.air.pump(kills.indicated))
             kills.pump()
+            manager.pump()
             time.sleep(0.01)  # watched from outside, like all waits here
         kills.finish()
         peace = time.monotonic()
         self.world.say("no more kills")
         try:
-            self.world.wait("all that the peers hold", self.empty, RECOVERY)
+            self.world.wait("all that the peers hold", lambda: manager.pump() or self.empty(), RECOVERY)
         except AssertionError as error:
             self.world.say(str(error))  # the reckoning says what is missing
         counts = self.reckon()
-        counts.update(seconds=round(peace - start), recovery=round(time.monotonic() - peace, 1), kills=kills.counts,
+        counts.update({"hung bluetoothd": manager.ended}, seconds=round(peace - start), recovery=round(time.monotonic() - peace, 1), kills=kills.counts,
                       faults=self.world.running["devices"].ended.count(-signal.SIGSEGV))
         return counts
 

@@ -285,8 +285,7 @@ class World:
     def udev(self):
         """systemd-udevd, with the rules of the machine and ours."""
         os.makedirs("/run/udev/rules.d", exist_ok=True)
-        for path in glob.glob(os.path.join(SOURCE, "gateway", "dist", "*.rules")):
-            shutil.copy(path, "/run/udev/rules.d")
+        shutil.copy(os.path.join(SOURCE, "gateway", "dist", "90-wellgate.rules"), "/run/udev/rules.d")
         self.program("udev", "/lib/systemd/systemd-udevd")
         wait_for("systemd-udevd", lambda: os.path.exists("/run/udev/control"))
         # what it makes of the devices that were there before it
@@ -358,8 +357,13 @@ class World:
     def bus(self):
         """A connection of python3-dbus to the system bus."""
         import dbus  # slow to load here, and not every scenario needs it
+        if self._bus is not None and not self._bus.get_is_connected():
+            self._bus = None  # the bus was killed, and is another one now
         if self._bus is None:
-            self._bus = dbus.bus.BusConnection("unix:path=" + BUS_SOCKET)
+            try:
+                self._bus = dbus.bus.BusConnection("unix:path=" + BUS_SOCKET)
+            except dbus.exceptions.DBusException as error:
+                raise BusError(error) from error
         return self._bus
 
     def call(self, path, interface, method, *arguments, limit=LIMIT, signature=None):
@@ -440,9 +444,10 @@ class World:
         return program
 
     def devices(self, *arguments, restart=None):
-        """wellgate-devices on the gateway's socket, with Bluetooth unless it is told to --replay."""
+        """wellgate-devices on the gateway's socket, with Bluetooth unless it is told --usb or --replay."""
         if "--replay" not in arguments:
-            arguments = ("--bluetooth", "--state", os.path.join(self.folder, "devices"), *arguments)
+            transport = () if "--usb" in arguments else ("--bluetooth",)
+            arguments = (*transport, "--state", os.path.join(self.folder, "devices"), *arguments)
         return self.program("devices", self.path("wellgate-devices"), "--socket",
                             os.path.join(self.stand.runtime, "devices.sock"), *arguments, restart=restart)
 
