@@ -285,7 +285,8 @@ class World:
     def udev(self):
         """systemd-udevd, with the rules of the machine and ours."""
         os.makedirs("/run/udev/rules.d", exist_ok=True)
-        shutil.copy(os.path.join(SOURCE, "gateway", "dist", "90-wellgate.rules"), "/run/udev/rules.d")
+        for name in ("60-wellgate-usb.rules", "90-wellgate.rules"):
+            shutil.copy(os.path.join(SOURCE, "gateway", "dist", name), "/run/udev/rules.d")
         self.program("udev", "/lib/systemd/systemd-udevd")
         wait_for("systemd-udevd", lambda: os.path.exists("/run/udev/control"))
         # what it makes of the devices that were there before it

@@ -675,6 +675,15 @@ int64_t usb_next(const struct usb_device *d)
 	return d->due < d->flush_due ? d->due : d->flush_due;
 }
 
+unsigned int usb_waiting(const struct usb_device *d)
+{
+	unsigned int n = 0;
+
+	for (const struct usb_waiting *w = d->first; w; w = w->next)
+		n++;
+	return n;
+}
+
 /* ---- life ---- */
 
 void usb_device_init(struct usb_device *d, const struct usb_model *model, unsigned int index,

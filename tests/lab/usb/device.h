@@ -125,6 +125,8 @@ void usb_read(struct usb_device *d);
 void usb_work(struct usb_device *d);
 void usb_tick(struct usb_device *d, int64_t now);
 int64_t usb_next(const struct usb_device *d);
+/* requests of the host that it has not answered */
+unsigned int usb_waiting(const struct usb_device *d);
 
 /* ---- for models ---- */
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,12 @@
 #include "protocols/bytes/cursor.h"
 #include "protocols/bytes/writer.h"
 
-#define CONTROLLER "/sys/devices/platform/vhci_hcd.0/"
-#define HEADER     48
-#define PORT_FREE  4
+#define DEVICES     "/sys/devices/platform/vhci_hcd."
+#define CONTROLLER  DEVICES "0/"
+#define CONTROLLERS 8 /* as Debian builds it, with 15 ports of each speed */
+#define PORTS       30
+#define HEADER      48
+#define PORT_FREE   4
 
 enum command {
 	CMD_SUBMIT = 1,
@@ -23,25 +27,54 @@ enum command {
 	RET_UNLINK = 4,
 };
 
-/* "hs  0003 004 000 00000000 000000 0-0": hub, port, state, ...; the last hub is for USB 3 */
+/* The kernel is not done with what was there before: put into this port now, the requests of the one
+ * would go to the other. */
+static bool lingers(unsigned int controller, unsigned long port)
+{
+	char pattern[96];
+	glob_t found;
+	bool any;
+
+	(void)snprintf(pattern, sizeof(pattern), DEVICES "%u/usb*/*-%lu", controller,
+		       port % PORTS + 1);
+	any = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+	globfree(&found);
+	return any;
+}
+
+/* "hs  0003 004 000 00000000 000000 0-0": hub, port, state, ...; the other hub is for USB 3 */
+static bool is_free(const char *line, unsigned int controller, unsigned int *ret)
+{
+	char *end;
+	unsigned long port;
+
+	if (strncmp(line, "hs ", 3) != 0)
+		return false;
+	port = strtoul(line + 3, &end, 10);
+	if (strtoul(end, NULL, 10) != PORT_FREE || lingers(controller, port))
+		return false;
+	*ret = (unsigned int)port;
+	return true;
+}
+
 static int free_port(unsigned int *ret)
 {
-	_cleanup_file_ FILE *status = fopen(CONTROLLER "status", "re");
-	char line[128];
+	for (unsigned int controller = 0; controller < CONTROLLERS; controller++) {
+		char line[128], path[64];
+		FILE *status;
+		bool found = false;
 
-	if (!status)
-		return -ENODEV;
-	while (fgets(line, sizeof(line), status)) {
-		char *end;
-		unsigned long port;
-
-		if (strncmp(line, "hs ", 3) != 0)
-			continue;
-		port = strtoul(line + 3, &end, 10);
-		if (strtoul(end, NULL, 10) == PORT_FREE) {
-			*ret = (unsigned int)port;
+		(void)snprintf(path, sizeof(path), CONTROLLER "status");
+		if (controller > 0)
+			(void)snprintf(path, sizeof(path), CONTROLLER "status.%u", controller);
+		status = fopen(path, "re");
+		if (!status)
+			return controller ? -EBUSY : -ENODEV;
+		while (!found && fgets(line, sizeof(line), status))
+			found = is_free(line, controller, ret);
+		(void)fclose(status);
+		if (found)
 			return 0;
-		}
 	}
 	return -EBUSY;
 }

@@ -88,11 +88,11 @@ static int list(struct call *c)
 	for (unsigned int i = 0; i < c->world->n; i++) {
 		const struct usb_device *const d = &c->world->devices[i];
 
-		say(c, "%s%u %s %s transfers %u", i > 0 ? "; " : "", i, d->model->name,
+		say(c, "%s%u %s %s transfers %u waiting %u", i > 0 ? "; " : "", i, d->model->name,
 		    d->plug.fd < 0     ? "unplugged"
 		    : d->configuration ? "configured"
 				       : "plugged",
-		    d->transfers);
+		    d->transfers, usb_waiting(d));
 	}
 	return 0;
 }
