@@ -214,16 +214,18 @@ static int on_serial(struct drv_ctx *ctx)
 	struct state *s = drv_state(ctx);
 	char text[2 * OMRON_SERIAL_LENGTH];
 	size_t telling = 0;
+	bool differs = false;
 	int r = 0;
 
 	for (size_t i = 0; i < OMRON_SERIAL_LENGTH; i++) {
 		const uint8_t byte = s->answer.data[3 + i];
 
 		telling += byte != 0;
+		differs = differs || byte != s->answer.data[3];
 		text[2 * i] = digits[byte >> 4];
 		text[2 * i + 1] = digits[byte & 0xf];
 	}
-	if (telling >= SERIAL_MIN)
+	if (telling >= SERIAL_MIN && differs)
 		r = drv_fact(ctx, DRV_SERIAL, text, sizeof(text));
 	return r < 0 ? r : take_step(ctx, STEP_MODE);
 }

@@ -495,8 +495,8 @@ int omron_walk_silence(struct omron_walk *w)
 	return give_up(w);
 }
 
-void omron_walk_doubt(struct omron_walk *w, size_t i)
+void omron_walk_doubt(struct omron_walk *w, size_t region_index)
 {
-	assert(i < OMRON_REGIONS_MAX);
-	w->incomplete |= 1u << i;
+	assert(region_index < OMRON_REGIONS_MAX);
+	w->incomplete |= 1u << region_index;
 }

@@ -118,7 +118,7 @@ int omron_walk_answer(struct omron_walk *w, const uint8_t *data, size_t len,
  * -ETIMEDOUT: the walk has failed, or, having written already, is over. */
 int omron_walk_silence(struct omron_walk *w);
 /* A record of the region, last handed out, is nonsense: its counter will not be reset. */
-void omron_walk_doubt(struct omron_walk *w, size_t region);
+void omron_walk_doubt(struct omron_walk *w, size_t region_index);
 /* Everything read so far is durable; only in OMRON_STEP_COMMIT. now: the hub's local time, to set
  * the clock; NULL: not known, or it is right. */
 void omron_walk_committed(struct omron_walk *w, const struct gatt_date_time *now);

@@ -2,11 +2,12 @@
 /*
  * Omron cuffs. The first byte chooses (a row of targets[], which only grows at its end):
  *   0 a record, its layout the next byte; 1 a frame; 2 a walk: model, options, then answers, each
- *   led by what becomes of it; 3 reports of the first generation; 4, 5, 6 frames through the drivers:
+ *   led by what becomes of it; 3 reports of the first generation; 4, 5, 6 frames through the
+ *   drivers:
  *   Bluetooth, USB, USB of the first generation
- * What is checked: a failure leaves the result alone; a frame encodes to the same bytes; whatever is
- * answered, nothing is asked beside the regions of the model and nothing written beside its windows;
- * no write before the commit; and an end after a bounded number of questions.
+ * What is checked: a failure leaves the result alone; a frame encodes to the same bytes; whatever
+ * is answered, nothing is asked beside the regions of the model and nothing written beside its
+ * windows; no write before the commit; and an end after a bounded number of questions.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -298,7 +298,8 @@ static void test_cut_anywhere(void **state)
 	}
 }
 
-/* A telephone put its own key in: ours is of no use, and the cuff is not touched without its button. */
+/* A telephone put its own key in: ours is of no use, and the cuff is not touched without its
+ * button. */
 static void test_key_lost(void **state)
 {
 	struct air *a = air_new("HEM-7600T-E");

@@ -72,7 +72,7 @@ static void test_rows(void **state)
 		check_window(p, p->clock);
 		check_regions(p);
 		assert_true(p->block > 0 && p->block <= OMRON_DATA_MAX);
-		assert_true(p->record_size <= OMRON_RECORD_MAX && p->record_size <= OMRON_DATA_MAX);
+		assert_true(p->record_size <= OMRON_RECORD_MAX);
 		assert_true(p->record_size >= omron_record_size(p->layout));
 		assert_true(p->unread.end == 0 ||
 			    (p->unread.end - p->unread.start >= 8 &&

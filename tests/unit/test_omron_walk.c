@@ -1,8 +1,8 @@
 /* links: protocols */
 /*
- * The walk against simulated cuffs of every model: whole, and with the link cut at any step, answers
- * lost, spoiled, late and twice. Every record comes; what nobody has yet is never counted as read;
- * nothing is written beside the windows.
+ * The walk against simulated cuffs of every model: whole, and with the link cut at any step,
+ * answers lost, spoiled, late and twice. Every record comes; what nobody has yet is never counted
+ * as read; nothing is written beside the windows.
  */
 #include <errno.h>
 #include <setjmp.h>
