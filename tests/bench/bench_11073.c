@@ -1,9 +1,9 @@
 /* links: protocols */
 /*
  * The rate of a 66-byte blood pressure report on one core: decoded to its values, against the aim
- * of 10 million a second; and through the whole manager (decoded, checked, handed on, committed, its
- * confirmation encoded), against the aim of 2 million; with the heap's use before and after. The
- * frames change with each round, so that nothing is hoisted out of the loop.
+ * of 10 million a second; and through the whole manager (decoded, checked, handed on, committed,
+ * its confirmation encoded), against the aim of 2 million; with the heap's use before and after.
+ * The frames change with each round, so that nothing is hoisted out of the loop.
  */
 #include <inttypes.h>
 #include <malloc.h>

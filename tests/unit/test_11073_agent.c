@@ -160,11 +160,58 @@ static void test_refused_config(void **state)
 	assert_int_equal(p.manager.attempts, 1);
 }
 
+/* what a simulation says comes out as it was put in, by the map of every configuration it has */
+static void check_report(uint16_t config_id, size_t n_objects)
+{
+	const struct phd_config *config = phd_agent_config(config_id);
+	struct phd_observation o[2] = { { 0 } };
+	uint8_t info[128];
+	struct pair p;
+	uint16_t id;
+	size_t len;
+
+	for (size_t i = 0; i < n_objects; i++) {
+		o[i].handle = config->objects[i].handle;
+		o[i].time = (struct mder_time){ .year = 2026, .month = 2, .day = 28 };
+		o[i].n_values = 3;
+		for (unsigned int v = 0; v < 3; v++)
+			o[i].values[v].number = number_of(702, -1);
+	}
+	meet(&p, config);
+	assert_int_equal(phd_report_encode(config, 1, o, n_objects, info, sizeof(info), &len), 0);
+	assert_int_equal(phd_agent_report(&p.agent, MDC_NOTI_SCAN_FIXED, info, len, true, &id), 0);
+	settle(&p);
+	assert_int_equal(p.observations, n_objects);
+	assert_int_equal(p.last, 702);
+	assert_int_equal(p.refused, 0);
+	assert_int_equal(phd_report_encode(config, 1, o, n_objects, info, len - 1, &len),
+			 -EMSGSIZE);
+	o[0].n_values = 0;
+	assert_int_equal(phd_report_encode(config, 1, o, n_objects, info, sizeof(info), &len),
+			 -ENOENT);
+	o[0].handle = 99;
+	assert_int_equal(phd_report_encode(config, 1, o, n_objects, info, sizeof(info), &len),
+			 -ENOENT);
+}
+
+static void test_reports(void **state)
+{
+	(void)state;
+	check_report(0x02bc, 2);
+	check_report(0x05dc, 1);
+	check_report(0x06a4, 1);
+	check_report(0x0190, 2);
+	check_report(0x0191, 2);
+	check_report(PHD_AGENT_EXTENDED, 2);
+	assert_null(phd_agent_config(0x4001));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_weighing),
 		cmocka_unit_test(test_refused_config),
+		cmocka_unit_test(test_reports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

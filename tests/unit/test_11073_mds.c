@@ -95,37 +95,50 @@ static void test_truncated(void **state)
 	assert_true(mds.has_battery);
 }
 
-static void check_base(const char *hex, int r, unsigned int year, unsigned int month,
-		       unsigned int day, unsigned int hour, int offset)
+/* the first is the example of the HL7 guide for personal health devices */
+static const struct {
+	const char *hex;
+	int r;
+	struct mder_time time;
+	int offset_min;
+} BASES[] = {
+	{ "D4674038 1314 FED4", 0, { 2012, 12, 3, 15, 14, 0, 7 }, -300 },
+	{ "00000001 0000 0000", 0, { 1900, 1, 1, 0, 0, 1, 0 }, 0 },
+	{ "0096027F 0000 05A0", 0, { 1900, 4, 24, 18, 50, 39, 0 }, 1440 },
+	{ "BC658A80 0000 0000", 0, { 2000, 2, 29, 0, 0, 0, 0 }, 0 },
+	{ "FFFFFFFF FFFF 0000", 0, { 2036, 2, 7, 6, 28, 15, 99 }, 0 },
+	{ "00000000 0000 0000", -ERANGE, { 0 }, 0 },
+	{ "D4674038 1314 05A1", -ERANGE, { 0 }, 0 },
+	{ "D4674038 1314 FE", -EMSGSIZE, { 0 }, 0 },
+};
+
+static void check_base(size_t row)
 {
 	uint8_t bytes[BYTES_MAX];
-	struct cursor c = cursor_of(bytes, from_hex(hex, bytes));
+	struct cursor c = cursor_of(bytes, from_hex(BASES[row].hex, bytes));
+	const struct mder_time *expected = &BASES[row].time;
 	struct mder_time t = { 0 };
 	int16_t offset_min = 0;
 
-	assert_int_equal(mder_read_base_offset(&c, &t, &offset_min), r);
-	assert_int_equal(t.year, year);
-	assert_int_equal(t.month, month);
-	assert_int_equal(t.day, day);
-	assert_int_equal(t.hour, hour);
-	assert_int_equal(offset_min, offset);
+	assert_int_equal(mder_read_base_offset(&c, &t, &offset_min), BASES[row].r);
+	assert_int_equal(t.year, expected->year);
+	assert_int_equal(t.month, expected->month);
+	assert_int_equal(t.day, expected->day);
+	assert_int_equal(t.hour, expected->hour);
+	assert_int_equal(t.minute, expected->minute);
+	assert_int_equal(t.second, expected->second);
+	assert_int_equal(t.hundredth, expected->hundredth);
+	assert_int_equal(offset_min, BASES[row].offset_min);
 }
 
-/* the first is the example of the HL7 guide for personal health devices */
 static void test_base_offset(void **state)
 {
 	uint8_t bytes[BYTES_MAX];
 	struct phd_mds mds;
 
 	(void)state;
-	check_base("D4674038 1314 FED4", 0, 2012, 12, 3, 15, -300);
-	check_base("00000001 0000 0000", 0, 1900, 1, 1, 0, 0);
-	check_base("0096027F 0000 05A0", 0, 1900, 4, 24, 18, 1440);
-	check_base("BC658A80 0000 0000", 0, 2000, 2, 29, 0, 0);
-	check_base("FFFFFFFF FFFF 0000", 0, 2036, 2, 7, 6, 0);
-	check_base("00000000 0000 0000", -ERANGE, 0, 0, 0, 0, 0);
-	check_base("D4674038 1314 05A1", -ERANGE, 0, 0, 0, 0, 0);
-	check_base("D4674038 1314 FE", -EMSGSIZE, 0, 0, 0, 0, 0);
+	for (size_t i = 0; i < sizeof(BASES) / sizeof(BASES[0]); i++)
+		check_base(i);
 	/* of two clocks the one that knows its zone, in either order */
 	assert_int_equal(decode("0A81 0008 D4674038 1314 FED4", bytes, 0, &mds), 0);
 	assert_int_equal(mds.stamp, PHD_STAMP_BASE_OFFSET);

@@ -59,6 +59,30 @@ static void test_segments(void **state)
 	assert_int_equal(phd_segments_decode(bytes, len, &s), -EBADMSG);
 }
 
+/* whose entries they are, where the segment says it */
+static void test_person(void **state)
+{
+	static const uint8_t octets[12] = {
+		0x20, 0x26, 7, 15, 8, 0x30, 0x15, 0x50, 0xff, 0, 2, 0xbe
+	};
+	const struct phd_segment_data data = {
+		.instance = 7, .count = 1, .entries = octets, .len = sizeof(octets)
+	};
+	uint8_t bytes[BYTES_MAX];
+	struct phd_observation o;
+	struct phd_segments s;
+	struct phd_entries e;
+	size_t len;
+
+	(void)state;
+	len = from_hex("0001 0026 0007 0002 0020 0A4F 0002 0003 0A4E 0016" MAP, bytes);
+	assert_int_equal(phd_segments_decode(bytes, len, &s), 0);
+	assert_int_equal(
+		phd_entries_open(&data, 3, phd_config_standard(0x05dc), &s, &s.segments[0], &e), 0);
+	assert_int_equal(phd_entries_next(&e, &o), 1);
+	assert_int_equal(o.person, 3);
+}
+
 static void test_too_many(void **state)
 {
 	uint8_t bytes[4 + 6 * 17] = { 0, PHD_SEGMENTS_MAX + 1, 0, 6 * 17 };
@@ -103,6 +127,10 @@ static void test_piece(void **state)
 	}
 	assert_int_equal(phd_entries_next(&e, &o), 0);
 	data.count = 3;
+	assert_int_equal(
+		phd_entries_open(&data, 3, phd_config_standard(0x05dc), &s, &s.segments[0], &e),
+		-EMSGSIZE);
+	data.count = 1;
 	assert_int_equal(
 		phd_entries_open(&data, 3, phd_config_standard(0x05dc), &s, &s.segments[0], &e),
 		-EMSGSIZE);
@@ -233,8 +261,9 @@ static void make_entries(struct pair *p)
 		o[0].values[1].number = number_of(80, 0);
 		o[0].values[2].number = number_of(93, 0);
 		o[1].values[0].number = number_of(60 + i, 0);
-		assert_int_equal(phd_agent_entry(config, &t, o, 2, p->entries + i * ENTRY_LEN,
-						 ENTRY_LEN, &len),
+		assert_int_equal(phd_agent_entry(config, &t, o, 2,
+						 p->entries + (size_t)i * ENTRY_LEN, ENTRY_LEN,
+						 &len),
 				 0);
 		assert_int_equal(len, ENTRY_LEN);
 	}
@@ -613,6 +642,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_piece),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_waits_for_commit),
