@@ -47,6 +47,30 @@ def specials(stand):
     assert message["absent"] == {"body_weight": "unsuccessful"} and not message.get("components"), message
 
 
+def pressure(line):
+    message = json.loads(line)
+    parts = {c["metric"]: c["value"] for c in message["components"]}
+    return parts["systolic"], parts["diastolic"], parts["pulse"], message["device_time"]
+
+
+def cuffs(stand):
+    """What cuffs on wires have sent."""
+    expected = ("134", "85", "66", "2026-05-12T07:31:00")
+    row = "00000001071f0c051a0200865542"
+    for record in ("ac6d3c42050c071f1a", "6d3c42050c071f1a", row, row.ljust(128, "0")):
+        assert pressure(stand.wellgate("decode", "beurer", record).stdout) == expected, record
+    flags = json.loads(stand.wellgate("decode", "beurer", "6d3c42858c071f9a").stdout)
+    assert flags["user_slot"] == 2 and flags["flags"] == ["movement", "irregular_pulse"], flags
+    for bad in ("a9", "", "6d", "6d3c42050c071f", "ad6d3c42050c071f1a", "6d3c42050c181f1a", "6d3c42050c071f1x"):
+        one_line(stand.wellgate("decode", "beurer", bad), 65)
+    text = "00020000414230313233000000000000" + 2 * "26051207310000000421548600000000"
+    answer = "06" + text.encode().hex() + f"{sum(text.encode()) % 256:02X}".encode().hex()
+    result = stand.wellgate("decode", "microlife", answer)
+    assert [pressure(line) for line in result.stdout.splitlines()] == [expected, expected], result
+    for bad in ("06", answer[:-2], answer + "30", "15" + answer[2:], answer[:40] + "39" + answer[42:]):
+        one_line(stand.wellgate("decode", "microlife", bad), 65)
+
+
 def no_daemon(stand):
     for command in ("status", "devices", "readings", "goals", "pair"):
         one_line(stand.wellgate(command), 69)
@@ -58,6 +82,7 @@ def main():
         decode(stand)
         bad_frames(stand)
         specials(stand)
+        cuffs(stand)
         no_daemon(stand)
         help_text = subprocess.run([stand.path("wellgate"), "--help"], capture_output=True, text=True, check=True)
         for command in ("status", "devices", "readings", "goals", "tail", "decode", "replay", "capture", "export",
