@@ -157,9 +157,9 @@ static void hear(struct world *w, const uint8_t *data, size_t len, int64_t now)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct world w = { 0 };
-	const struct status_handlers handlers = { on_pair,    on_address, on_passkey,
-						  on_answer,  on_cancel,  on_address,
-						  on_address, on_clock,   &w };
+	const struct status_handlers handlers = { on_pair,   on_address, on_passkey, on_answer,
+						  on_cancel, on_address, on_address, on_clock,
+						  &w,        on_clock,   &w };
 	const struct status_source source = { state, counts, devices, device_at, findings, &w };
 	int64_t now = INT64_C(1000000000);
 
