@@ -299,6 +299,8 @@ static const struct {
 	  "Measure once, and leave the meter near this box for a minute." },
 	{ "heart_rate", "heart rate belt", "wear it: it shows itself only on skin",
 	  "Wear it near this box." },
+	{ "omron_ble", "Omron blood pressure monitor", "hold its Bluetooth button until -P- blinks",
+	  "Measure once, near this box; its whole memory is read." },
 	{ "pulse_oximeter", "pulse oximeter", "put a finger in, so that it switches on",
 	  "Put a finger in and keep still until it shows a number." },
 	{ "running_speed", "running pod", "shake it, so that it wakes",

@@ -47,6 +47,18 @@ def specials(stand):
     assert message["absent"] == {"body_weight": "unsuccessful"} and not message.get("components"), message
 
 
+def omron(stand):
+    """A record of an Omron cuff by its model; one that does not add up, or of no model, is no reading."""
+    record = "7d5d461a2b2541160000200000010200"
+    line = stand.wellgate("decode", "omron", "HEM-7155T", record).stdout
+    assert pressure(line) == ("150", "93", "70", "2026-09-09T11:25:01")
+    assert stand.wellgate("decode", "omron", "X4 Smart", record).stdout == line
+    one_line(stand.wellgate("decode", "omron", "HEM-7155T", "7c" + record[2:]), 65)
+    one_line(stand.wellgate("decode", "omron", "HEM-7155T", "ff" * 16), 65)
+    one_line(stand.wellgate("decode", "omron", "HEM-7155T", record[:-2]), 65)
+    one_line(stand.wellgate("decode", "omron", "M7 Intelli IT", record), 65)
+
+
 def pressure(line):
     message = json.loads(line)
     parts = {c["metric"]: c["value"] for c in message["components"]}
@@ -83,6 +95,7 @@ def main():
         bad_frames(stand)
         specials(stand)
         cuffs(stand)
+        omron(stand)
         no_daemon(stand)
         help_text = subprocess.run([stand.path("wellgate"), "--help"], capture_output=True, text=True, check=True)
         for command in ("status", "devices", "readings", "goals", "tail", "decode", "replay", "capture", "export",
