@@ -14,7 +14,7 @@ import threading
 
 GADGET = "/sys/kernel/config/usb_gadget/lab"
 CONTROLLER = "dummy_udc.0"
-FILES = "/run/lab/ffs"
+FILES = "/run/gadget"
 MAGIC_DESCRIPTORS, MAGIC_STRINGS = 3, 2
 FULL_SPEED, HIGH_SPEED = 1, 2
 BIND, UNBIND, ENABLE, DISABLE, SETUP = range(5)
@@ -54,6 +54,8 @@ def build():
     if not os.path.islink(GADGET + "/configs/c.1/ffs.lab"):
         os.symlink(GADGET + "/functions/ffs.lab", GADGET + "/configs/c.1/ffs.lab")
     os.makedirs(FILES, exist_ok=True)
+    if os.path.ismount(FILES):  # of a scenario before
+        subprocess.run(["umount", FILES], check=True)
     subprocess.run(["mount", "-t", "functionfs", "lab", FILES], check=True)
     ep0 = os.open(FILES + "/ep0", os.O_RDWR)
     os.write(ep0, describe())
@@ -158,4 +160,5 @@ def main():
                     pass
 
 
-main()
+if __name__ == "__main__":
+    main()

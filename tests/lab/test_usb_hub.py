@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import frames
+from gadget import CONTROLLER, GADGET, put
 from test_usb import gadget
 from world import scenario
 
@@ -187,6 +188,10 @@ def test_usb_gadget(world):
     world.gateway(restart=1.0)
     world.devices("--usb", restart=1.0)
     gadget(world, 3)
+    world.wait_log("gadget", r"^confirmed n=1$")
+    put(GADGET + "/UDC", "\n")
+    world.wait_log("gadget", r"^event 3$")
+    put(GADGET + "/UDC", CONTROLLER)
     world.wait_log("gadget", r"^confirmed n=3$")
     got = sorted(int(frames.of_reading(r)["systolic"]) for r in stored(world))
     assert got == [111, 112, 113], got

@@ -15,7 +15,7 @@
 
 #define DEVICES     "/sys/devices/platform/vhci_hcd."
 #define CONTROLLER  DEVICES "0/"
-#define CONTROLLERS 8 /* as Debian builds it, with 15 ports of each speed */
+#define CONTROLLERS 8 /* as Debian builds it */
 #define PORTS       30
 #define HEADER      48
 #define PORT_FREE   4
@@ -27,8 +27,8 @@ enum command {
 	RET_UNLINK = 4,
 };
 
-/* The kernel is not done with what was there before: put into this port now, the requests of the one
- * would go to the other. */
+/* The kernel is not done with what was there before: put into this port now, the requests of the
+ * one would go to the other. */
 static bool lingers(unsigned int controller, unsigned long port)
 {
 	char pattern[96];
