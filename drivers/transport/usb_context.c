@@ -22,6 +22,7 @@ static struct {
 	sd_event *event;
 	struct watch *watches;
 	size_t users;
+	void (*on_failure)(void);
 	int error; /* a descriptor could not be watched: whoever opens is told */
 } context;
 
@@ -47,17 +48,21 @@ int usb_context_errno(int libusb_error)
 	}
 }
 
-/* A context that cannot handle its events will not recover: sd-event switches the source off. */
+/* An error switches the source off: sd-event does that. */
 static int on_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct timeval now = { 0 };
+	int r;
 
 	(void)source;
 	(void)fd;
 	(void)revents;
 	(void)userdata;
-	return usb_context_errno(
-		libusb_handle_events_timeout_completed(context.libusb, &now, NULL));
+	r = libusb_handle_events_timeout_completed(context.libusb, &now, NULL);
+	if (r == LIBUSB_SUCCESS || r == LIBUSB_ERROR_INTERRUPTED)
+		return 0; /* a signal: what is ready is ready still */
+	context.on_failure();
+	return usb_context_errno(r);
 }
 
 static uint32_t to_epoll(short events)
@@ -149,7 +154,7 @@ static int context_open(sd_event *event)
 	return r;
 }
 
-int usb_context_ref(sd_event *event, libusb_context **ret)
+int usb_context_ref(sd_event *event, void (*on_failure)(void), libusb_context **ret)
 {
 	int r = 0;
 
@@ -162,6 +167,7 @@ int usb_context_ref(sd_event *event, libusb_context **ret)
 	if (r < 0)
 		return r;
 	context.users++;
+	context.on_failure = on_failure;
 	*ret = context.libusb;
 	return 0;
 }

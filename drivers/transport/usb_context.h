@@ -9,8 +9,9 @@
 #include <systemd/sd-event.h>
 
 /* 0; -EBUSY it runs on another loop; -ENOTSUP its timeouts have no descriptor to wait for; -ENOMEM,
- * -EIO. Each success is undone by usb_context_unref(). */
-int usb_context_ref(sd_event *event, libusb_context **ret);
+ * -EIO. Each success is undone by usb_context_unref(). on_failure: libusb cannot handle what a
+ * descriptor has; that one is not waited for any more, or the loop would spin. */
+int usb_context_ref(sd_event *event, void (*on_failure)(void), libusb_context **ret);
 /* Closes it with the last one; not from inside libusb. */
 void usb_context_unref(void);
 /* When the loop runs no more: handles what comes within `usec`. */

@@ -108,6 +108,12 @@ static void give_up(struct usb_io *io, int error)
 	wake(io);
 }
 
+static void on_failure(void)
+{
+	for (struct usb_io *io = all; io; io = io->next)
+		give_up(io, EIO);
+}
+
 static bool is_over(const struct usb_io *io)
 {
 	return io->error != 0 || io->freed;
@@ -577,7 +583,7 @@ int usb_io_open(sd_event *event, int fd, const struct usb_interface_choice *choi
 	assert(choice->bulk_in.address != 0 && choice->bulk_out.address != 0);
 	assert(choice->bulk_in.packet <= USB_PACKET_MAX);
 	assert(choice->interrupt_in.packet <= USB_PACKET_MAX);
-	r = usb_context_ref(event, &context);
+	r = usb_context_ref(event, on_failure, &context);
 	if (r < 0)
 		return r;
 	io = calloc(1, sizeof(*io));

@@ -61,6 +61,7 @@ struct fake_device {
 	unsigned int unplug_at; /* the transfer at which it is pulled; 0: never */
 	bool unplug_refuses;    /* before that transfer is under way, not while it is */
 	bool mute_out, mute_control, refuses_feature;
+	bool broken;            /* usbfs itself fails */
 	unsigned int stall_out; /* so many times */
 	bool driver_bound, was_bound, claimed, busy;
 	uint8_t feature; /* of the preamble; 1 on */
@@ -263,6 +264,8 @@ static int fake_submit(struct fake_device *d, struct usbdevfs_urb *urb)
 
 static int fake_reap(struct fake_device *d, struct usbdevfs_urb **ret)
 {
+	if (d->broken)
+		return -EIO;
 	if (d->n_ended == 0)
 		return d->gone ? -ENODEV : -EAGAIN;
 	*ret = d->ended[0];

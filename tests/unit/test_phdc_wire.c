@@ -663,6 +663,30 @@ static void too_slow(void **state)
 	sd_event_unref(event);
 }
 
+/* libusb cannot reap: told once, and nobody spins. */
+static void usbfs_fails(void **state)
+{
+	sd_event *event = new_loop();
+	struct host *h = host_new(event);
+	struct fake_device *d = fake_plug(METER, sizeof(METER));
+
+	(void)state;
+	host_open(h, d, false);
+	(void)run_until_quiet(event, 100000);
+	d->broken = true;
+	fake_say(d, 0x81, 0, RLRQ, sizeof(RLRQ));
+	assert_true(run_until_quiet(event, 100000) < 20);
+	assert_int_equal(h->gone, 1);
+	assert_int_equal(h->error, EIO);
+	d->broken = false;
+	wire_free(h->wire);
+	assert_int_equal(usb_io_settle(10000000), 0);
+	assert_clean(d);
+	fake_free(d);
+	free(h);
+	sd_event_unref(event);
+}
+
 static void say_preamble(struct fake_device *d, uint8_t transfers)
 {
 	const struct phdc_preamble p = { .transfers = transfers, .qos = PHDC_MEDIUM_BEST };
@@ -881,6 +905,7 @@ int main(void)
 		cmocka_unit_test(closed_although_mute),
 		cmocka_unit_test(settled_without_a_loop),
 		cmocka_unit_test(too_slow),
+		cmocka_unit_test(usbfs_fails),
 		cmocka_unit_test(with_preamble),
 		cmocka_unit_test(without_preamble_after_all),
 		cmocka_unit_test(interrupt_endpoint),
