@@ -560,9 +560,11 @@ static const struct driver *driver_of(const struct usb_attachment *a, uint32_t *
 void usb_attached(struct usb *u, const struct usb_attachment *attachment)
 {
 	uint32_t quirks = 0;
-	const struct driver *driver = driver_of(attachment, &quirks);
+	const struct driver *driver = u->options.driver;
 	struct plug *p;
 
+	if (!driver)
+		driver = driver_of(attachment, &quirks);
 	if (!driver || u->n == USB_ATTACHMENTS_MAX)
 		return;
 	p = calloc(1, sizeof(*p));

@@ -40,6 +40,7 @@ struct usb_options {
 	int64_t look_us, backoff_us, revisit_us;
 	/* for tests: instead of the monitor, usb_attached() and usb_detached() are called */
 	bool no_monitor;
+	const struct driver *driver; /* for tests: serves whatever is attached; NULL: the table */
 };
 
 struct usb_sink {

@@ -22,6 +22,63 @@
 #define PATIENCE_US 60000000 /* of a turn of the loop: a hang, not a delay */
 #define CUFFS       18
 
+/* ---- a driver that says what this test tells it to, one letter a frame ---- */
+
+static int emit(struct drv_ctx *ctx, uint32_t record)
+{
+	struct measurement m = { .metric = METRIC_BLOOD_PRESSURE };
+
+	m.has_record_number = record > 0;
+	m.record_number = record;
+	measurement_add(&m, METRIC_SYSTOLIC, UNIT_MMHG, number_of(134, 0));
+	measurement_add(&m, METRIC_DIASTOLIC, UNIT_MMHG, number_of(85, 0));
+	return drv_emit(ctx, &m);
+}
+
+/* a to d: it is number 7130a to 7130d, and a reading in the same frame. R: a reading; 1 to 9: one
+ * with that record number. K: keeps "k", and a reading. ?: writes what it kept and the last record. */
+static int obey(struct drv_ctx *ctx, char letter)
+{
+	uint8_t kept[DRV_KEPT_MAX + 1];
+	char serial[] = "7130x";
+	uint32_t last = 0;
+	size_t n;
+
+	if (letter >= 'a' && letter <= 'd') {
+		serial[4] = letter;
+		(void)drv_fact(ctx, DRV_SERIAL, serial, strlen(serial));
+		return emit(ctx, 0);
+	}
+	if (letter >= '1' && letter <= '9')
+		return emit(ctx, (uint32_t)(letter - '0'));
+	if (letter == 'K')
+		(void)drv_keep(ctx, "k", 1);
+	if (letter != '?')
+		return emit(ctx, 0);
+	n = drv_kept(ctx, kept);
+	(void)drv_last_record(ctx, &last);
+	kept[n++] = (uint8_t)('0' + last);
+	return drv_write(ctx, DRV_WIRE_BYTES, kept, n);
+}
+
+static int on_letters(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < frame->len; i++)
+		r = obey(ctx, (char)frame->data[i]);
+	return r;
+}
+
+static const struct drv_match anything[] = { { .bus = DRV_BUS_SERIAL, .vid = 1 }, { 0 } };
+static const struct driver obedient = {
+	.name = "obedient",
+	.label = "for this test",
+	.match = anything,
+	.baud = 9600,
+	.frame = on_letters,
+};
+
 struct cuff {
 	int far; /* -1 unplugged */
 	struct usb_attachment at;
@@ -192,9 +249,10 @@ static void turn(struct stand *s)
 
 /* ---- */
 
-static void start(struct stand *s)
+static void start(struct stand *s, const struct driver *driver)
 {
 	const struct usb_options options = { .directory = s->directory,
+					     .driver = driver,
 					     .no_monitor = true,
 					     .backoff_us = 10000,
 					     .revisit_us = INT64_C(3600000000) };
@@ -222,7 +280,7 @@ static int set_up(void **state)
 	(void)snprintf(s->directory, sizeof(s->directory), "/tmp/usb-notes-XXXXXX");
 	assert_non_null(mkdtemp(s->directory));
 	assert_true(sd_event_new(&s->event) >= 0);
-	start(s);
+	start(s, NULL);
 	*state = s;
 	return 0;
 }
@@ -420,6 +478,118 @@ static void a_refused_reading_ends_its_cable_alone(void **state)
 	assert_int_equal(usb_connected(s->usb), 1);
 }
 
+/* ---- what the driver tells of its device ---- */
+
+static void again_with(struct stand *s)
+{
+	usb_free(s->usb);
+	start(s, &obedient);
+}
+
+static void letters(struct stand *s, size_t i, const char *text)
+{
+	UNTIL(s, usb_connected(s->usb) > 0);
+	say(&s->cuffs[i], text, strlen(text));
+}
+
+static void a_number_that_the_driver_tells(void **state)
+{
+	struct stand *s = *state;
+
+	again_with(s);
+	plug_in(s, 0, "0001");
+	for (unsigned int i = 0; i < 10; i++)
+		turn(s);
+	assert_int_equal(usb_connected(s->usb), 1);
+	assert_int_equal(s->ups, 0); /* nothing is said before it is known who it is */
+	letters(s, 0, "a");
+	UNTIL(s, s->readings == 1);
+	assert_string_equal(s->of_reading[0], "id:7130a");
+	letters(s, 0, "R");
+	UNTIL(s, s->readings == 2);
+	assert_string_equal(s->of_reading[1], "id:7130a");
+}
+
+static void another_number_is_cut_off_before_its_reading(void **state)
+{
+	struct stand *s = *state;
+
+	again_with(s);
+	plug_in(s, 0, "");
+	letters(s, 0, "a");
+	UNTIL(s, s->readings == 1);
+	letters(s, 0, "b");
+	UNTIL(s, s->downs == 1);
+	assert_int_equal(s->readings, 1);
+}
+
+static void a_number_that_comes_too_late_is_cut_off(void **state)
+{
+	struct stand *s = *state;
+
+	again_with(s);
+	plug_in(s, 0, "");
+	letters(s, 0, "R");
+	UNTIL(s, s->readings == 1);
+	assert_string_equal(s->of_reading[0], "model:067b:2303:USB-Serial");
+	letters(s, 0, "a");
+	UNTIL(s, s->downs == 1);
+	assert_int_equal(s->readings, 1);
+}
+
+static void two_that_tell_one_number(void **state)
+{
+	struct stand *s = *state;
+
+	again_with(s);
+	plug_in(s, 0, "");
+	letters(s, 0, "a");
+	UNTIL(s, s->readings == 1);
+	plug_in(s, 1, "");
+	UNTIL(s, usb_connected(s->usb) == 2);
+	letters(s, 1, "a");
+	UNTIL(s, finds(s, "two connected devices have one identity"));
+	assert_int_equal(s->readings, 1);
+}
+
+static void asks(struct stand *s, size_t i, const char *expected)
+{
+	char back[16] = "";
+	size_t n = 0;
+
+	say(&s->cuffs[i], "?", 1);
+	for (unsigned int turns = 0; turns < 1000 && n < strlen(expected); turns++) {
+		const ssize_t got = read(s->cuffs[i].far, back + n, sizeof(back) - 1 - n);
+
+		n += got > 0 ? (size_t)got : 0;
+		assert_true(sd_event_run(s->event, 5000) >= 0);
+	}
+	assert_string_equal(back, expected);
+}
+
+/* In another port, after a restart, and only for the one that it is of. */
+static void what_was_kept_is_known_again(void **state)
+{
+	struct stand *s = *state;
+
+	again_with(s);
+	plug_in(s, 0, "");
+	letters(s, 0, "aK4");
+	UNTIL(s, s->readings == 3 && s->committed == 3);
+	again_with(s);
+	unplug(s, 0);
+	plug_in(s, 1, "");
+	letters(s, 1, "a");
+	UNTIL(s, s->readings == 4);
+	asks(s, 1, "k4");
+	unplug(s, 1);
+	UNTIL(s, usb_connected(s->usb) == 0);
+	plug_in(s, 2, "");
+	letters(s, 2, "b");
+	UNTIL(s, s->readings == 5);
+	asks(s, 2, "0");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -435,6 +605,11 @@ int main(void)
 		TEST(unplugged_before_the_commit),
 		TEST(more_than_can_be_read_at_once),
 		TEST(a_refused_reading_ends_its_cable_alone),
+		TEST(a_number_that_the_driver_tells),
+		TEST(another_number_is_cut_off_before_its_reading),
+		TEST(a_number_that_comes_too_late_is_cut_off),
+		TEST(two_that_tell_one_number),
+		TEST(what_was_kept_is_known_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
