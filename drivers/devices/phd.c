@@ -14,6 +14,9 @@
  * answered: the association is released instead, and the agent keeps it. What an agent has stored
  * is read and stays where it is, so there such an entry is passed over.
  *
+ * An agent may report before it has said what its clock shows. Such a reading waits for that, three
+ * seconds at most, so that its stamp can be corrected; only a confirmed one, which the agent keeps.
+ *
  * The system id is the device: readings are filed under it, and never under a socket of the hub.
  */
 #include <errno.h>
@@ -27,6 +30,7 @@
 
 #define SYSTEM_ID_TEXT (APDU_SYSTEM_ID * 3)
 #define TICK_US        125
+#define HELD_MAX       8   /* measurements that wait for the device's clock */
 #define PERSONS_MAX    254 /* user slots; 255 is a user that the device does not know */
 
 /* Our own EUI-64, one for all hubs: the bit for locally administered ones is set. An agent sees one
@@ -34,13 +38,14 @@
 static const uint8_t manager_id[APDU_SYSTEM_ID] = { 0x02, 'W', 'E', 'L', 'L', 'G', 'T', 'E' };
 
 struct state {
-	struct phd_cache cache; /* of this link: another one asks again */
-	struct phd_manager manager;
-	int64_t armed; /* when the timer is to fire; PHD_NO_DEADLINE */
+	struct phd_manager manager; /* without a cache: it knows its last configuration */
+	int64_t armed;              /* when the timer is to fire; PHD_NO_DEADLINE */
 	bool has_id;
 	uint8_t system_id[APDU_SYSTEM_ID];
 	enum device_time_kind clock; /* which of its clocks the device has told */
 	bool waits;                  /* a reading is not durable yet */
+	size_t n_held;
+	struct measurement held[HELD_MAX];
 	bool is_over; /* another device spoke on this link: nothing is listened to any more */
 
 	/* of the callback that runs */
@@ -49,6 +54,8 @@ struct state {
 	unsigned int n_finals; /* readings */
 	unsigned int n_unsaid; /* values of quantities that have no name here */
 	bool has_stored;       /* out of a store */
+	bool holds;            /* what comes of it is to wait for the clock */
+	size_t n_held_before;
 	bool has_open;
 	struct measurement open; /* may be completed by the next observation */
 };
@@ -226,20 +233,45 @@ static void fail(struct state *s, int error)
 		s->error = error;
 }
 
+static void emit(struct drv_ctx *ctx, const struct measurement *m)
+{
+	const int r = drv_emit(ctx, m);
+
+	if (r < 0)
+		fail(drv_state(ctx), r);
+}
+
 /* Lets go of the open measurement. */
 static void release(struct drv_ctx *ctx)
 {
 	struct state *s = drv_state(ctx);
-	int r;
 
 	if (!s->has_open)
 		return;
 	s->has_open = false;
-	r = drv_emit(ctx, &s->open);
-	if (r < 0)
-		fail(s, r);
 	s->n_emits++;
 	s->n_finals += measurement_is_final(&s->open);
+	if (!s->holds || s->n_held == HELD_MAX) {
+		emit(ctx, &s->open);
+		return;
+	}
+	drv_stamp(ctx, &s->open);
+	s->held[s->n_held++] = s->open;
+}
+
+static bool awaits_clock(const struct state *s)
+{
+	return s->manager.state == PHD_OPERATING && s->manager.work == PHD_WORK_MDS;
+}
+
+/* The clock is known, or will not be. */
+static void let_go(struct drv_ctx *ctx)
+{
+	struct state *s = drv_state(ctx);
+
+	for (size_t i = 0; i < s->n_held; i++)
+		emit(ctx, &s->held[i]);
+	s->n_held = 0;
 }
 
 static bool same_time(const struct device_time *a, const struct device_time *b)
@@ -488,9 +520,10 @@ static int identify(struct drv_ctx *ctx)
 static int arm(struct drv_ctx *ctx)
 {
 	struct state *s = drv_state(ctx);
-	const int64_t deadline = phd_manager_deadline(&s->manager);
-	int64_t left;
+	int64_t deadline = phd_manager_deadline(&s->manager), left;
 
+	if (s->n_held > 0 && !awaits_clock(s)) /* a spoiled frame cannot bring them along */
+		deadline = drv_now(ctx);
 	if (deadline == s->armed)
 		return 0;
 	s->armed = deadline;
@@ -504,7 +537,8 @@ static void begin(struct state *s)
 {
 	s->error = 0;
 	s->n_emits = s->n_finals = s->n_unsaid = 0;
-	s->has_stored = false;
+	s->has_stored = s->holds = false;
+	s->n_held_before = s->n_held;
 }
 
 /* A report of which we understand nothing, or not enough: the agent keeps it. */
@@ -538,7 +572,11 @@ static int settle(struct drv_ctx *ctx, const struct phd_manager_counts *before)
 		r = -EBADMSG;
 	if (r == 0 && s->n_emits == 0 && now->unexpected > before->unexpected)
 		r = -ENOMSG;
-	return r;
+	if (r < 0)
+		s->n_held = s->n_held_before;
+	else if (!awaits_clock(s))
+		let_go(ctx);
+	return r < 0 ? r : s->error;
 }
 
 static int on_open(struct drv_ctx *ctx)
@@ -546,9 +584,17 @@ static int on_open(struct drv_ctx *ctx)
 	struct state *s = drv_state(ctx);
 
 	s->armed = PHD_NO_DEADLINE;
-	phd_manager_init(&s->manager, &manager_sink, ctx, &s->cache, manager_id);
+	phd_manager_init(&s->manager, &manager_sink, ctx, NULL, manager_id);
 	phd_manager_connected(&s->manager);
 	return 0;
+}
+
+static bool is_confirmed(const struct drv_frame *frame)
+{
+	uint16_t invoke_id, operation;
+
+	return apdu_peek(frame->data, frame->len, &invoke_id, &operation) &&
+	       operation == APDU_EVENT_CONFIRMED;
 }
 
 static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
@@ -560,6 +606,7 @@ static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 	if (frame->channel != DRV_WIRE_APDU || s->is_over)
 		return -ENOMSG;
 	begin(s);
+	s->holds = awaits_clock(s) && is_confirmed(frame);
 	phd_manager_apdu(&s->manager, frame->data, frame->len, drv_now(ctx));
 	r = settle(ctx, &before);
 	if (r == 0 && s->n_finals > 0)
@@ -577,6 +624,8 @@ static int on_committed(struct drv_ctx *ctx)
 	struct state *s = drv_state(ctx);
 
 	begin(s);
+	if (s->n_held > 0) /* not all that was reported is durable: not even said */
+		return 0;
 	s->waits = false;
 	phd_manager_committed(&s->manager, drv_now(ctx));
 	if (s->error < 0)
@@ -591,6 +640,8 @@ static int on_timeout(struct drv_ctx *ctx)
 	begin(s);
 	s->armed = PHD_NO_DEADLINE;
 	phd_manager_timeout(&s->manager, drv_now(ctx));
+	if (!awaits_clock(s))
+		let_go(ctx);
 	if (s->error < 0)
 		return s->error;
 	return arm(ctx);

@@ -394,8 +394,19 @@ static void on_fault(void *user, uint16_t channel, enum session_fault fault, int
 	(void)r;
 }
 
+static int give(struct session *session, const struct apdu *a)
+{
+	uint8_t bytes[64];
+	struct drv_frame frame = { .channel = DRV_WIRE_APDU, .data = bytes };
+	int r = apdu_encode(a, bytes, sizeof(bytes), &frame.len);
+
+	return r < 0 ? r : session_frame(session, &frame, false, 0);
+}
+
+/* an agent of this configuration that has nothing to say of itself */
 static int associate(struct session *session, uint16_t config)
 {
+	const struct apdu silent = { .choice = APDU_PRST, .operation = APDU_GET_RESPONSE };
 	const struct apdu request = {
 		.choice = APDU_AARQ,
 		.assoc_version = APDU_ASSOC_VERSION_1,
@@ -409,13 +420,11 @@ static int associate(struct session *session, uint16_t config)
 			.config_id = config,
 		},
 	};
-	uint8_t bytes[64];
-	struct drv_frame frame = { .channel = DRV_WIRE_APDU, .data = bytes };
-	int r = apdu_encode(&request, bytes, sizeof(bytes), &frame.len);
+	int r = session_open(session, LINK_REPLAY, 0);
 
 	if (r == 0)
-		r = session_open(session, LINK_REPLAY, 0);
-	return r < 0 ? r : session_frame(session, &frame, false, 0);
+		r = give(session, &request);
+	return r < 0 ? r : give(session, &silent);
 }
 
 static int through_driver(struct decoding *d, uint16_t config, const uint8_t *data, size_t len)

@@ -2,7 +2,8 @@
 /*
  * The whole way of a 66-byte blood pressure report on one core, as `wellgate-devices` goes it:
  * APDU, manager, driver, session, measurement, protobuf bytes for the gateway; its commit, and the
- * APDU that confirms it. Against the aim of 2 million a second, with the heap's use before and after.
+ * APDU that confirms it. Against the aim of 2 million a second, with the heap's use before and
+ * after.
  * The values change with each round, so that nothing is hoisted out of the loop.
  */
 #include <inttypes.h>

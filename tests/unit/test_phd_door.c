@@ -181,6 +181,9 @@ static void hear_nothing(int fd)
 #define GET_MDS                            \
 	"e700000e000c00000103000600000000" \
 	"0000"
+#define MDS                                \
+	"e700000e000c00000203000600000000" \
+	"0000"
 #define TAKEN "e7000012001000010201000a0000ffffffff0d1d0000"
 
 /* 70.2 kg */
@@ -196,6 +199,7 @@ static int associate(struct stand *s)
 
 	say(fd, AARQ);
 	hear(s, fd, AARE GET_MDS);
+	say(fd, MDS);
 	return fd;
 }
 
