@@ -9,59 +9,30 @@
 
 /* ---- the list of all objects ---- */
 
-enum pass {
-	PASS_ADAPTERS,
-	PASS_DEVICES,
-	PASS_NEW /* InterfacesAdded */
-};
-
-/* a{sa{sv}} of one path */
-static int read_interfaces(struct adapter *a, sd_bus_message *m, const char *path, enum pass pass)
+/* The order of the objects is anybody's guess; which adapter is ours is needed before its devices. */
+static int take_adapters(void *user, sd_bus_message *m, const char *path, const char *interface)
 {
-	const char *interface;
-	int r;
-
-	r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
-	if (r < 0)
-		return r;
-	while ((r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
-		r = sd_bus_message_read_basic(m, 's', &interface);
-		if (r < 0)
-			return r;
-		if (pass != PASS_DEVICES && strcmp(interface, ADAPTER1) == 0)
-			seen_read(a, m, path);
-		else if (pass != PASS_ADAPTERS && strcmp(interface, DEVICE1) == 0 &&
-			 devices_is_own(a, path))
-			devices_read(a, m, path, pass == PASS_NEW);
-		else if ((r = sd_bus_message_skip(m, "a{sv}")) < 0)
-			return r;
-		r = sd_bus_message_exit_container(m);
-		if (r < 0)
-			return r;
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
+	if (strcmp(interface, ADAPTER1) != 0)
+		return 0;
+	seen_read(user, m, path);
+	return 1;
 }
 
-static int read_list(struct adapter *a, sd_bus_message *m, enum pass pass)
+static int take_devices(void *user, sd_bus_message *m, const char *path, const char *interface)
 {
-	const char *path;
-	int r;
+	if (strcmp(interface, DEVICE1) != 0 || !devices_is_own(user, path))
+		return 0;
+	devices_read(user, m, path, false);
+	return 1;
+}
 
-	r = sd_bus_message_rewind(m, 1);
-	if (r >= 0)
-		r = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
-	if (r < 0)
-		return r;
-	while ((r = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
-		r = sd_bus_message_read_basic(m, 'o', &path);
-		if (r >= 0)
-			r = read_interfaces(a, m, path, pass);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-		if (r < 0)
-			return r;
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
+/* InterfacesAdded */
+static int take_new(void *user, sd_bus_message *m, const char *path, const char *interface)
+{
+	if (strcmp(interface, DEVICE1) != 0 || !devices_is_own(user, path))
+		return take_adapters(user, m, path, interface);
+	devices_read(user, m, path, true);
+	return 1;
 }
 
 static int on_list_again(sd_event_source *source, uint64_t usec, void *user)
@@ -80,12 +51,12 @@ static void on_list(struct adapter *a, sd_bus_message *reply, const char *error,
 		adapter_timer(a, &a->list, LIST_US, on_list_again);
 		return;
 	}
-	if (read_list(a, reply, PASS_ADAPTERS) < 0) {
+	if (bluez_read_objects(reply, take_adapters, a) < 0) {
 		a->counts.malformed++;
 		return;
 	}
 	seen_choose(a);
-	if (read_list(a, reply, PASS_DEVICES) < 0)
+	if (bluez_read_objects(reply, take_devices, a) < 0)
 		a->counts.malformed++;
 	else
 		devices_reconcile(a);
@@ -116,7 +87,7 @@ int adapter_on_added(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 		return 0;
 	if (!sd_bus_message_has_signature(m, "oa{sa{sv}}") ||
 	    sd_bus_message_read_basic(m, 'o', &path) < 0 ||
-	    read_interfaces(a, m, path, PASS_NEW) < 0) {
+	    bluez_read_interfaces(m, path, take_new, a) < 0) {
 		a->counts.malformed++;
 		return 0;
 	}

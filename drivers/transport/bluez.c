@@ -311,3 +311,53 @@ int bluez_read_address_type(sd_bus_message *m, enum ble_address_type *ret)
 	*ret = text[0] == 'r' ? BLE_RANDOM : BLE_PUBLIC;
 	return 1;
 }
+
+/* ---- objects ---- */
+
+static int read_interface(sd_bus_message *m, const char *path, bluez_interface *take, void *user)
+{
+	const char *interface;
+	int r = sd_bus_message_read_basic(m, SD_BUS_TYPE_STRING, &interface);
+
+	if (r < 0)
+		return r;
+	r = take(user, m, path, interface);
+	return r == 0 ? sd_bus_message_skip(m, "a{sv}") : r;
+}
+
+int bluez_read_interfaces(sd_bus_message *m, const char *path, bluez_interface *take, void *user)
+{
+	int r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sa{sv}}");
+
+	if (r < 0)
+		return r;
+	while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sa{sv}")) > 0) {
+		r = read_interface(m, path, take, user);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int bluez_read_objects(sd_bus_message *m, bluez_interface *take, void *user)
+{
+	const char *path;
+	int r = sd_bus_message_rewind(m, 1);
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{oa{sa{sv}}}");
+	if (r < 0)
+		return r;
+	while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "oa{sa{sv}}")) > 0) {
+		r = sd_bus_message_read_basic(m, SD_BUS_TYPE_OBJECT_PATH, &path);
+		if (r >= 0)
+			r = bluez_read_interfaces(m, path, take, user);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(m);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(m);
+}

@@ -72,3 +72,11 @@ int bluez_read_bool(sd_bus_message *m, bool *ret);
 /* "02:00:5E:10:00:01"; the type of *ret stays as it is */
 int bluez_read_address(sd_bus_message *m, struct ble_address *ret);
 int bluez_read_address_type(sd_bus_message *m, enum ble_address_type *ret);
+
+/* For each interface of an object, with the message before its a{sv}: 1 it was read, 0 it was left
+ * and is skipped, -errno the message is broken. */
+typedef int bluez_interface(void *user, sd_bus_message *m, const char *path, const char *interface);
+/* a{sa{sv}} of one object, as in InterfacesAdded; and a{oa{sa{sv}}} of all, as GetManagedObjects
+ * answers, from its beginning. -errno: the message is broken. */
+int bluez_read_interfaces(sd_bus_message *m, const char *path, bluez_interface *take, void *user);
+int bluez_read_objects(sd_bus_message *m, bluez_interface *take, void *user);

@@ -27,94 +27,53 @@ static void take_attribute(struct gatt_dbus *g, const char *path, const char *in
 		g->counts.malformed++;
 }
 
-enum pass {
-	PASS_ADAPTERS = 1,
-	PASS_DEVICES = 2,
-	PASS_SERVICES = 4,
-	PASS_CHARACTERISTICS = 8,
-	PASS_ALL = 15
+static void take(struct gatt_dbus *g, const char *path, const char *interface,
+		 const struct gatt_properties *p)
+{
+	if (strcmp(interface, ADAPTER1) == 0)
+		gatt_take_adapter(g, path, p);
+	else if (strcmp(interface, DEVICE1) == 0)
+		gatt_take_device(g, path, p);
+	else
+		take_attribute(g, path, interface, p);
+}
+
+static int read_one(struct gatt_dbus *g, sd_bus_message *m, const char *path, const char *interface)
+{
+	struct gatt_properties p;
+	const int r = gatt_properties_read(m, &p);
+
+	if (r < 0)
+		return r;
+	take(g, path, interface, &p);
+	return 1;
+}
+
+/* The order of the objects is anybody's guess; a parent is needed before its children. */
+static const char *const passes[] = { ADAPTER1, DEVICE1, SERVICE1, CHARACTERISTIC1 };
+
+#define PASSES (sizeof(passes) / sizeof(passes[0]))
+
+struct pass {
+	struct gatt_dbus *g;
+	const char *interface;
 };
 
-static unsigned int pass_of(const char *interface)
+static int take_of_pass(void *user, sd_bus_message *m, const char *path, const char *interface)
 {
-	static const struct {
-		const char *name;
-		enum pass pass;
-	} rows[] = {
-		{ ADAPTER1, PASS_ADAPTERS },
-		{ DEVICE1, PASS_DEVICES },
-		{ SERVICE1, PASS_SERVICES },
-		{ CHARACTERISTIC1, PASS_CHARACTERISTICS },
-	};
+	const struct pass *pass = user;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(interface, rows[i].name) == 0)
-			return rows[i].pass;
+	return strcmp(interface, pass->interface) == 0 ? read_one(pass->g, m, path, interface) : 0;
+}
+
+/* InterfacesAdded */
+static int take_new(void *user, sd_bus_message *m, const char *path, const char *interface)
+{
+	for (size_t i = 0; i < PASSES; i++) {
+		if (strcmp(interface, passes[i]) == 0)
+			return read_one(user, m, path, interface);
 	}
 	return 0;
-}
-
-static int read_interface(struct gatt_dbus *g, sd_bus_message *m, const char *path,
-			  const char *interface, unsigned int passes)
-{
-	const unsigned int pass = pass_of(interface) & passes;
-	struct gatt_properties p;
-	int r;
-
-	if (pass == 0)
-		return sd_bus_message_skip(m, "a{sv}");
-	r = gatt_properties_read(m, &p);
-	if (r < 0)
-		return r;
-	if (pass == PASS_ADAPTERS)
-		gatt_take_adapter(g, path, &p);
-	else if (pass == PASS_DEVICES)
-		gatt_take_device(g, path, &p);
-	else
-		take_attribute(g, path, interface, &p);
-	return 0;
-}
-
-/* a{sa{sv}} of one path */
-static int read_interfaces(struct gatt_dbus *g, sd_bus_message *m, const char *path,
-			   unsigned int passes)
-{
-	const char *interface;
-	int r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sa{sv}}");
-
-	if (r < 0)
-		return r;
-	while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "sa{sv}")) > 0) {
-		r = sd_bus_message_read_basic(m, SD_BUS_TYPE_STRING, &interface);
-		if (r >= 0)
-			r = read_interface(g, m, path, interface, passes);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-		if (r < 0)
-			return r;
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-static int read_list(struct gatt_dbus *g, sd_bus_message *m, unsigned int passes)
-{
-	const char *path;
-	int r = sd_bus_message_rewind(m, 1);
-
-	if (r >= 0)
-		r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{oa{sa{sv}}}");
-	if (r < 0)
-		return r;
-	while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_DICT_ENTRY, "oa{sa{sv}}")) > 0) {
-		r = sd_bus_message_read_basic(m, SD_BUS_TYPE_OBJECT_PATH, &path);
-		if (r >= 0)
-			r = read_interfaces(g, m, path, passes);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(m);
-		if (r < 0)
-			return r;
-	}
-	return r;
 }
 
 static void after_list(struct gatt_dbus *g)
@@ -134,11 +93,8 @@ static void after_list(struct gatt_dbus *g)
 	}
 }
 
-/* The order of the objects is anybody's guess; a parent is needed before its children. */
 static int on_list(sd_bus_message *reply, void *user, sd_bus_error *ret_error)
 {
-	static const unsigned int passes[] = { PASS_ADAPTERS, PASS_DEVICES, PASS_SERVICES,
-					       PASS_CHARACTERISTICS };
 	struct gatt_dbus *g = user;
 
 	(void)ret_error;
@@ -150,8 +106,10 @@ static int on_list(sd_bus_message *reply, void *user, sd_bus_error *ret_error)
 		g->counts.malformed++;
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]); i++) {
-		if (read_list(g, reply, passes[i]) < 0) {
+	for (size_t i = 0; i < PASSES; i++) {
+		struct pass pass = { g, passes[i] };
+
+		if (bluez_read_objects(reply, take_of_pass, &pass) < 0) {
 			g->counts.malformed++;
 			return 0;
 		}
@@ -185,7 +143,7 @@ int gatt_on_added(sd_bus_message *m, void *user, sd_bus_error *ret_error)
 		return 0;
 	if (!sd_bus_message_has_signature(m, "oa{sa{sv}}") ||
 	    sd_bus_message_read_basic(m, SD_BUS_TYPE_OBJECT_PATH, &path) < 0 ||
-	    read_interfaces(g, m, path, PASS_ALL) < 0) {
+	    bluez_read_interfaces(m, path, take_new, g) < 0) {
 		g->counts.malformed++;
 		return 0;
 	}
