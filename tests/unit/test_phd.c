@@ -145,6 +145,16 @@ static void settle(struct world *w)
 	}
 }
 
+/* the first that the agent said, and nothing else */
+static void give_first(struct world *w)
+{
+	const struct drv_frame frame = { DRV_WIRE_APDU, w->to_manager.bytes[0],
+					 w->to_manager.len[0] };
+
+	w->to_manager.n = 0;
+	assert_int_equal(session_frame(w->session, &frame, false, w->now), 0);
+}
+
 static void commit(struct world *w, uint64_t seq)
 {
 	assert_int_equal(session_committed(w->session, seq, w->now), 0);
@@ -257,6 +267,38 @@ static void test_a_commit_after_the_agent_gave_up(void **state)
 	assert_memory_equal(&w.seen[0].time, &w.seen[1].time, sizeof(w.seen[0].time));
 	assert_int_equal(w.seen[0].n_parts, w.seen[1].n_parts);
 	assert_false(w.seen[0].has_record_number || w.seen[1].has_record_number);
+	end(&w);
+}
+
+/* What waits for the clock is not even said, so an older commit does not speak for it. */
+static void test_a_commit_while_a_reading_waits(void **state)
+{
+	static const uint8_t abort_apdu[] = { 0xe6, 0, 0, 2, 0, 2 };
+	const struct drv_frame frame = { DRV_WIRE_APDU, abort_apdu, sizeof(abort_apdu) };
+	struct queue asked;
+	struct world w;
+
+	(void)state;
+	begin(&w, 0x05dc);
+	weigh(&w, 702, 0);
+	assert_int_equal(session_frame(w.session, &frame, false, w.now), 0);
+	phd_agent_disconnected(&w.agent);
+	phd_agent_associate(&w.agent);
+	give_first(&w);
+	asked = w.to_agent; /* the response, and the question what its clock shows */
+	assert_int_equal(asked.n, 2);
+	w.to_agent.n = 0;
+	phd_agent_apdu(&w.agent, asked.bytes[0], asked.len[0]);
+	weigh(&w, 702, 0);
+	assert_int_equal(w.n_seen, 1);
+	commit(&w, 1);
+	assert_int_equal(w.taken, 0);
+	phd_agent_apdu(&w.agent, asked.bytes[1], asked.len[1]);
+	settle(&w);
+	assert_int_equal(w.n_seen, 2);
+	assert_int_equal(w.taken, 0);
+	commit(&w, 2);
+	assert_int_equal(w.taken, 1);
 	end(&w);
 }
 
@@ -410,12 +452,7 @@ static void test_silence_ends_the_association(void **state)
 	open_link(&w);
 	phd_agent_init(&w.agent, &AGENT_SINK, &w, phd_agent_config(0x05dc), AGENT_ID);
 	phd_agent_associate(&w.agent);
-	/* the association request alone: what it is asked is not answered */
-	assert_int_equal(session_frame(w.session,
-				       &(struct drv_frame){ DRV_WIRE_APDU, w.to_manager.bytes[0],
-							    w.to_manager.len[0] },
-				       false, w.now),
-			 0);
+	give_first(&w); /* what it is asked is not answered */
 	w.to_agent.n = 0;
 	w.now += PHD_RESPONSE_TIMEOUT_US;
 	assert_int_equal(session_timeout(w.session, w.now), 0);
@@ -429,6 +466,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_is_answered_before_its_commit),
 		cmocka_unit_test(test_a_commit_after_the_agent_gave_up),
+		cmocka_unit_test(test_a_commit_while_a_reading_waits),
 		cmocka_unit_test(test_nothing_after_the_link_ended),
 		cmocka_unit_test(test_a_memory_is_read_and_left),
 		cmocka_unit_test(test_any_bytes),
