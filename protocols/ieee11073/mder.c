@@ -32,9 +32,10 @@ static bool is_bcd(uint64_t digits)
 	return (digits & (digits << 1 | digits << 2) & UINT64_C(0x8888888888888888)) == 0;
 }
 
-static unsigned int from_bcd(uint8_t byte)
+/* of each byte its number: ten of its upper digit count for sixteen */
+static uint64_t from_bcd(uint64_t digits)
 {
-	return byte - 6U * (byte >> 4);
+	return digits - 6 * (digits >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f));
 }
 
 static uint8_t to_bcd(unsigned int n)
@@ -52,28 +53,26 @@ static unsigned int days_of(unsigned int year, unsigned int month)
 
 int mder_read_time(struct cursor *c, struct mder_time *ret)
 {
-	uint64_t digits = cursor_be64(c);
-	unsigned int v[MDER_ABSOLUTE_TIME];
+	uint64_t high = cursor_be32(c), digits = high << 32 | cursor_be32(c);
+	uint64_t n = from_bcd(digits);
+	struct mder_time t = {
+		.year = (uint16_t)((n >> 56) * 100 + (n >> 48 & 0xff)),
+		.month = (uint8_t)(n >> 40),
+		.day = (uint8_t)(n >> 32),
+		.hour = (uint8_t)(n >> 24),
+		.minute = (uint8_t)(n >> 16),
+		.second = (uint8_t)(n >> 8),
+		.hundredth = (uint8_t)n,
+	};
 
 	if (!cursor_ok(c))
 		return -EMSGSIZE;
-	if (!is_bcd(digits))
+	if (!is_bcd(digits) || t.month < 1 || t.month > 12 || t.hour > 23 || t.minute > 59 ||
+	    t.second > 59)
 		return -ERANGE;
-	for (size_t i = 0; i < MDER_ABSOLUTE_TIME; i++)
-		v[i] = from_bcd((uint8_t)(digits >> (56 - 8 * i)));
-	if (v[2] < 1 || v[2] > 12 || v[3] < 1 || v[4] > 23 || v[5] > 59 || v[6] > 59)
+	if (t.day < 1 || t.day > days_of(t.year, t.month))
 		return -ERANGE;
-	if (v[3] > days_of(v[0] * 100 + v[1], v[2]))
-		return -ERANGE;
-	*ret = (struct mder_time){
-		.year = (uint16_t)(v[0] * 100 + v[1]),
-		.month = (uint8_t)v[2],
-		.day = (uint8_t)v[3],
-		.hour = (uint8_t)v[4],
-		.minute = (uint8_t)v[5],
-		.second = (uint8_t)v[6],
-		.hundredth = (uint8_t)v[7],
-	};
+	*ret = t;
 	return 0;
 }
 
