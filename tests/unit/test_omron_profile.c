@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/omron_time.h"
+
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- rows ---- */
@@ -188,20 +190,20 @@ static void test_clocks(void **state)
 
 	(void)state;
 	assert_int_equal(omron_clock_decode(p, old, sizeof(old), &t), 0);
-	assert_memory_equal(&t, &old_time, sizeof(t));
+	assert_same_time(&t, &old_time);
 	assert_int_equal(omron_clock_decode(q, new, sizeof(new), &t), 0);
-	assert_memory_equal(&t, &new_time, sizeof(t));
+	assert_same_time(&t, &new_time);
 	assert_int_equal(omron_clock_decode(p, new, sizeof(new), &t), -EBADMSG);
 	assert_int_equal(omron_clock_decode(q, new, 12, &t), -EMSGSIZE);
 
 	assert_int_equal(omron_clock_set(p, old, sizeof(old), &early), -ERANGE);
 	assert_int_equal(omron_clock_set(p, old, sizeof(old), &now), 0);
 	assert_int_equal(omron_clock_decode(p, old, sizeof(old), &t), 0);
-	assert_memory_equal(&t, &now, sizeof(t));
+	assert_same_time(&t, &now);
 	memcpy(before, new, sizeof(new));
 	assert_int_equal(omron_clock_set(q, new, sizeof(new), &now), 0);
 	assert_int_equal(omron_clock_decode(q, new, sizeof(new), &t), 0);
-	assert_memory_equal(&t, &now, sizeof(t));
+	assert_same_time(&t, &now);
 	assert_memory_equal(before, new, 8); /* nothing but the date and the sum */
 	assert_int_equal(before[15], new[15]);
 	new[0] ^= 1;

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/omron_time.h"
+
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 static size_t bytes_of(const char *hex, uint8_t *data)
@@ -124,7 +126,7 @@ static void check_row(const struct row *row, bool patch)
 	assert_int_equal(x.systolic, row->systolic);
 	assert_int_equal(x.diastolic, row->diastolic);
 	assert_int_equal(x.pulse, row->pulse);
-	assert_memory_equal(&x.time, &row->time, sizeof(x.time));
+	assert_same_time(&x.time, &row->time);
 	assert_int_equal(x.irregular, row->irregular);
 	assert_int_equal(x.movement, row->movement);
 	assert_int_equal(x.has_number, row->number >= 0);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/omron_cuff.h"
+#include "tests/unit/omron_time.h"
 
 #define KEYS_MAX 2100
 #define OUT_MAX  64
@@ -471,7 +472,7 @@ static void test_clock(void **state)
 		assert_int_equal(
 			omron_clock_decode(p, h->cuff.memory + p->mirror + p->clock.start, n, &t),
 			0);
-		assert_memory_equal(&t, &now, sizeof(t));
+		assert_same_time(&t, &now);
 	}
 	free(h);
 }
