@@ -114,8 +114,9 @@ static void after_begin(struct omron_walk *w)
 
 static uint16_t index_word(const struct omron_walk *w, const uint8_t *index, size_t at)
 {
-	return w->profile->big_endian ? (uint16_t)(index[at] << 8 | index[at + 1])
-				      : (uint16_t)(index[at] | index[at + 1] << 8);
+	const unsigned int first = index[at], second = index[at + 1];
+
+	return (uint16_t)(w->profile->big_endian ? first << 8 | second : second << 8 | first);
 }
 
 static void put_index_word(const struct omron_walk *w, uint8_t *index, size_t at, uint16_t value)
