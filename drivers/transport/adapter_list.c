@@ -9,7 +9,7 @@
 
 /* ---- the list of all objects ---- */
 
-/* The order of the objects is anybody's guess; which adapter is ours is needed before its devices. */
+/* The order of the objects is anybody's guess; our adapter is needed before its devices. */
 static int take_adapters(void *user, sd_bus_message *m, const char *path, const char *interface)
 {
 	if (strcmp(interface, ADAPTER1) != 0)

@@ -195,8 +195,9 @@ static void on_burst(struct device *d, struct occasion *o)
 }
 
 /*
- * Data in clear says nothing bad of a peer that then proves the key: a bonded device may speak in the
- * moment in which encryption begins. Of one that never did, it says that something uses its address.
+ * Data in clear says nothing bad of a peer that then proves the key: a bonded device may speak in
+ * the moment in which encryption begins. Of one that never did, it says that something uses its
+ * address.
  */
 static bool is_stranger(const struct device *d)
 {
@@ -244,9 +245,9 @@ static void on_level(struct device *d, struct occasion *o)
 
 /*
  * What came before encryption is never believed and never confirmed, so the link is of no use: the
- * peer sends nothing else on it, and sends that again on the next. There the level is asked for before
- * the connection, which is the surest way to have it in time, even where the kernel then sometimes
- * kills our helper. Whose fault it was shows when the level comes, or does not.
+ * peer sends nothing else on it, and sends that again on the next. There the level is asked for
+ * before the connection, which is the surest way to have it in time, even where the kernel then
+ * sometimes kills our helper. Whose fault it was shows when the level comes, or does not.
  */
 static void on_early(struct device *d, struct occasion *o)
 {
