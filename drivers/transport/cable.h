@@ -1,5 +1,6 @@
 /*
- * A device on a wire at work: one wire, one driver's session. What peer.h is for a link over the air.
+ * A device on a wire at work: one wire, one driver's session. What peer.h is for a link over the
+ * air.
  *
  *   wire --frame--> session --measurement--> sink --> gateway
  *   gateway --cable_committed--> session --> driver->committed --> writes --> wire
@@ -26,8 +27,8 @@
 #define CABLE_LINGER_US   INT64_C(5000000)
 
 struct cable_sink {
-	/* the driver's session is open: after its open() and what the wire brought at once, or right
-	 * before its first measurement. Negative: the cable ends with it */
+	/* the driver's session is open: after its open() and what the wire brought at once, or
+	 * right before its first measurement. Negative: the cable ends with it */
 	int (*up)(void *user, const struct session *session);
 	/* The driver has told a fact about the device, DRV_SERIAL above all: before the
 	 * measurements of that frame, and before `up` if it did in its open(). May be NULL.
@@ -39,8 +40,9 @@ struct cable_sink {
 	bool (*has_room)(void *user);
 	/* Called once, from the loop and the last call; the owner frees. error: 0 the driver is
 	 * done and all is written; or a positive errno: as in wire_sink.gone; what `up`, `facts` or
-	 * `measurement` returned; EPERM a measurement was refused; ENOBUFS the wire ran over while there was no room;
-	 * ESTALE the owner said so (cable_end()); what the driver returned. */
+	 * `measurement` returned; EPERM a measurement was refused; ENOBUFS the wire ran over
+	 * while there was no room; what cable_end() was given; what the driver
+	 * returned. */
 	void (*ended)(void *user, int error);
 	/* every frame and write as it passes; may be NULL. Those longer than CAP_DATA_MAX, which a
 	 * capture cannot hold, are left out, but bytes of a serial or bulk wire come in pieces. */
@@ -57,7 +59,8 @@ struct cable;
 int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
 	      const struct cable_sink *sink, uint64_t *next_seq, struct cable **ret);
 /* What is known of the device from before; copied. Before cable_start(), or from inside sink.up and
- * sink.facts: a device that is not known before it speaks. The driver sees it from its next call on. */
+ * sink.facts: a device that is not known before it speaks. The driver sees it from its next call
+ * on. */
 void cable_set_memory(struct cable *c, const struct session_memory *memory);
 void cable_set_last_record(struct cable *c, uint32_t record);
 /* for the wire's constructor */

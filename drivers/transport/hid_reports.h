@@ -1,7 +1,7 @@
 /*
  * How long the reports of a HID device are, out of its report descriptor, and whether they are
- * numbered. That is all that is read of it: what the bytes mean is the driver's to know. Source: USB
- * HID 1.11, sections 6.2.2 and 8.
+ * numbered. That is all that is read of it: what the bytes mean is the driver's to know. Source:
+ * USB HID 1.11, sections 6.2.2 and 8.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define HID_DESCRIPTOR_MAX 4096  /* as the kernel has it */
-#define HID_REPORT_MAX     16384 /* bytes, without the number; the kernel refuses longer ones, too */
+#define HID_REPORT_MAX     16384 /* bytes, without the number; as the kernel has it */
 
 enum hid_kind {
 	HID_INPUT = 0,

@@ -2,7 +2,7 @@
  * Devices on USB as wellgate-devices sees them: what the table of drivers names is opened, nothing
  * else; each gets a wire and a cable; what fails is tried again.
  *
- *   monitor --attached--> is it in a driver's row? --> wire (hidraw, serial, phdc) --> cable --> sink
+ *   monitor --attached--> in a driver's row? --> wire (hidraw, serial, phdc) --> cable --> sink
  *
  * A device is known by its own identity, and never by the port it is in:
  *
@@ -13,12 +13,12 @@
  *
  * Nothing is said of a device to the gateway before its identity is settled, which is at its first
  * measurement at the latest. One that then tells another number is cut off before the next one is
- * handed on (EPROTO). Of two that are connected at once and claim one identity the second one is not
- * read (EEXIST): their readings could not be told apart, and each keeps what it has.
+ * handed on (EPROTO). Of two that are connected at once and claim one identity the second one is
+ * not read (EEXIST): their readings could not be told apart, and each keeps what it has.
  *
- * A device that has said all (drv_done()) is asked again after USB_REVISIT_US if it was one that its
- * driver serves: it told a reading or a fact of itself; else not before it is plugged in again. One
- * that failed is tried again after 1, 2, 4 ... 60 s.
+ * A device that has said all (drv_done()) is asked again after USB_REVISIT_US if it was one that
+ * its driver serves: it told a reading or a fact of itself; else not before it is plugged in
+ * again. One that failed is tried again after 1, 2, 4 ... 60 s.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
  * What is plugged in: USB devices, and the hidraw and tty nodes that the kernel makes of them. Told
- * of by udev, behind its rules; and looked for every 30 s, since where udev is not heard (containers)
- * nothing else would be. Each is reported once when it appears and once when it is gone. Nothing is
- * opened: all is read from sysfs.
+ * of by udev, behind its rules; and looked for every 30 s, since where udev is not heard
+ * (containers) nothing else would be. Each is reported once when it appears and once when it is
+ * gone. Nothing is opened: all is read from sysfs.
  *
  * All text and numbers are the device's own, so they are a first guess and no identity. A device
  * that was unplugged and plugged in again between two looks is another one: its address on the bus

@@ -36,7 +36,8 @@ static int emit(struct drv_ctx *ctx, uint32_t record)
 }
 
 /* a to d: it is number 7130a to 7130d, and a reading in the same frame. R: a reading; 1 to 9: one
- * with that record number. K: keeps "k", and a reading. ?: writes what it kept and the last record. */
+ * with that record number. K: keeps "k", and a reading. ?: writes what it kept and the last
+ * record. */
 static int obey(struct drv_ctx *ctx, char letter)
 {
 	uint8_t kept[DRV_KEPT_MAX + 1];

@@ -1,7 +1,7 @@
 /* links: transports umockdev */
 /*
- * What is plugged in, over umockdev: a made-up sysfs and made-up messages of udev, heard through the
- * real sd-device. Runs with umockdev's library in front of libc (CMake sets LD_PRELOAD).
+ * What is plugged in, over umockdev: a made-up sysfs and made-up messages of udev, heard through
+ * the real sd-device. Runs with umockdev's library in front of libc (CMake sets LD_PRELOAD).
  */
 #include <errno.h>
 #include <setjmp.h>
