@@ -57,9 +57,9 @@ enum drv_channel_mode {
  * confirmed by the transport there: a driver answers in committed().
  */
 enum drv_wire_channel {
-	/* DRV_BUS_HID, as Linux hidraw has it. In: one input report, led by its report number if the
-	 * device numbers them. Out: one output report, always led by its number, 0 where there is
-	 * none; its length is that of the device's reports, padding is the driver's. */
+	/* DRV_BUS_HID, as Linux hidraw has it. In: one input report, led by its report number if
+	 * the device numbers them. Out: one output report, always led by its number, 0 where there
+	 * is none; its length is that of the device's reports, padding is the driver's. */
 	DRV_WIRE_REPORT = 1,
 	/* DRV_BUS_HID, out only: a SET_REPORT of type feature, led by its number. */
 	DRV_WIRE_FEATURE = 2,

@@ -16,8 +16,8 @@
 struct wire_sink {
 	/* one report, APDU or run of bytes; borrowed for the call, never longer than WIRE_FRAME_MAX */
 	void (*frame)(void *user, uint16_t channel, const uint8_t *data, size_t len);
-	/* The wire is of no use any more; called once, the last call. ENODEV it was unplugged (what
-	 * it had said before has been handed on); EPROTO it speaks nonsense; ETIMEDOUT it takes
+	/* The wire is of no use any more; called once, the last call. ENODEV it was unplugged
+	 * (what it had said before has been handed on); EPROTO it speaks nonsense; ETIMEDOUT it takes
 	 * nothing any more; EIO. Positive errno. */
 	void (*gone)(void *user, int error);
 	void *user;
