@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 struct wire_sink {
-	/* one report, APDU or run of bytes; borrowed for the call, never longer than WIRE_FRAME_MAX */
+	/* one report, APDU or run of bytes; borrowed for the call; at most WIRE_FRAME_MAX */
 	void (*frame)(void *user, uint16_t channel, const uint8_t *data, size_t len);
 	/* The wire is of no use any more; called once, the last call. ENODEV it was unplugged
-	 * (what it had said before has been handed on); EPROTO it speaks nonsense; ETIMEDOUT it takes
-	 * nothing any more; EIO. Positive errno. */
+	 * (what it had said before has been handed on); EPROTO it speaks nonsense; ETIMEDOUT it
+	 * takes nothing any more; EIO. Positive errno. */
 	void (*gone)(void *user, int error);
 	void *user;
 };
