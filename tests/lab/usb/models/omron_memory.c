@@ -138,11 +138,11 @@ static void on_write(struct usb_device *d, uint16_t address, const uint8_t *data
 	struct omron *const o = d->state;
 
 	usb_log_bytes(d, "wrote", data, size);
-	if (address < MIRROR || address + size > MIRROR + SETTINGS_N) {
+	if (address < MIRROR || size > SETTINGS_N || address - MIRROR > SETTINGS_N - size) {
 		usb_log(d, "host-error write %04x %u", address, size);
 		return;
 	}
-	memcpy(o->memory + address, data, size);
+	memcpy(&o->memory[address], data, size);
 	reply(d, WRITE, address, data, size);
 }
 
