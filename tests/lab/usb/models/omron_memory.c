@@ -136,13 +136,14 @@ static void on_read(struct usb_device *d, uint16_t address, uint8_t size)
 static void on_write(struct usb_device *d, uint16_t address, const uint8_t *data, uint8_t size)
 {
 	struct omron *const o = d->state;
+	const unsigned int at = (unsigned int)address - MIRROR; /* huge, if it lies before */
 
 	usb_log_bytes(d, "wrote", data, size);
-	if (address < MIRROR || size > SETTINGS_N || address - MIRROR > SETTINGS_N - size) {
+	if (size > SETTINGS_N || at > (unsigned int)(SETTINGS_N - size)) {
 		usb_log(d, "host-error write %04x %u", address, size);
 		return;
 	}
-	memcpy(&o->memory[address], data, size);
+	memcpy(o->memory + MIRROR + at, data, size);
 	reply(d, WRITE, address, data, size);
 }
 
