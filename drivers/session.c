@@ -85,41 +85,30 @@ static const struct session *session_of_const(const struct drv_ctx *ctx)
 
 /* ---- the fingerprint of a frame ---- */
 
-struct fnv {
-	uint64_t high, low;
-};
+__extension__ typedef unsigned __int128 wide; /* GNU C, as in decimal.c */
 
 /*
  * FNV-1a, 128 bits: tells frames apart and is small. It is no signature: whoever wants two frames
- * with one fingerprint can make them. The prime is 2^88 + 0x13b.
+ * with one fingerprint can make them. The gateway keeps what it saw of it: it stays what it is.
  */
-static struct fnv fnv_step(struct fnv h, uint8_t byte)
+static wide fnv_step(wide h, uint8_t byte)
 {
-	const uint64_t factor = 0x13b;
-	uint64_t low_part, high_part;
-	struct fnv r;
+	const wide prime = (wide)1 << 88 | 0x13b;
 
-	h.low ^= byte;
-	low_part = (h.low & UINT32_MAX) * factor;
-	high_part = (h.low >> 32) * factor + (low_part >> 32);
-	r.low = (high_part << 32) | (low_part & UINT32_MAX);
-	r.high = h.high * factor + (high_part >> 32) + (h.low << 24);
-	return r;
+	return (h ^ byte) * prime;
 }
 
 static void fingerprint(uint16_t channel, const uint8_t *data, size_t len,
 			uint8_t ret[MEASUREMENT_DIGEST])
 {
-	struct fnv h = { UINT64_C(0x6c62272e07bb0142), UINT64_C(0x62b821756295c58d) };
+	wide h = (wide)UINT64_C(0x6c62272e07bb0142) << 64 | UINT64_C(0x62b821756295c58d);
 
 	h = fnv_step(h, (uint8_t)channel);
 	h = fnv_step(h, (uint8_t)(channel >> 8));
 	for (size_t i = 0; i < len; i++)
 		h = fnv_step(h, data[i]);
-	for (size_t i = 0; i < MEASUREMENT_DIGEST / 2; i++) {
-		ret[i] = (uint8_t)(h.high >> (56 - 8 * i));
-		ret[i + 8] = (uint8_t)(h.low >> (56 - 8 * i));
-	}
+	for (size_t i = 0; i < MEASUREMENT_DIGEST; i++)
+		ret[i] = (uint8_t)(h >> (8 * (MEASUREMENT_DIGEST - 1 - i)));
 }
 
 /* ---- what drivers call ---- */
