@@ -10,9 +10,9 @@
  *
  * An agent forgets what was answered. So a report is answered in committed() alone, or at once if
  * there is no reading in it. One of which nothing can be said (no quantity that has a name here),
- * or that would be said wrong (a unit of another dimension, a number beyond any device), is never
- * answered: the association is released instead, and the agent keeps it. What an agent has stored
- * is read and stays where it is, so there such an entry is passed over.
+ * or that would be said wrong (a unit of another dimension, a number beyond any device), is
+ * rejected, and the agent keeps it; if it insists, the association is aborted. What an agent has
+ * stored is read and stays where it is, so there such an entry is passed over.
  *
  * An agent may report before it has said what its clock shows. Such a reading waits for that, three
  * seconds at most, so that its stamp can be corrected; only a confirmed one, which the agent keeps.
@@ -207,10 +207,14 @@ static const struct quantity *quantity_of(uint32_t code, struct measurement *m)
 	return NULL;
 }
 
-static enum unit unit_of(uint16_t term)
+/* The unit that the quantity is kept in is asked first: nearly always it is that one. */
+static enum unit unit_of(uint16_t term, enum metric metric)
 {
 	const uint32_t code = (uint32_t)MDC_PART_DIMENSION << 16 | term;
+	const enum unit kept_in = metric_info(metric)->unit;
 
+	if (term != 0 && unit_info(kept_in)->mdc == code)
+		return kept_in;
 	for (unsigned int u = UNIT_NONE + 1; term != 0 && u < UNIT_END; u++) {
 		if (unit_info(u)->mdc == code)
 			return (enum unit)u;
@@ -395,12 +399,13 @@ static bool number_fits(const struct number *n)
 static bool add_value(struct state *s, const struct phd_value *v, struct measurement *m)
 {
 	const struct quantity *q = quantity_of(v->metric, m);
-	const enum unit unit = unit_of(v->unit);
+	enum unit unit;
 
 	if (!q) {
 		s->n_unsaid++;
 		return true;
 	}
+	unit = unit_of(v->unit, q->metric);
 	if (!unit_fits(unit, q->metric) || has_part(m, q->metric) || !number_fits(&v->number))
 		return false;
 	if (m->n_parts == 0)
@@ -541,14 +546,6 @@ static void begin(struct state *s)
 	s->n_held_before = s->n_held;
 }
 
-/* A report of which we understand nothing, or not enough: the agent keeps it. */
-static void keep_off(struct drv_ctx *ctx)
-{
-	struct state *s = drv_state(ctx);
-
-	phd_manager_release(&s->manager, drv_now(ctx));
-}
-
 static unsigned int spoiled(const struct phd_manager_counts *c)
 {
 	return c->malformed_apdus + c->malformed_reports + c->dropped_observations;
@@ -566,8 +563,8 @@ static int settle(struct drv_ctx *ctx, const struct phd_manager_counts *before)
 		r = s->error;
 	if (r == 0 && s->n_unsaid > 0 && s->n_emits == 0 && !s->has_stored)
 		r = -ENOMSG;
-	if (r == -ERANGE || r == -ENOMSG)
-		keep_off(ctx);
+	if (r == -ERANGE || r == -ENOMSG) /* understood not at all, or not enough */
+		phd_manager_reject(&s->manager);
 	if (r == 0 && s->n_emits == 0 && spoiled(now) > spoiled(before))
 		r = -EBADMSG;
 	if (r == 0 && s->n_emits == 0 && now->unexpected > before->unexpected)

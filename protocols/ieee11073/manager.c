@@ -41,6 +41,7 @@ static void enter(struct phd_manager *m, enum phd_state state)
 		return;
 	m->n_pending = 0;
 	m->n_uncommitted = 0;
+	m->has_report = false;
 	m->has_request = false;
 	m->work = PHD_WORK_NONE;
 }
@@ -168,6 +169,7 @@ static void associate(struct phd_manager *m, const struct apdu *a, int64_t now)
 	m->agent.options_len = m->agent.n_options = 0;
 	m->is_test = (m->agent.functional_units & APDU_UNITS_TEST) != 0;
 	m->attempts = 0;
+	m->n_rejects = 0;
 	m->time_info = 0;
 	config = known_config(m);
 	if (config) {
@@ -470,6 +472,7 @@ void phd_manager_apdu(struct phd_manager *m, const uint8_t *bytes, size_t len, i
 {
 	struct input in = { .bytes = bytes, .len = len, .now = now };
 
+	m->has_report = false;
 	in.error = apdu_decode(bytes, len, &in.apdu);
 	if (in.error < 0) {
 		m->counts.malformed_apdus++;

@@ -4,8 +4,8 @@
  *
  * A confirmed report, and each piece of a store, is answered by phd_manager_committed() alone: an
  * agent deletes what was confirmed. A report that is malformed is rejected, and nothing of it is
- * handed on. The sink never calls the manager back. Times are int64_t microseconds of one steady
- * clock.
+ * handed on; one that was handed on and is of no use to who took it can be rejected, too. The sink
+ * never calls the manager back. Times are int64_t microseconds of one steady clock.
  *
  * What it does by itself once it operates, one request after the other: it reads what the device
  * says of itself, starts the scanners, and reads every store, segment by segment. One APDU may hold
@@ -27,6 +27,7 @@
 #define PHD_PENDING_MAX         8 /* reports that wait for their commit */
 #define PHD_CONFIG_ATTEMPTS     5 /* configurations of one association */
 #define PHD_TRANSFER_ATTEMPTS   3 /* of one segment in one association */
+#define PHD_REJECTS_MAX         8 /* phd_manager_reject() in a row, with nothing answered between */
 #define PHD_CONFIG_TIMEOUT_US   INT64_C(10000000)
 #define PHD_RELEASE_TIMEOUT_US  INT64_C(3000000)
 #define PHD_RESPONSE_TIMEOUT_US INT64_C(3000000)
@@ -59,6 +60,7 @@ struct phd_manager_counts {
 	unsigned int padded_reports;
 	unsigned int unexpected; /* answers to no question, events of no use */
 	unsigned int refused_full;
+	unsigned int rejected_reports; /* phd_manager_reject() */
 	unsigned int aborted_by_us;
 	unsigned int refused_requests;  /* what the agent answered with an error or a reject */
 	unsigned int unread_stores;     /* stores or segments that could not be read to their end */
@@ -130,6 +132,10 @@ struct phd_manager {
 	uint16_t time_info; /* of its MDS */
 	struct phd_walk walk;
 	size_t n_uncommitted; /* observations */
+	bool has_report;      /* the last APDU was a report that was handed on */
+	bool is_report_confirmed;
+	size_t n_report; /* its observations */
+	unsigned int n_rejects;
 	size_t n_pending;
 	struct phd_pending pending[PHD_PENDING_MAX];
 	struct phd_manager_counts counts;
@@ -153,6 +159,14 @@ void phd_manager_apdu(struct phd_manager *m, const uint8_t *bytes, size_t len, i
  * and goes on. What brought no observation is answered without this.
  */
 void phd_manager_committed(struct phd_manager *m, int64_t now);
+/*
+ * The report that the last phd_manager_apdu() handed on is of no use to us, though nothing is wrong
+ * with its structure: it is rejected as an unexpected error, nothing else is, and the agent keeps
+ * it. An agent that insists is aborted. Without such a report, and for a piece of a store, this
+ * does nothing; one that asked for no confirmation is only forgotten. What the sink was told of it
+ * must not be kept.
+ */
+void phd_manager_reject(struct phd_manager *m);
 /* PHD_NO_DEADLINE, or when phd_manager_timeout() is to be called; it may change with every call */
 int64_t phd_manager_deadline(const struct phd_manager *m);
 void phd_manager_timeout(struct phd_manager *m, int64_t now);

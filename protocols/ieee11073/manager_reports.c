@@ -97,6 +97,9 @@ void phd_manager_committed(struct phd_manager *m, int64_t now)
 
 	m->n_uncommitted = 0;
 	m->n_pending = 0;
+	m->has_report = false;
+	if (n > 0)
+		m->n_rejects = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct phd_pending *p = &m->pending[i];
 
@@ -180,6 +183,7 @@ static void take_report(struct phd_manager *m, const struct apdu *a, int64_t now
 {
 	bool confirmed = a->operation == APDU_EVENT_CONFIRMED;
 	struct phd_report_count count;
+	size_t before;
 	int r;
 
 	if (!has_room(m, a))
@@ -198,10 +202,31 @@ static void take_report(struct phd_manager *m, const struct apdu *a, int64_t now
 		phd_manager_refuse(m, a->invoke_id, APDU_ERROR, APDU_ERROR_NO_SUCH_OBJECT);
 		return;
 	}
+	before = m->n_uncommitted;
 	hand_on_all(m, a);
+	m->has_report = true;
+	m->is_report_confirmed = confirmed;
+	m->n_report = m->n_uncommitted - before;
 	if (confirmed)
 		(void)wait_for_commit(m, a, now);
 	settle(m, now);
+}
+
+void phd_manager_reject(struct phd_manager *m)
+{
+	if (!m->has_report)
+		return;
+	m->has_report = false;
+	m->counts.rejected_reports++;
+	m->n_uncommitted -= m->n_report;
+	if (!m->is_report_confirmed)
+		return;
+	if (++m->n_rejects > PHD_REJECTS_MAX) {
+		phd_manager_abort(m, APDU_ABORT_UNDEFINED);
+		return;
+	}
+	phd_manager_refuse(m, m->pending[--m->n_pending].invoke_id, APDU_REJECT,
+			   APDU_REJECT_UNEXPECTED_ERROR);
 }
 
 /* ---- pieces of a store ---- */

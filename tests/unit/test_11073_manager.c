@@ -117,6 +117,66 @@ static void test_many_reports(void **state)
 	assert_int_equal(w.n_sent, PHD_PENDING_MAX);
 }
 
+/* What is of no use goes back by itself; what waits beside it stays, and is answered. */
+static void test_rejected_by_the_taker(void **state)
+{
+	struct world w;
+
+	(void)state;
+	operate(&w);
+	phd_manager_reject(&w.m);
+	hear(&w, NULL, NULL); /* no report yet */
+	say(&w, BP_OF("0001", "0101"));
+	say(&w, BP_OF("0002", "0101"));
+	phd_manager_reject(&w.m);
+	hear(&w, RORJ_OF("0002", "012F"), NULL);
+	phd_manager_reject(&w.m);
+	hear(&w, NULL, NULL); /* once */
+	assert_int_equal(w.m.n_uncommitted, 2);
+	say(&w, BP_OF("0003", "0100"));
+	phd_manager_reject(&w.m);
+	hear(&w, NULL, NULL); /* it asked for no answer */
+	assert_int_equal(w.m.n_uncommitted, 2);
+	phd_manager_committed(&w.m, 0);
+	hear(&w, CONFIRM_OF("0001"), NULL);
+	phd_manager_reject(&w.m);
+	hear(&w, NULL, NULL);
+	assert_int_equal(w.m.counts.rejected_reports, 2);
+	assert_int_equal(w.m.state, PHD_OPERATING);
+}
+
+static void test_agent_insists(void **state)
+{
+	struct world w;
+
+	(void)state;
+	operate(&w);
+	for (unsigned int i = 0; i < PHD_REJECTS_MAX; i++) {
+		say(&w, BP_OF("0001", "0101"));
+		phd_manager_reject(&w.m);
+		hear(&w, RORJ_OF("0001", "012F"), NULL);
+	}
+	/* one that is answered begins the count again */
+	say(&w, BP_OF("0002", "0101"));
+	phd_manager_committed(&w.m, 0);
+	hear(&w, CONFIRM_OF("0002"), NULL);
+	for (unsigned int i = 0; i < PHD_REJECTS_MAX; i++) {
+		say(&w, BP_OF("0001", "0101"));
+		phd_manager_reject(&w.m);
+		hear(&w, RORJ_OF("0001", "012F"), NULL);
+	}
+	say(&w, BP_OF("0001", "0101"));
+	phd_manager_reject(&w.m);
+	hear(&w, ABRT_OF("0000"), NULL);
+	assert_int_equal(w.m.state, PHD_UNASSOCIATED);
+	/* and so does a new association */
+	say(&w, AARQ_BP);
+	w.n_sent = 0;
+	say(&w, BP_OF("0001", "0101"));
+	phd_manager_reject(&w.m);
+	hear(&w, RORJ_OF("0001", "012F"), NULL);
+}
+
 static void test_association(void **state)
 {
 	static const struct {
@@ -355,6 +415,8 @@ int main(void)
 		cmocka_unit_test(test_commit_too_late),
 		cmocka_unit_test(test_malformed_reports),
 		cmocka_unit_test(test_many_reports),
+		cmocka_unit_test(test_rejected_by_the_taker),
+		cmocka_unit_test(test_agent_insists),
 		cmocka_unit_test(test_association),
 		cmocka_unit_test(test_extended_config),
 		cmocka_unit_test(test_config_flood),
