@@ -4,15 +4,16 @@
 #include <errno.h>
 #include <linux/hidraw.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
 #include "drivers/driver.h"
+#include "drivers/transport/hid_out.h"
 #include "drivers/transport/node.h"
 
 struct hidraw {
 	struct wire wire; /* first */
 	struct node node;
+	struct hid_out *out;
 	struct hid_reports reports;
 };
 
@@ -31,20 +32,11 @@ static bool fits(const struct hid_reports *r, enum hid_kind type, const uint8_t 
 	return len > 0 && (size == 0 || len <= size);
 }
 
-static int write_feature(struct hidraw *h, const uint8_t *data, size_t len)
+static void on_failed(void *user, int error)
 {
-	uint8_t copy[DRV_WRITE_MAX]; /* the kernel wants to be able to write into it */
-	int r;
+	struct hidraw *h = user;
 
-	if (len > sizeof(copy))
-		return -EMSGSIZE;
-	memcpy(copy, data, len);
-	do {
-		r = ioctl(h->node.fd, HIDIOCSFEATURE(len), copy);
-	} while (r < 0 && errno == EINTR);
-	if (r < 0)
-		node_fail(&h->node, errno);
-	return 0;
+	node_fail(&h->node, error);
 }
 
 static int on_write(struct wire *w, uint16_t channel, const uint8_t *data, size_t len)
@@ -56,11 +48,9 @@ static int on_write(struct wire *w, uint16_t channel, const uint8_t *data, size_
 		return -ENOTSUP;
 	if (h->node.error)
 		return -EPIPE;
-	if (!fits(&h->reports, type, data, len))
+	if (len > DRV_WRITE_MAX || !fits(&h->reports, type, data, len))
 		return -EMSGSIZE;
-	if (type == HID_FEATURE)
-		return write_feature(h, data, len);
-	return node_write(&h->node, data, len);
+	return hid_out_write(h->out, type, data, len);
 }
 
 static void on_hold(struct wire *w, bool hold)
@@ -72,6 +62,7 @@ static void on_free(struct wire *w)
 {
 	struct hidraw *h = of_wire(w);
 
+	hid_out_free(h->out);
 	node_clear(&h->node);
 	free(h);
 }
@@ -89,9 +80,11 @@ int hidraw_over(sd_event *event, int fd, const struct hid_reports *reports,
 	h->wire.ops = &ops;
 	h->reports = *reports;
 	h->node.channel = DRV_WIRE_REPORT;
-	h->node.records = true;
-	r = node_init(&h->node, event, fd, sink);
+	r = hid_out_new(event, fd, hid_out_put, on_failed, h, &h->out);
+	if (r == 0)
+		r = node_init(&h->node, event, fd, sink);
 	if (r < 0) {
+		hid_out_free(h->out);
 		free(h);
 		return r;
 	}

@@ -136,8 +136,8 @@ static size_t write_some(struct node *n, const uint8_t *data, size_t len)
 	} while (done < 0 && errno == EINTR);
 	if (done < 0 && errno == EAGAIN)
 		return 0;
-	if (done < 0 || (n->records && (size_t)done != len)) {
-		node_fail(n, done < 0 ? errno : EIO);
+	if (done < 0) {
+		node_fail(n, errno);
 		return 0;
 	}
 	return (size_t)done;

@@ -1,6 +1,6 @@
 /*
  * What wires over a device node share (hidraw.h, serial.h): one non-blocking descriptor on the
- * loop, read in turns, written in order.
+ * loop, read in turns, written in order. hidraw only reads by it (hid_out.h).
  *
  * hidraw and ttys have no way to make a device wait: what nobody reads is dropped by the kernel
  * after 64 reports or some kilobytes, silently. So a node that is held is read all the same, and
@@ -33,7 +33,6 @@ struct node_queue {
 struct node {
 	int fd;
 	uint16_t channel; /* of what is read */
-	bool records;     /* one read, one write: one whole report */
 	struct wire_sink sink;
 	sd_event_source *io, *work, *timer;
 	struct node_queue in, out;

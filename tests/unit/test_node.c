@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -266,6 +267,15 @@ static void open_reports(struct stand *s)
 	assert_int_equal(hidraw_over(s->event, s->near, &reports, &s->sink, &s->wire), 0);
 }
 
+/* A report that was written; a thread does that. */
+static ssize_t receive(const struct stand *s, uint8_t *buf, size_t size)
+{
+	struct pollfd p = { .fd = s->far, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, PATIENCE_US / 1000), 1);
+	return recv(s->far, buf, size, 0);
+}
+
 static void reports_stay_apart(void **state)
 {
 	static const uint8_t report[64] = { 1, 2, 3 };
@@ -281,8 +291,28 @@ static void reports_stay_apart(void **state)
 	assert_int_equal(s->channel, DRV_WIRE_REPORT);
 	assert_int_equal(wire_write(s->wire, DRV_WIRE_REPORT, report, 9), 0);
 	assert_int_equal(wire_write(s->wire, DRV_WIRE_REPORT, report, 2), 0);
-	assert_int_equal(recv(s->far, back, sizeof(back), 0), 9);
-	assert_int_equal(recv(s->far, back, sizeof(back), 0), 2);
+	assert_int_equal(receive(s, back, sizeof(back)), 9);
+	assert_int_equal(receive(s, back, sizeof(back)), 2);
+}
+
+/* The loop goes on meanwhile: what the device says is heard. */
+static void a_device_that_never_takes_a_report(void **state)
+{
+	static const uint8_t report[9], word[] = { 0, 1 };
+	struct stand *s = *state;
+
+	open_reports(s);
+	while (send(s->near, report, sizeof(report), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(wire_write(s->wire, DRV_WIRE_REPORT, report, sizeof(report)), 0);
+	assert_int_equal(send(s->far, word, sizeof(word), 0), sizeof(word));
+	turn(s);
+	assert_int_equal(s->frames, 1);
+	assert_false(s->gone);
+	while (!s->gone)
+		turn(s);
+	assert_int_equal(s->error, ETIMEDOUT);
 }
 
 static void reports_that_cannot_be_are_refused(void **state)
@@ -299,8 +329,8 @@ static void reports_that_cannot_be_are_refused(void **state)
 	/* a socket has no feature reports: the wire is of no use */
 	assert_int_equal(wire_write(s->wire, DRV_WIRE_FEATURE, zero, 5), 0);
 	assert_false(s->gone);
-	turn(s);
-	assert_true(s->gone);
+	while (!s->gone)
+		turn(s);
 	assert_int_equal(s->error, EIO);
 	assert_int_equal(wire_write(s->wire, DRV_WIRE_REPORT, zero, 9), -EPIPE);
 }
@@ -421,6 +451,7 @@ int main(void)
 		TEST(a_device_that_takes_nothing_is_gone),
 		TEST(unplugged_after_its_last_word),
 		TEST(reports_stay_apart),
+		TEST(a_device_that_never_takes_a_report),
 		TEST(reports_that_cannot_be_are_refused),
 		TEST(held_reports_wait_here),
 		TEST(a_held_device_that_says_too_much),
