@@ -14,9 +14,12 @@
 
 #include "drivers/cleanup.h"
 #include "drivers/log.h"
+#include "protocols/bytes/protobuf.h"
 #include "wellgate.pb-c.h"
 
-#define LINK_IDENTITY_MAX 256 /* with its NUL */
+#define LINK_IDENTITY_MAX 256  /* with its NUL */
+#define CONTEXT_MAX       63   /* of a measurement; the longest that a driver has is shorter */
+#define PACKED_MAX        2048 /* more than a measurement of MEASUREMENT_PARTS_MAX parts needs */
 #define BACKOFF_MIN_US    50000
 #define BACKOFF_MAX_US    2000000
 
@@ -59,10 +62,9 @@ struct link {
 
 /* ---- the queue ---- */
 
-static int append(struct link *l, struct entry entry, const Wellgate__V1__FromDevices *message)
+/* room for a message at the end of the queue, which the caller writes at once */
+static int append_room(struct link *l, struct entry entry, size_t len, uint8_t **ret)
 {
-	const size_t len = wellgate__v1__from_devices__get_packed_size(message);
-
 	if (len > LINK_PACKET)
 		return -EMSGSIZE;
 	if (l->n == l->size) {
@@ -77,10 +79,21 @@ static int append(struct link *l, struct entry entry, const Wellgate__V1__FromDe
 	entry.data = malloc(len);
 	if (!entry.data)
 		return -ENOMEM;
-	entry.len = wellgate__v1__from_devices__pack(message, entry.data);
+	entry.len = len;
 	l->entries[l->n++] = entry;
 	l->measurements += entry.kind == ENTRY_MEASUREMENT;
+	*ret = entry.data;
 	return 0;
+}
+
+static int append(struct link *l, struct entry entry, const Wellgate__V1__FromDevices *message)
+{
+	uint8_t *room;
+	int r = append_room(l, entry, wellgate__v1__from_devices__get_packed_size(message), &room);
+
+	if (r == 0)
+		(void)wellgate__v1__from_devices__pack(message, room);
+	return r;
 }
 
 static bool link_is_needed(const struct link *l, uint32_t id)
@@ -408,6 +421,53 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
 
 /* ---- messages ---- */
 
+/*
+ * A measurement is written straight into its bytes: of all messages it alone comes often. Fields go
+ * in the order of their numbers, which are those of wellgate.proto; a test compares the bytes with
+ * those that the generated code makes.
+ */
+enum {
+	DECIMAL_MANTISSA = 1,
+	DECIMAL_EXPONENT,
+
+	TIME_KIND = 1,
+	TIME_YEAR,
+	TIME_MONTH,
+	TIME_DAY,
+	TIME_HOUR,
+	TIME_MINUTE,
+	TIME_SECOND,
+	TIME_FRACTION_US,
+	TIME_TICKS,
+	TIME_TICK_US,
+
+	PART_METRIC = 1,
+	PART_VALUE,
+	PART_UNIT,
+	PART_ABSENT,
+
+	MEASUREMENT_METRIC = 1,
+	MEASUREMENT_PARTS,
+	MEASUREMENT_DEVICE_TIME,
+	MEASUREMENT_USER_SLOT,
+	MEASUREMENT_RECORD_NUMBER,
+	MEASUREMENT_DURATION_MS,
+	MEASUREMENT_FLAGS,
+	MEASUREMENT_LINK_SECURITY,
+	MEASUREMENT_RAW_DIGEST,
+	MEASUREMENT_CONTEXT,
+	MEASUREMENT_CLOCK_OFFSET_MS,
+	MEASUREMENT_LINK = 13,
+	MEASUREMENT_TEST,
+	MEASUREMENT_SIMULATED_AT_MS,
+	MEASUREMENT_SEEN_BOOTTIME_US,
+	MEASUREMENT_SEEN_BOOT_ID,
+	MEASUREMENT_SEEN_UTC_MS,
+
+	MESSAGE_SEQUENCE = 1,
+	MESSAGE_MEASUREMENT = WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT,
+};
+
 static Wellgate__V1__DeviceTime__Kind kind_of(enum device_time_kind kind)
 {
 	switch (kind) {
@@ -423,167 +483,134 @@ static Wellgate__V1__DeviceTime__Kind kind_of(enum device_time_kind kind)
 	}
 }
 
+static void put_known(struct writer *w, unsigned int field, uint32_t v)
+{
+	if (v != 0)
+		protobuf_uint(w, field, v);
+}
+
 /* what the device did not know (0 in SIG Date Time) is not there */
-static void set_time(Wellgate__V1__DeviceTime *t, const struct device_time *from)
+static void put_time(struct writer *w, const struct device_time *t)
 {
-	const bool ticks = from->kind == DEVICE_TIME_TICKS;
+	const size_t begun = protobuf_begin(w, MEASUREMENT_DEVICE_TIME);
 
-	t->has_kind = true;
-	t->kind = kind_of(from->kind);
-	t->has_ticks = t->has_tick_us = ticks;
-	t->ticks = from->ticks;
-	t->tick_us = from->tick_us;
-	t->has_year = !ticks && from->year != 0;
-	t->year = from->year;
-	t->has_month = !ticks && from->month != 0;
-	t->month = from->month;
-	t->has_day = !ticks && from->day != 0;
-	t->day = from->day;
-	t->has_hour = t->has_minute = t->has_second = !ticks;
-	t->hour = from->hour;
-	t->minute = from->minute;
-	t->second = from->second;
-	t->has_fraction_us = !ticks && from->fraction_us != 0;
-	t->fraction_us = from->fraction_us;
-}
-
-/* One message and its parts, on the stack of its maker; what is not pointed at is never read. */
-struct packing {
-	Wellgate__V1__FromDevices message;
-	Wellgate__V1__Measurement out;
-	Wellgate__V1__Measurement__Part parts[MEASUREMENT_PARTS_MAX];
-	Wellgate__V1__Measurement__Part *part_pointers[MEASUREMENT_PARTS_MAX];
-	Wellgate__V1__Decimal values[MEASUREMENT_PARTS_MAX];
-	Wellgate__V1__Flag flags[64];
-	Wellgate__V1__DeviceTime time;
-	struct measurement copy; /* protobuf-c takes no const */
-	struct link_stamp stamp;
-	char context[64];
-};
-
-static void set_parts(Wellgate__V1__Measurement *out, struct packing *p)
-{
-	for (size_t i = 0; i < p->copy.n_parts; i++) {
-		const struct measurement_part *from = &p->copy.parts[i];
-		Wellgate__V1__Measurement__Part *part = &p->parts[i];
-
-		wellgate__v1__measurement__part__init(part);
-		part->has_metric = true;
-		part->metric = (Wellgate__V1__Metric)from->metric;
-		part->has_unit = true;
-		part->unit = from->unit;
-		if (from->number.absent != ABSENT_NO) {
-			part->has_absent = true;
-			part->absent = (Wellgate__V1__Absent)from->number.absent;
-		} else {
-			wellgate__v1__decimal__init(&p->values[i]);
-			p->values[i].has_mantissa = p->values[i].has_exponent = true;
-			p->values[i].mantissa = from->number.value.mantissa;
-			p->values[i].exponent = from->number.value.exponent;
-			part->value = &p->values[i];
-		}
-		p->part_pointers[i] = part;
+	protobuf_uint(w, TIME_KIND, kind_of(t->kind));
+	if (t->kind == DEVICE_TIME_TICKS) {
+		protobuf_uint(w, TIME_TICKS, t->ticks);
+		protobuf_uint(w, TIME_TICK_US, t->tick_us);
+	} else {
+		put_known(w, TIME_YEAR, t->year);
+		put_known(w, TIME_MONTH, t->month);
+		put_known(w, TIME_DAY, t->day);
+		protobuf_uint(w, TIME_HOUR, t->hour);
+		protobuf_uint(w, TIME_MINUTE, t->minute);
+		protobuf_uint(w, TIME_SECOND, t->second);
+		put_known(w, TIME_FRACTION_US, t->fraction_us);
 	}
-	out->n_parts = p->copy.n_parts;
-	out->parts = p->part_pointers;
+	protobuf_end(w, begun);
 }
 
-static void set_flags(Wellgate__V1__Measurement *out, struct packing *p)
+static void put_part(struct writer *w, const struct measurement_part *part)
 {
-	for (unsigned int flag = 1; flag < FLAG_END; flag++) {
-		if (p->copy.flags & FLAG_BIT(flag))
-			p->flags[out->n_flags++] = (Wellgate__V1__Flag)flag;
+	const size_t begun = protobuf_begin(w, MEASUREMENT_PARTS);
+
+	protobuf_uint(w, PART_METRIC, part->metric);
+	if (part->number.absent == ABSENT_NO) {
+		const size_t value = protobuf_begin(w, PART_VALUE);
+
+		protobuf_sint(w, DECIMAL_MANTISSA, part->number.value.mantissa);
+		protobuf_sint(w, DECIMAL_EXPONENT, part->number.value.exponent);
+		protobuf_end(w, value);
 	}
-	out->flags = p->flags;
+	protobuf_uint(w, PART_UNIT, part->unit);
+	if (part->number.absent != ABSENT_NO)
+		protobuf_uint(w, PART_ABSENT, part->number.absent);
+	protobuf_end(w, begun);
 }
 
-static void set_stamp(Wellgate__V1__Measurement *out, struct packing *p)
+static void put_flags(struct writer *w, uint64_t flags)
 {
-	out->has_test = out->test = p->stamp.simulated;
-	out->has_simulated_at_ms = p->stamp.simulated;
-	out->simulated_at_ms = p->stamp.simulated_at_ms;
-	if (p->stamp.simulated)
+	const uint64_t known = (FLAG_BIT(FLAG_END) - 1) & ~UINT64_C(1);
+	size_t begun;
+
+	flags &= known;
+	if (flags == 0)
 		return;
-	out->has_seen_boottime_us = out->has_seen_utc_ms = out->has_seen_boot_id = true;
-	out->seen_boottime_us = p->stamp.boottime_us;
-	out->seen_utc_ms = p->stamp.utc_ms;
-	out->seen_boot_id.data = p->stamp.boot_id;
-	out->seen_boot_id.len = sizeof(p->stamp.boot_id);
+	begun = protobuf_begin(w, MEASUREMENT_FLAGS);
+	for (; flags != 0; flags &= flags - 1) /* the lowest first */
+		protobuf_packed(w, (uint64_t)__builtin_ctzll(flags));
+	protobuf_end(w, begun);
 }
 
-static void set_measurement(Wellgate__V1__Measurement *out, struct packing *p)
+static void put_stamp(struct writer *w, const struct link_stamp *stamp)
 {
-	struct measurement *m = &p->copy;
-
-	out->has_metric = true;
-	out->metric = (Wellgate__V1__Metric)m->metric;
-	set_parts(out, p);
-	set_flags(out, p);
-	set_stamp(out, p);
-	if (m->time.kind != DEVICE_TIME_NONE) {
-		wellgate__v1__device_time__init(&p->time);
-		set_time(&p->time, &m->time);
-		out->device_time = &p->time;
+	if (stamp->simulated) {
+		protobuf_uint(w, MEASUREMENT_TEST, true);
+		protobuf_sint(w, MEASUREMENT_SIMULATED_AT_MS, stamp->simulated_at_ms);
+		return;
 	}
-	out->has_user_slot = m->has_user_slot;
-	out->user_slot = m->user_slot;
-	out->has_record_number = m->has_record_number;
-	out->record_number = m->record_number;
-	out->has_duration_ms = m->has_duration;
-	out->duration_ms = m->duration_ms;
-	out->has_link_security = true;
-	out->link_security = (Wellgate__V1__LinkSecurity)m->security;
-	out->has_raw_digest = true;
-	out->raw_digest.data = m->digest;
-	out->raw_digest.len = sizeof(m->digest);
-	out->has_clock_offset_ms = m->has_clock_offset;
-	out->clock_offset_ms = m->clock_offset_ms;
-	if (m->context) {
-		(void)snprintf(p->context, sizeof(p->context), "%s", m->context);
-		out->context = p->context;
-	}
+	protobuf_sint(w, MEASUREMENT_SEEN_BOOTTIME_US, stamp->boottime_us);
+	protobuf_bytes(w, MEASUREMENT_SEEN_BOOT_ID, stamp->boot_id, sizeof(stamp->boot_id));
+	protobuf_sint(w, MEASUREMENT_SEEN_UTC_MS, stamp->utc_ms);
 }
 
-static void say_measurement(struct packing *p, uint32_t id, const struct measurement *m,
-			    uint64_t seq, const struct link_stamp *stamp)
+static void put_measurement(struct writer *w, uint32_t id, const struct measurement *m,
+			    const struct link_stamp *stamp)
 {
-	assert(id != LINK_ID_NOBODY && seq > 0);
-	wellgate__v1__from_devices__init(&p->message);
-	wellgate__v1__measurement__init(&p->out);
-	p->copy = *m;
-	p->stamp = *stamp;
-	set_measurement(&p->out, p);
-	p->out.has_link = true;
-	p->out.link = id;
-	p->message.has_sequence = true;
-	p->message.sequence = seq;
-	p->message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_MEASUREMENT;
-	p->message.measurement = &p->out;
-}
+	const size_t begun = protobuf_begin(w, MESSAGE_MEASUREMENT);
 
-int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
-		     const struct link_stamp *stamp)
-{
-	struct packing p;
-	int r;
-
-	say_measurement(&p, id, m, seq, stamp);
-	r = append(l, (struct entry){ .kind = ENTRY_MEASUREMENT, .id = id, .seq = seq },
-		   &p.message);
-	if (r == 0)
-		send_queue(l);
-	return r;
+	protobuf_uint(w, MEASUREMENT_METRIC, m->metric);
+	for (size_t i = 0; i < m->n_parts; i++)
+		put_part(w, &m->parts[i]);
+	if (m->time.kind != DEVICE_TIME_NONE)
+		put_time(w, &m->time);
+	if (m->has_user_slot)
+		protobuf_uint(w, MEASUREMENT_USER_SLOT, m->user_slot);
+	if (m->has_record_number)
+		protobuf_uint(w, MEASUREMENT_RECORD_NUMBER, m->record_number);
+	if (m->has_duration)
+		protobuf_sint(w, MEASUREMENT_DURATION_MS, m->duration_ms);
+	put_flags(w, m->flags);
+	protobuf_uint(w, MEASUREMENT_LINK_SECURITY, m->security);
+	protobuf_bytes(w, MEASUREMENT_RAW_DIGEST, m->digest, sizeof(m->digest));
+	if (m->context)
+		protobuf_bytes(w, MEASUREMENT_CONTEXT, m->context,
+			       strnlen(m->context, CONTEXT_MAX));
+	if (m->has_clock_offset)
+		protobuf_sint(w, MEASUREMENT_CLOCK_OFFSET_MS, m->clock_offset_ms);
+	protobuf_uint(w, MEASUREMENT_LINK, id);
+	put_stamp(w, stamp);
+	protobuf_end(w, begun);
 }
 
 int link_pack(uint32_t id, const struct measurement *m, uint64_t seq,
 	      const struct link_stamp *stamp, uint8_t *buffer, size_t size)
 {
-	struct packing p;
+	struct writer w = writer_of(buffer, size);
 
-	say_measurement(&p, id, m, seq, stamp);
-	if (wellgate__v1__from_devices__get_packed_size(&p.message) > size)
-		return -EMSGSIZE;
-	return (int)wellgate__v1__from_devices__pack(&p.message, buffer);
+	assert(id != LINK_ID_NOBODY && seq > 0);
+	protobuf_uint(&w, MESSAGE_SEQUENCE, seq);
+	put_measurement(&w, id, m, stamp);
+	return writer_ok(&w) ? (int)w.len : -EMSGSIZE;
+}
+
+int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
+		     const struct link_stamp *stamp)
+{
+	uint8_t bytes[PACKED_MAX];
+	const int len = link_pack(id, m, seq, stamp, bytes, sizeof(bytes));
+	uint8_t *room;
+	int r;
+
+	if (len < 0)
+		return len;
+	r = append_room(l, (struct entry){ .kind = ENTRY_MEASUREMENT, .id = id, .seq = seq },
+			(size_t)len, &room);
+	if (r < 0)
+		return r;
+	memcpy(room, bytes, (size_t)len);
+	send_queue(l);
+	return 0;
 }
 
 static char *known(struct session_facts *facts, enum drv_fact fact)

@@ -14,22 +14,6 @@ bool writer_ok(const struct writer *w)
 	return !w->failed;
 }
 
-/* room for n bytes, or NULL and failed */
-static uint8_t *writer_room(struct writer *w, size_t n)
-{
-	uint8_t *room;
-
-	if (w->failed || w->size - w->len < n) {
-		w->failed = true;
-		return NULL;
-	}
-	if (n == 0)
-		return NULL;
-	room = w->data + w->len;
-	w->len += n;
-	return room;
-}
-
 void writer_bytes(struct writer *w, const void *data, size_t n)
 {
 	uint8_t *room = writer_room(w, n);

@@ -14,6 +14,23 @@ struct writer {
 
 struct writer writer_of(void *data, size_t size);
 bool writer_ok(const struct writer *w);
+
+/* where the next n bytes go, for the caller to write all of them; NULL: failed, or n is 0 */
+static inline uint8_t *writer_room(struct writer *w, size_t n)
+{
+	uint8_t *room;
+
+	if (w->failed || w->size - w->len < n) {
+		w->failed = true;
+		return NULL;
+	}
+	if (n == 0)
+		return NULL;
+	room = w->data + w->len;
+	w->len += n;
+	return room;
+}
+
 void writer_bytes(struct writer *w, const void *data, size_t n);
 void writer_u8(struct writer *w, uint8_t v);
 void writer_le16(struct writer *w, uint16_t v);
