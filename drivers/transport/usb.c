@@ -376,6 +376,9 @@ static int open_wire(struct plug *p, const struct wire_sink *sink, struct wire *
 
 	if (fd < 0)
 		return -errno;
+	r = p->usb->options.no_monitor ? 0 : usb_is_still(&p->at, fd);
+	if (r < 0)
+		return r;
 	switch (p->at.bus) {
 	case DRV_BUS_HID:
 		r = hidraw_open(p->usb->event, fd, sink, ret);

@@ -3,9 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <systemd/sd-device.h>
 #include <unistd.h>
 
@@ -148,6 +151,37 @@ uint8_t usb_read_configuration(const char *syspath)
 	text[len] = '\0';
 	value = strtoul((const char *)text, NULL, 10);
 	return value <= UINT8_MAX ? (uint8_t)value : 0;
+}
+
+static unsigned int read_number(const char *path, const char *name)
+{
+	uint8_t text[16] = { 0 };
+	size_t len;
+
+	if (read_file(path, name, text, sizeof(text) - 1, &len) < 0)
+		return UINT_MAX;
+	return (unsigned int)strtoul((const char *)text, NULL, 10);
+}
+
+/* What is plugged in cannot have changed hands while it was there: so sysfs is asked last. */
+int usb_is_still(const struct usb_attachment *a, int fd)
+{
+	uint8_t text[24] = { 0 };
+	char number[sizeof(text)];
+	struct stat st;
+	size_t len = 0;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	(void)snprintf(number, sizeof(number), "%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
+	if (!S_ISCHR(st.st_mode) ||
+	    read_file(a->syspath, "dev", text, sizeof(text) - 1, &len) < 0 ||
+	    strcmp((const char *)text, number) != 0)
+		return -ENODEV;
+	return read_number(a->parent, "busnum") == a->busnum &&
+			       read_number(a->parent, "devnum") == a->devnum
+		       ? 0
+		       : -ENODEV;
 }
 
 /* ---- one device of sysfs ---- */

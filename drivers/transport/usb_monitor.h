@@ -53,6 +53,12 @@ bool usb_monitor_hears(const struct usb_monitor *m);
 /* what could not be read, or was beyond USB_ATTACHMENTS_MAX */
 uint64_t usb_monitor_passed_over(const struct usb_monitor *m);
 
+/*
+ * 0 if fd, opened by the attachment's node, is that device's: the kernel gives the number of a node
+ * that is gone (hidraw3, ttyUSB0) to the next device at once, so what was opened by name may be
+ * another one. -ENODEV it is not, or it is gone.
+ */
+int usb_is_still(const struct usb_attachment *attachment, int fd);
 /* The raw descriptors of a USB device as sysfs has them: device, then all configurations. Their
  * content is not checked. 0 or -errno; -EMSGSIZE more than USB_DESCRIPTORS_MAX. */
 int usb_read_descriptors(const char *syspath, uint8_t *buffer, size_t size, size_t *ret_len);

@@ -4,6 +4,7 @@
  * the real sd-device. Runs with umockdev's library in front of libc (CMake sets LD_PRELOAD).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -321,6 +324,55 @@ static void serial_numbers_that_are_none(void **state)
 		assert_true(usb_serial_is_good(good[i]));
 }
 
+static void write_number(const char *folder, const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* hidraw3 is gone, and is another device at once: what was opened by that name is not read */
+static void a_node_that_changed_hands(void **state)
+{
+	struct usb_attachment a = { .bus = DRV_BUS_HID, .busnum = 1, .devnum = 5 };
+	char folder[] = "/tmp/test-usb-monitor-XXXXXX", path[128];
+	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC), file = memfd_create("no node", 0);
+
+	(void)state;
+	assert_true(fd >= 0 && file >= 0);
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(a.syspath, sizeof(a.syspath), "%s", folder);
+	(void)snprintf(a.parent, sizeof(a.parent), "%s", folder);
+	write_number(folder, "busnum", "1\n");
+	write_number(folder, "devnum", "5\n");
+	assert_int_equal(usb_is_still(&a, fd), -ENODEV); /* gone from sysfs */
+	write_number(folder, "dev", "1:3\n");
+	assert_int_equal(usb_is_still(&a, fd), 0);
+	assert_int_equal(usb_is_still(&a, file), -ENODEV);
+	write_number(folder, "dev", "1:33\n");
+	assert_int_equal(usb_is_still(&a, fd), -ENODEV);
+	write_number(folder, "dev", "1:3\n");
+	write_number(folder, "devnum", "6\n"); /* another one in the same port */
+	assert_int_equal(usb_is_still(&a, fd), -ENODEV);
+	write_number(folder, "devnum", "5\n");
+	write_number(folder, "busnum", "2\n");
+	assert_int_equal(usb_is_still(&a, fd), -ENODEV);
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = { "busnum", "devnum", "dev" };
+
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(rmdir(folder), 0);
+	(void)close(fd);
+	(void)close(file);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -332,6 +384,7 @@ int main(void)
 		TEST(looking_is_enough),
 		TEST(bad_texts_are_no_texts),
 		TEST(a_device_that_cannot_be_read_is_passed_over),
+		cmocka_unit_test(a_node_that_changed_hands),
 		cmocka_unit_test(classes_out_of_descriptors),
 		cmocka_unit_test(serial_numbers_that_are_none),
 	};
