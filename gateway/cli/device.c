@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/registry.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/format.h"
 
@@ -283,6 +284,17 @@ const char *device_adapter(Wellgate__V1__RadioStatus__Adapter adapter)
 }
 
 /* ---- by driver ---- */
+
+bool device_is_wired(const char *driver)
+{
+	const struct driver *d = driver ? registry_by_name(driver) : NULL;
+	bool wired = d != NULL;
+
+	for (size_t i = 0; d && d->match[i].bus != DRV_BUS_ANY; i++)
+		wired = wired && d->match[i].bus != DRV_BUS_BLE &&
+			d->match[i].bus != DRV_BUS_BLE_ADVERT;
+	return wired;
+}
 
 static const struct {
 	const char *driver, *kind, *hint, *first;

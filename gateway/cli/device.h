@@ -50,6 +50,8 @@ const char *device_adapter(Wellgate__V1__RadioStatus__Adapter adapter);
 /* what to do about the trouble of the device with this number */
 void device_advice(char *ret, size_t size, Wellgate__V1__RadioDevice__Trouble trouble,
 		   size_t number);
+/* Is it read over a cable, and never paired? False for a driver that is none of ours. */
+bool device_is_wired(const char *driver);
 /* how a device of this driver is put into pairing mode; NULL: the general way */
 const char *device_hint(const char *driver);
 /* what people call devices of this driver: "scale"; "device" if it is none of ours */

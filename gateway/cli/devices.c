@@ -106,6 +106,8 @@ static void counters(char ret[COUNTER_TEXT], const Wellgate__V1__DeviceInfo *d)
 
 static const char *state_of(const Wellgate__V1__DeviceInfo *d)
 {
+	if (!d->radio && device_is_wired(d->device->driver))
+		return d->connected ? "connected" : "read, or unplugged";
 	if (!d->radio)
 		return d->connected ? "connected" : "not paired";
 	if (device_trouble(d->radio->trouble))
