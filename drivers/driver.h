@@ -140,6 +140,11 @@ int drv_emit(struct drv_ctx *ctx, const struct measurement *m);
 /* For a measurement that a later frame completes: marks it with the frame at hand, so that its
  * digest is not that of the frame which happens to release it. */
 void drv_stamp(const struct drv_ctx *ctx, struct measurement *m);
+/* Random bytes, for keys and numbers that are used once; a capture that is played has the same ones
+ * each time. -ENODATA, and nothing is written: there are no more of them for this link, which had
+ * DRV_RANDOM_MAX at most. */
+#define DRV_RANDOM_MAX 64
+int drv_random(struct drv_ctx *ctx, void *ret, size_t len);
 /* The highest record number of this device that is known to be durable, if the caller knows one. */
 bool drv_last_record(const struct drv_ctx *ctx, uint32_t *ret);
 /* Requests, carried out in order after the callback: -ENOBUFS if the queue is full, -EMSGSIZE. */

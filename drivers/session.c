@@ -60,7 +60,9 @@ struct session {
 	int64_t wall_at_zero_ms, clock_offset_ms;
 	int zone_min;
 	uint32_t last_record;
-	struct session_memory memory; /* of which nothing waits for a commit */
+	size_t n_random;
+	uint8_t random[DRV_RANDOM_MAX]; /* the last n_random of them are left */
+	struct session_memory memory;   /* of which nothing waits for a commit */
 	bool memory_changed;
 	struct keep waiting;
 	struct session_facts facts;
@@ -180,6 +182,17 @@ int drv_emit(struct drv_ctx *ctx, const struct measurement *m)
 	*copy = *m;
 	if (memcmp(copy->digest, unstamped, sizeof(unstamped)) == 0)
 		drv_stamp(ctx, copy);
+	return 0;
+}
+
+int drv_random(struct drv_ctx *ctx, void *ret, size_t len)
+{
+	struct session *s = session_of(ctx);
+
+	if (len > s->n_random)
+		return -ENODATA;
+	memcpy(ret, s->random + DRV_RANDOM_MAX - s->n_random, len);
+	s->n_random -= len;
 	return 0;
 }
 
@@ -734,6 +747,13 @@ void session_set_zone(struct session *s, int offset_min)
 {
 	s->has_zone = true;
 	s->zone_min = offset_min;
+}
+
+void session_set_random(struct session *s, const void *data, size_t len)
+{
+	assert(len <= DRV_RANDOM_MAX);
+	memcpy(s->random + DRV_RANDOM_MAX - len, data, len);
+	s->n_random = len;
 }
 
 void session_set_memory(struct session *s, const struct session_memory *memory)

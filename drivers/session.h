@@ -116,5 +116,8 @@ void session_set_wall(struct session *s, int64_t utc_ms_at_zero);
 void session_set_zone(struct session *s, int offset_min);
 /* Copied. Call before session_open(). */
 void session_set_memory(struct session *s, const struct session_memory *memory);
+/* What drv_random() hands out, each byte once; copied, at most DRV_RANDOM_MAX. Without this call it
+ * has none. Call before session_open(). */
+void session_set_random(struct session *s, const void *data, size_t len);
 /* What drv_last_record() tells the driver; call before session_open(). */
 void session_set_last_record(struct session *s, uint32_t record);

@@ -17,10 +17,9 @@
  *   we   --1:00 KEY16-->      cuff 80 00
  *
  * That is done where it does not know ours, or we have none. It needs the button on the cuff, and
- * puts out the key of a telephone. The key is no secret (it is made of the time, there being
- * nothing better here), it only tells that we are the one it was set up with; what is read is
- * protected by the encrypted link. It is noted on the hub before the cuff is told; the one before
- * it stays in the note until the cuff has taken the new one.
+ * puts out the key of a telephone. The key only tells that we are the one it was set up with; what
+ * is read is protected by the encrypted link. It is noted on the hub before the cuff is told; the
+ * one before it stays in the note until the cuff has taken the new one.
  *
  * Which memory it has is known by the model number of its Device Information. A model that is not
  * in the table, or whose name two models bear, is not read: the link ends. So does that to a cuff
@@ -258,22 +257,6 @@ static void read_note(struct drv_ctx *ctx)
 		memcpy(s->note.old, old, KEY_SIZE);
 }
 
-/* Bytes that differ from time to time, and are no secret. */
-static void make_up(const struct drv_ctx *ctx, uint8_t *bytes, size_t n)
-{
-	uint64_t x = (uint64_t)drv_now(ctx) + UINT64_C(0x9e3779b97f4a7c15);
-	struct gatt_date_time now;
-
-	if (sig_local_time(ctx, &now))
-		x ^= (uint64_t)sig_seconds(&now) << 20;
-	for (size_t i = 0; i < n; i++) {
-		x ^= x >> 31;
-		x *= UINT64_C(0x7fb5d329728ea185);
-		x ^= x >> 27;
-		bytes[i] = (uint8_t)(x >> 24);
-	}
-}
-
 static int unlock_with(struct drv_ctx *ctx, uint8_t command, const uint8_t key[KEY_SIZE])
 {
 	uint8_t data[1 + KEY_SIZE] = { command };
@@ -291,7 +274,9 @@ static int ask_token(struct drv_ctx *ctx)
 	uint8_t data[1 + NONCE + TOKEN_PAD] = { 0x11 };
 	int r;
 
-	make_up(ctx, s->nonce, sizeof(s->nonce));
+	r = drv_random(ctx, s->nonce, sizeof(s->nonce));
+	if (r < 0)
+		return r;
 	memcpy(data + 1, s->nonce, sizeof(s->nonce));
 	r = drv_write(ctx, UNLOCK, data, sizeof(data));
 	return r < 0 ? r : drv_set_timeout(ctx, UNLOCK_MS);
@@ -349,7 +334,9 @@ static int begin_pairing(struct drv_ctx *ctx)
 	next.has_old = s->note.has_key;
 	if (next.has_old)
 		memcpy(next.old, s->note.key, KEY_SIZE);
-	make_up(ctx, next.key, KEY_SIZE);
+	r = drv_random(ctx, next.key, KEY_SIZE);
+	if (r < 0)
+		return r;
 	s->note = next;
 	r = keep(ctx, &s->note);
 	return r < 0 ? r : take_step(ctx, STEP_PAIR);

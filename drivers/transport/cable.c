@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "drivers/transport/chance.h"
+
 #define NEVER       INT64_MAX
 #define REQUESTS    32 /* of the driver, between one call of the session and the next */
 #define RANGES      64 /* of sequences that are not durable */
@@ -518,8 +520,10 @@ int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
 	c->deadline = c->linger_until = NEVER;
 	c->last_waiting = &c->first_waiting;
 	r = session_new(driver, quirks, &session_sink, next_seq, &c->session);
-	if (r >= 0)
+	if (r >= 0) {
+		chance_give(c->session);
 		r = add_sources(c, event);
+	}
 	if (r < 0) {
 		cable_free(c);
 		return r;

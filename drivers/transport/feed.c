@@ -158,6 +158,16 @@ const struct driver *feed_driver(const struct cap_open *open, uint16_t channel)
 	return driver ? driver : registry_by_channel(channel);
 }
 
+/* a0 a1 a2 ...: what a capture is made with, it is played with */
+static void give_random(struct session *s)
+{
+	uint8_t bytes[DRV_RANDOM_MAX];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(0xa0 + i);
+	session_set_random(s, bytes, sizeof(bytes));
+}
+
 /* open: what is known beforehand; NULL nothing */
 static int start_session(struct feed_link *l, const struct driver *driver, uint32_t quirks,
 			 const struct cap_open *open)
@@ -175,6 +185,7 @@ static int start_session(struct feed_link *l, const struct driver *driver, uint3
 
 	if (r < 0)
 		return r;
+	give_random(l->session);
 	if (l->feed->has_start)
 		session_set_wall(l->session, l->feed->start_ms);
 	if (open)

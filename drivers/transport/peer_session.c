@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/transport/chance.h"
 #include "drivers/transport/peer_private.h"
 
 #define REQUESTS_SPARE 8 /* what one callback may ask for */
@@ -344,6 +345,7 @@ int peer_open(struct peer *p, const struct peer_driver *d)
 	p->has_record = d->has_last_record;
 	p->record = d->last_record;
 	peer_inform(p->session, d);
+	chance_give(p->session);
 	observe_open(p, d);
 	r = session_open(p->session, security_of(p), peer_now());
 	peer_settled(p, r);

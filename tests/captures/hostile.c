@@ -134,6 +134,7 @@ static void renew(struct bench *b)
 	session_set_wall(b->session, INT64_C(1778612020000));
 	session_set_zone(b->session, 60);
 	session_set_memory(b->session, &memory);
+	session_set_random(b->session, "0123456789abcdefghij", 20);
 	(void)session_open(b->session, LINK_REPLAY, 0);
 }
 

@@ -288,6 +288,7 @@ static void drive(const char *name, const uint16_t *channels, size_t n_channels,
 	int64_t now = 0;
 
 	must(session_new(registry_by_name(name), 0, &sink, &seq, &s) == 0);
+	session_set_random(s, "0123456789abcdefghij", 20);
 	(void)session_open(s, LINK_CABLE, now);
 	while (len >= 3 && !session_is_done(s)) {
 		const size_t n = data[2] < len - 3 ? data[2] : len - 3;

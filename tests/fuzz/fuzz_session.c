@@ -194,6 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	session_set_wall(w.session, INT64_C(1778612020000));
 	session_set_zone(w.session, 60);
 	session_set_memory(w.session, &memory);
+	session_set_random(w.session, "0123456789abcdefghij", 20);
 	if (data[0] & 0x80)
 		session_set_last_record(w.session, data[0]);
 	(void)session_open(w.session, LINK_REPLAY, 0);

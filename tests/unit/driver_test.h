@@ -112,6 +112,7 @@ static inline void bench_begin(struct bench *b, const char *driver, uint32_t qui
 	assert_non_null(registry_by_name(driver));
 	assert_int_equal(
 		session_new(registry_by_name(driver), quirks, &sink, &b->next_seq, &b->session), 0);
+	session_set_random(b->session, "0123456789abcdefghij", 20);
 	if (memory)
 		session_set_memory(b->session, memory);
 	if (knows_time) {

@@ -156,6 +156,16 @@ static void give(struct air *a, uint16_t channel, const void *data, size_t len)
 	(void)session_frame(a->session, &f, false, a->now);
 }
 
+/* other ones on every link */
+static void give_random(const struct air *a)
+{
+	uint8_t bytes[DRV_RANDOM_MAX];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)((uint64_t)a->now / 3600000000U * 67 + i);
+	session_set_random(a->session, bytes, sizeof(bytes));
+}
+
 static void begin_link(struct air *a, unsigned int cut)
 {
 	const struct session_sink sink = { .measurement = on_measurement,
@@ -176,6 +186,7 @@ static void begin_link(struct air *a, unsigned int cut)
 	assert_int_equal(
 		session_new(registry_by_name("omron_ble"), 1, &sink, &a->next_seq, &a->session), 0);
 	session_set_memory(a->session, &a->memory);
+	give_random(a);
 	assert_int_equal(session_open(a->session, LINK_ENCRYPTED, a->now), 0);
 	give(a, 0x2a24, a->model, strlen(a->model));
 }

@@ -856,11 +856,37 @@ static void test_local_time(void **state)
 	assert_int_equal(t.year, 1); /* untouched */
 }
 
+static void test_random_bytes_once(void **state)
+{
+	struct fixture *f = *state;
+	struct drv_ctx *ctx = (struct drv_ctx *)(void *)f->session;
+	uint8_t all[DRV_RANDOM_MAX + 1], got[DRV_RANDOM_MAX];
+
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (uint8_t)(i + 1);
+	memset(got, 0, sizeof(got));
+	assert_int_equal(drv_random(ctx, got, 1), -ENODATA); /* nobody gave any */
+	assert_int_equal(got[0], 0);
+	session_set_random(f->session, all, 5);
+	assert_int_equal(drv_random(ctx, got, 3), 0);
+	assert_memory_equal(got, all, 3);
+	assert_int_equal(drv_random(ctx, got, 3), -ENODATA);
+	assert_memory_equal(got, all, 3); /* untouched */
+	assert_int_equal(drv_random(ctx, got, 2), 0);
+	assert_memory_equal(got, all + 3, 2);
+	assert_int_equal(drv_random(ctx, got, 1), -ENODATA);
+	session_set_random(f->session, all, DRV_RANDOM_MAX);
+	assert_int_equal(drv_random(ctx, got, DRV_RANDOM_MAX), 0);
+	assert_memory_equal(got, all, DRV_RANDOM_MAX);
+	assert_int_equal(drv_random(ctx, got, 0), 0);
+}
+
 int main(void)
 {
 #define CLERK(f) cmocka_unit_test_setup_teardown(f, setup_clerk, teardown)
 #define TEST(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_random_bytes_once),
 		TEST(test_confirm_after_commit),
 		TEST(test_each_confirmation_waits_for_its_own),
 		TEST(test_nothing_to_lose),
