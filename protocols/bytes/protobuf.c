@@ -7,10 +7,10 @@ enum wire_type {
 	WIRE_LENGTH = 2, /* its length, and as many bytes */
 };
 
-/* bytes of a varint: seven bits each, and one for zero */
+/* bytes of a varint: seven bits in each; most numbers need one */
 static size_t varint_size(uint64_t v)
 {
-	return (size_t)(63 - __builtin_clzll(v | 1)) / 7 + 1;
+	return v <= 0x7f ? 1 : (size_t)(63 - __builtin_clzll(v)) / 7 + 1;
 }
 
 /* the end of what it wrote */

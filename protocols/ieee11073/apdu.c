@@ -238,25 +238,24 @@ static int read_fields(const char *fields, struct cursor *c, struct apdu *a)
 
 static int read_presentation(struct cursor *c, struct apdu *a)
 {
-	struct cursor data = mder_any(c), body;
+	struct cursor data = mder_any(c);
+	const uint16_t invoke_id = cursor_be16(&data), operation = cursor_be16(&data);
+	struct cursor body = mder_any(&data);
 
-	if (!cursor_at_end(c))
+	if (!cursor_at_end(c) || !cursor_at_end(&data))
 		return -EMSGSIZE;
-	a->invoke_id = cursor_be16(&data);
-	a->operation = cursor_be16(&data);
-	body = mder_any(&data);
-	if (!cursor_at_end(&data))
-		return -EMSGSIZE;
+	a->invoke_id = invoke_id;
+	a->operation = operation;
 	return read_fields(fields_of(OPERATIONS, N(OPERATIONS), a->operation), &body, a);
 }
 
 int apdu_decode(const uint8_t *bytes, size_t len, struct apdu *ret)
 {
-	struct cursor c = cursor_of(bytes, len), body;
+	struct cursor c = cursor_of(bytes, len);
 	struct apdu a = { .choice = cursor_be16(&c) };
+	struct cursor body = mder_any(&c);
 	int r;
 
-	body = mder_any(&c);
 	if (!cursor_at_end(&c))
 		return -EMSGSIZE;
 	if (a.choice == APDU_PRST)

@@ -136,14 +136,12 @@ static bool read_observed_compound(struct cursor *c, struct reading *r)
 /* of two stamps the one that knows its zone */
 static void read_stamp(struct cursor *c, struct phd_observation *o)
 {
-	struct mder_time t;
-	int r = mder_read_time(c, &t);
+	const bool has_better = o->stamp == PHD_STAMP_BASE_OFFSET;
+	struct mder_time passed_over;
+	int r = mder_read_time(c, has_better ? &passed_over : &o->time);
 
-	if (o->stamp == PHD_STAMP_BASE_OFFSET)
-		return;
-	o->stamp = r == 0 ? PHD_STAMP_GIVEN : PHD_STAMP_INVALID;
-	if (r == 0)
-		o->time = t;
+	if (!has_better)
+		o->stamp = r == 0 ? PHD_STAMP_GIVEN : PHD_STAMP_INVALID;
 }
 
 static void read_base_offset(struct cursor *c, struct phd_observation *o)
@@ -277,12 +275,12 @@ static const struct phd_object *find_object(struct phd_report *r, uint16_t handl
 
 static int next_fixed(struct phd_report *r, struct phd_observation *o)
 {
+	const uint16_t handle = cursor_be16(&r->items);
+	struct cursor octets = mder_any(&r->items);
 	const struct phd_object *object;
 	const struct phd_map_entry *map;
-	struct cursor octets;
 
-	o->handle = cursor_be16(&r->items);
-	octets = mder_any(&r->items);
+	o->handle = handle;
 	if (!cursor_ok(&r->items))
 		return -EMSGSIZE;
 	object = find_object(r, o->handle);
