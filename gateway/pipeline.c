@@ -612,6 +612,90 @@ int pipeline_take(struct pipeline *p, const void *packet, size_t len)
 	return 0;
 }
 
+/* ---- what comes out of files ---- */
+
+/* of one reading: 0 or what store_add_reading() says of the whole transaction */
+static int import_one(struct pipeline *p, struct intake *in, const struct intake_device *device,
+		      const Wellgate__V1__Measurement *m, struct pipeline_imported *counts)
+{
+	Wellgate__V1__Reading *reading = NULL;
+	struct receipt receipt;
+	bool is_new = false;
+	int r;
+
+	arena_reset(&p->arena);
+	receipt_now(&receipt);
+	r = intake_normalise(in, m, device, &receipt, &p->arena, &reading);
+	if (r == 0)
+		r = goal_book_tag(p->parts.book, reading, &p->arena);
+	if (r < 0) {
+		counts->refused++;
+		return 0;
+	}
+	r = store_add_reading(p->parts.store, reading, &is_new);
+	if (r == -EMSGSIZE || r == -EBADMSG) {
+		counts->refused++;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (!is_new) {
+		counts->known++;
+		return 0;
+	}
+	counts->added++;
+	inventory_count(&p->inventory, reading);
+	return count_towards_goals(p, reading);
+}
+
+static int import_all(struct pipeline *p, struct intake *in, const Wellgate__V1__ImportBatch *batch,
+		      struct pipeline_imported *counts)
+{
+	const struct intake_device device = { .driver = batch->source };
+	int r = 0;
+
+	for (size_t i = 0; i < batch->n_measurements && r == 0; i++)
+		r = import_one(p, in, &device, batch->measurements[i], counts);
+	if (r < 0) {
+		give_up(p, r);
+		return r;
+	}
+	return pipeline_commit(p);
+}
+
+int pipeline_import(struct pipeline *p, const Wellgate__V1__ImportBatch *batch,
+		    struct pipeline_imported *ret)
+{
+	const struct config *config = p->parts.config;
+	const bool stated = batch->time_zone && *batch->time_zone;
+	const struct intake_options options = {
+		.time_zone = stated ? batch->time_zone : config->time_zone,
+		.subject = config->subject,
+		.test = config->test,
+		.import = true,
+		.zone_stated = stated,
+	};
+	struct pipeline_imported counts = { 0 };
+	struct intake *in = NULL;
+	int r;
+
+	if (!batch->source || !*batch->source || batch->n_measurements > PIPELINE_IMPORT_MAX)
+		return -EBADMSG;
+	if (p->deaf)
+		return -ENOSPC;
+	r = intake_new(&options, &in);
+	if (r < 0)
+		return r;
+	r = import_all(p, in, batch, &counts);
+	intake_free(in);
+	if (r < 0)
+		return r;
+	p->counters.refused += counts.refused;
+	status_changed(p);
+	*ret = counts;
+	return 0;
+}
+
 static void detach(struct pipeline *p)
 {
 	(void)pipeline_commit(p); /* what it sent is good, whether or not it can be told */

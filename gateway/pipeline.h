@@ -83,6 +83,19 @@ int pipeline_take(struct pipeline *p, const void *packet, size_t len);
 /* Nothing more to read for now: make durable what was taken and say so. */
 int pipeline_commit(struct pipeline *p);
 
+#define PIPELINE_IMPORT_MAX 256
+
+struct pipeline_imported {
+	uint32_t added, known, refused;
+};
+
+/* Readings out of a file that a person brought: normalised, stored and committed in one go; they
+ * are durable when it returns 0. Beside the devices' stream, of which the commit may be a part.
+ * -EBADMSG: no source, or too many; -EINVAL: no such time zone; -ENOSPC: the store keeps nothing
+ * for now; any other error: none of it was stored. */
+int pipeline_import(struct pipeline *p, const Wellgate__V1__ImportBatch *batch,
+		    struct pipeline_imported *ret);
+
 /* Text in it is borrowed from the configuration and the store. */
 void pipeline_status(const struct pipeline *p, struct pipeline_status *ret);
 const struct pipeline_counters *pipeline_counters(const struct pipeline *p);

@@ -164,11 +164,11 @@ static Wellgate__V1__Reply *receive(const struct client *c)
 int client_ask(struct client *c, const Wellgate__V1__Command *command, Wellgate__V1__Reply **ret)
 {
 	const size_t len = wellgate__v1__command__get_packed_size(command);
+	_cleanup_free_ uint8_t *packet = len <= LISTENER_PACKET_MAX ? malloc(len + 1) : NULL;
 	Wellgate__V1__Reply *reply;
-	uint8_t packet[512];
 	int code;
 
-	if (len > sizeof(packet))
+	if (!packet)
 		return cli_fail(c->name, EXIT_USAGE, "the command is too long");
 	(void)wellgate__v1__command__pack(command, packet);
 	if (send(c->fd, packet, len, MSG_NOSIGNAL) < 0)

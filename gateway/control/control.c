@@ -129,6 +129,44 @@ static int handle_pairing(const struct request *q)
 					 q->arena, q->reply);
 }
 
+/* ---- import ---- */
+
+static int say_import_error(const struct request *q, int r)
+{
+	switch (r) {
+	case -EBADMSG:
+		return say_error(q, CODE_USAGE, "the gateway does not understand this import");
+	case -EINVAL:
+		return say_error(q, CODE_USAGE, "there is no such time zone");
+	case -ENOSPC:
+		return say_error(q, CODE_UNAVAILABLE,
+				 "the gateway cannot keep readings for now; import again later");
+	default:
+		return say_error(q, CODE_IO, "the database failed; try `wellgate doctor`");
+	}
+}
+
+static int handle_import(const struct request *q)
+{
+	Wellgate__V1__Imported *m = arena_alloc(q->arena, sizeof(*m));
+	struct pipeline_imported counts = { 0 };
+	int r = -EBADMSG;
+
+	if (!m)
+		return -ENOMEM;
+	if (q->command->import)
+		r = pipeline_import(q->c->pipeline, q->command->import, &counts);
+	if (r < 0)
+		return say_import_error(q, r);
+	wellgate__v1__imported__init(m);
+	m->has_added = m->has_known = m->has_refused = true;
+	m->added = counts.added;
+	m->known = counts.known;
+	m->refused = counts.refused;
+	q->reply->imported = m;
+	return 0;
+}
+
 /* ---- pages ---- */
 
 typedef void *(*unpack_fn)(ProtobufCAllocator *allocator, size_t len, const uint8_t *data);
@@ -270,7 +308,7 @@ static const struct {
 	{ "readings", handle_readings }, { "results", handle_results },
 	{ "goals", handle_goals },       { "doctor", handle_doctor },
 	{ "radio", handle_radio },       { "outcome", handle_outcome },
-	{ "pairing", handle_pairing },
+	{ "pairing", handle_pairing },   { "import", handle_import },
 };
 
 static int dispatch(const struct request *q)

@@ -270,6 +270,7 @@ int intake_clock(const struct intake *in, struct draft *d)
 	d->r->clock_correction_ms = answer.correction_ms;
 	d->r->has_utc_offset_min = d->r->has_offset_source = true;
 	d->r->utc_offset_min = zone_offset(in->zone, answer.at_ms / 1000) / 60;
-	d->r->offset_source = WELLGATE__V1__OFFSET_SOURCE__OFFSET_HUB_ZONE;
+	d->r->offset_source = in->zone_stated ? WELLGATE__V1__OFFSET_SOURCE__OFFSET_IMPORT
+					      : WELLGATE__V1__OFFSET_SOURCE__OFFSET_HUB_ZONE;
 	return 0;
 }

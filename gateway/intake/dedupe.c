@@ -14,6 +14,10 @@
  *   any broadcast     for 30 s     advertisements are repeated by design
  *   anything else     never        two equal heart rates in a row are two
  *
+ * What is imported from a file says itself who it is (import_id), and only that and the person make
+ * the key: the same minutes come in several exports, and a value that the vendor revised, a zone
+ * that was stated otherwise, must not become a second reading of the same.
+ *
  * Out of a device's memory without either, equal ones are taken for one: the memory is read again
  * and again, and such readings have no time that anybody could use.
  */
@@ -26,7 +30,8 @@
 
 #define SECOND_US INT64_C(1000000)
 enum {
-	KEY_BYTES = 16
+	KEY_BYTES = 16,
+	IMPORT_ID_MAX = 64,
 };
 
 /* ---- a canonical byte string, straight into the hash: every field has a fixed place and size */
@@ -215,16 +220,37 @@ void intake_remember(struct intake *in, const Wellgate__V1__Reading *reading)
 		(void)first_of(in, reading);
 }
 
+static int put_import(const struct intake *in, const struct draft *d, crypto_hash_sha256_state *h)
+{
+	static const char domain[] = "wellgate import 1";
+	const char *id = d->m->import_id, *driver = d->device->driver ? d->device->driver : "";
+	const char *subject = in->subject ? in->subject : "";
+
+	if (!id || !*id || strnlen(id, IMPORT_ID_MAX + 1) > IMPORT_ID_MAX)
+		return -EBADMSG;
+	put_bytes(h, domain, sizeof(domain));
+	put_bytes(h, driver, strlen(driver));
+	put_bytes(h, subject, strlen(subject));
+	put_bytes(h, id, strlen(id));
+	return 0;
+}
+
 int intake_key(struct intake *in, struct draft *d)
 {
 	crypto_hash_sha256_state h;
+	int r = 0;
 
 	d->r->dedupe_key.data = arena_alloc(d->arena, KEY_BYTES);
 	if (!d->r->dedupe_key.data)
 		return -ENOMEM;
 	(void)crypto_hash_sha256_init(&h);
-	put_all_but_receipt(&h, d->r);
-	if (needs_receipt(d->r)) {
+	if (in->import)
+		r = put_import(in, d, &h);
+	else
+		put_all_but_receipt(&h, d->r);
+	if (r < 0)
+		return r;
+	if (!in->import && needs_receipt(d->r)) {
 		struct recent first = first_of(in, d->r);
 
 		put_bytes(&h, first.identity, sizeof(first.identity));

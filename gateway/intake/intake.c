@@ -31,6 +31,8 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	if (!in)
 		return -ENOMEM;
 	in->test = options->test;
+	in->import = options->import;
+	in->zone_stated = options->zone_stated;
 	r = zone_load(options->time_zone, &in->zone);
 	if (r == 0 && options->subject) {
 		in->subject = strdup(options->subject);
@@ -125,7 +127,15 @@ static int set_device_time(struct draft *d)
 	return 0;
 }
 
-static int set_numbers(struct draft *d)
+static Wellgate__V1__Origin origin(const struct intake *in, const struct draft *d)
+{
+	if (in->import)
+		return WELLGATE__V1__ORIGIN__ORIGIN_IMPORT;
+	return d->flags & FLAG_BIT(FLAG_MANUAL) ? WELLGATE__V1__ORIGIN__ORIGIN_MANUAL
+						: WELLGATE__V1__ORIGIN__ORIGIN_SENSED;
+}
+
+static int set_numbers(const struct intake *in, struct draft *d)
 {
 	const Wellgate__V1__Measurement *m = d->m;
 	Wellgate__V1__Reading *r = d->r;
@@ -139,8 +149,7 @@ static int set_numbers(struct draft *d)
 	r->has_link_security = m->has_link_security;
 	r->link_security = m->link_security;
 	r->has_origin = true;
-	r->origin = d->flags & FLAG_BIT(FLAG_MANUAL) ? WELLGATE__V1__ORIGIN__ORIGIN_MANUAL
-						     : WELLGATE__V1__ORIGIN__ORIGIN_SENSED;
+	r->origin = origin(in, d);
 	if (!m->has_raw_digest || m->raw_digest.len == 0)
 		return 0;
 	if (m->raw_digest.len > DIGEST_MAX)
@@ -196,14 +205,14 @@ static int set_id(struct draft *d)
 	return bytes(d->arena, id, sizeof(id), &d->r->reading_id);
 }
 
-static int set_rest(struct draft *d)
+static int set_rest(const struct intake *in, struct draft *d)
 {
 	int r = set_device(d);
 
 	if (r == 0)
 		r = set_device_time(d);
 	if (r == 0)
-		r = set_numbers(d);
+		r = set_numbers(in, d);
 	if (r == 0)
 		r = text(d->arena, d->m->context, &d->r->context);
 	if (r == 0)
@@ -228,7 +237,7 @@ static int steps(struct intake *in, const struct receipt *receipt, struct draft 
 	if (r == 0)
 		r = intake_components(d);
 	if (r == 0)
-		r = set_rest(d);
+		r = set_rest(in, d);
 	if (r == 0)
 		r = list_flags(d);
 	return r == 0 ? intake_key(in, d) : r;

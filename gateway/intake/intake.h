@@ -38,6 +38,9 @@ struct intake_options {
 	const char *time_zone;
 	const char *subject; /* or NULL */
 	bool test;
+	/* what comes is out of a file: origin import, identity is its import_id and the subject */
+	bool import;
+	bool zone_stated; /* time_zone was stated for this import, it is not the hub's */
 };
 
 struct intake;

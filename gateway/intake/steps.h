@@ -18,7 +18,7 @@ struct recent {
 struct intake {
 	struct zone *zone;
 	char *subject;
-	bool test;
+	bool test, import, zone_stated;
 	struct recent recent[RECENT_MAX]; /* a ring */
 	size_t next_recent;
 };
