@@ -3,7 +3,8 @@
  * go through the same driver and session as from a radio; everything else is shown field by field.
  * wellgate decode advert UUID16 HEX: the service data of one advertisement, through the driver that
  * would hear it; a line for each measurement in it.
- * wellgate decode apdu HEX: apdu.c; wellgate decode omron MODEL HEX: decode_omron.c.
+ * wellgate decode apdu HEX: apdu.c; wellgate decode omron MODEL HEX: decode_omron.c; wellgate
+ * decode fitbit FILE: decode_fitbit.c.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include "gateway/cli/apdu.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/decode_cuff.h"
+#include "gateway/cli/decode_fitbit.h"
 #include "gateway/cli/decode_omron.h"
 #include "gateway/cli/fields.h"
 #include "gateway/cli/print.h"
@@ -31,12 +33,21 @@ static const char *const usage =
 	"       wellgate decode beurer|microlife HEX\n"
 	"       wellgate decode omron MODEL HEX\n"
 	"       wellgate decode apdu HEX [CONFIGURATION]\n"
+	"       wellgate decode fitbit FILE [--key FILE] [--resting-kcal N]\n"
 	"\n"
 	"Prints what a value of a Bluetooth characteristic, the service data of an\n"
 	"advertisement, a record in the memory of an Omron cuff, or an APDU of\n"
 	"IEEE 11073-20601 says, as JSON. What a report of the latter measured is said if it\n"
 	"is one of a standard configuration: CONFIGURATION\n"
-	"(02bc, 05dc, 06a4, 0190, 0191), or the only one that fits. Examples:\n"
+	"(02bc, 05dc, 06a4, 0190, 0191), or the only one that fits.\n"
+	"\n"
+	"FILE is a dump of a Fitbit One, Flex or Zip as it was sent, in hexadecimal, or as a\n"
+	"capture of its packets. An encrypted one needs its owner's key: a file of mode 0600\n"
+	"with 32 hexadecimal digits, and nothing of it is ever printed. Each minute is a line;\n"
+	"snapshots of a day count from local midnight and are never to be added up. With the\n"
+	"wearer's resting rate in kcal a day, energy is estimated, too.\n"
+	"\n"
+	"Examples:\n"
 	"  wellgate decode gatt 2a9d 0e783eea07050c12353601ee002607\n"
 	"  wellgate decode advert 181b 0224ea07050c12353600000c35\n"
 	"  wellgate decode omron HEM-7155T 7d5d461a2b2541160000200000010200\n"
@@ -275,8 +286,6 @@ static int decode(bool advert, const char *uuid_text, const char *hex)
 
 int cmd_decode(int argc, char **argv)
 {
-	static const char *const later[] = { "fitbit" };
-
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		(void)fputs(usage, stdout);
 		return EXIT_GOOD;
@@ -289,15 +298,10 @@ int cmd_decode(int argc, char **argv)
 		return decode_omron(argv[2], argv[3]);
 	if ((argc == 3 || argc == 4) && strcmp(argv[1], "apdu") == 0)
 		return apdu_command(argv[2], argc == 4 ? argv[3] : NULL);
+	if (argc > 1 && strcmp(argv[1], "fitbit") == 0)
+		return decode_fitbit(argc - 1, argv + 1);
 	if (argc == 3 && (strcmp(argv[1], "beurer") == 0 || strcmp(argv[1], "microlife") == 0))
 		return decode_cuff(argv[1], argv[2]);
-	for (size_t i = 0; argc > 1 && i < sizeof(later) / sizeof(later[0]); i++) {
-		if (strcmp(argv[1], later[i]) == 0)
-			return cli_fail(NAME, EXIT_USAGE,
-					"%s: this version has no driver for that; it decodes "
-					"gatt, advert, omron and apdu",
-					argv[1]);
-	}
 	(void)fputs(usage, stderr);
 	return EXIT_USAGE;
 }
