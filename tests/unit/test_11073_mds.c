@@ -151,6 +151,33 @@ static void test_base_offset(void **state)
 	assert_int_equal(mds.time.year, 2012);
 }
 
+/* an observation that bears both stamps: the one that knows its zone, in either order */
+static void test_two_stamps(void **state)
+{
+	static const struct {
+		struct phd_map_entry map[2];
+		const char *octets;
+	} rows[] = {
+		{ { { 0, MDC_ATTR_STAMP_OFFSET, 8 }, { 0, MDC_ATTR_STAMP_ABS, 8 } },
+		  "D4674038 1314 FED4 2026112301411650" },
+		{ { { 0, MDC_ATTR_STAMP_ABS, 8 }, { 0, MDC_ATTR_STAMP_OFFSET, 8 } },
+		  "2026112301411650 D4674038 1314 FED4" },
+	};
+	static const struct phd_config config;
+	static const struct phd_object object;
+	uint8_t bytes[BYTES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct cursor c = cursor_of(bytes, from_hex(rows[i].octets, bytes));
+		struct phd_observation o = { 0 };
+
+		assert_true(phd_observation_read(&config, &object, rows[i].map, 2, &c, &o));
+		assert_int_equal(o.stamp, PHD_STAMP_BASE_OFFSET);
+		assert_int_equal(o.time.year, 2012);
+	}
+}
+
 /* ---- what is no number ---- */
 
 /* a glucose value with a base offset stamp, its meal as a code, and a device state as bits */
@@ -255,8 +282,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attributes),  cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_base_offset), cmocka_unit_test(test_codes),
-		cmocka_unit_test(test_two_codes),   cmocka_unit_test(test_scanner),
+		cmocka_unit_test(test_base_offset), cmocka_unit_test(test_two_stamps),
+		cmocka_unit_test(test_codes),       cmocka_unit_test(test_two_codes),
+		cmocka_unit_test(test_scanner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
