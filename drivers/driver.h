@@ -124,7 +124,7 @@ struct driver {
 	void (*close)(struct drv_ctx *ctx); /* optional */
 };
 
-#define DRV_STATE_MAX 32768
+#define DRV_STATE_MAX 131072 /* one holds a tracker's whole memory, to check it at once */
 #define DRV_WRITE_MAX 512
 #define DRV_EMITS_MAX 8192 /* a segment of a meter's memory in one APDU */
 
