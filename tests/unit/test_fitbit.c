@@ -256,7 +256,8 @@ static void test_odd_days(void **state)
 	put((uint32_t)NIGHT + 2 * 86400, 4);
 	put(0, 4);
 	put(0, 4);
-	put(0, 8);
+	put(0, 4);
+	put(0, 4);
 	days_end(false);
 	measure(&in_zone);
 	assert_int_equal(n_said, 3);
