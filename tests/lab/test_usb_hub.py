@@ -121,6 +121,67 @@ def test_usb_cut_everywhere(world):
     world.say(f"figure: cut at {last} transfers, twice each: {number} readings, each once")
 
 
+def transfers(world, device):
+    """(state, transfers so far, requests of the host that wait)"""
+    found = re.search(rf"\b{device} \S+ (\S+) transfers (\d+) waiting (\d+)", world.usbctl("list"))
+    return found.group(1), int(found.group(2)), int(found.group(3))
+
+
+def places(last):
+    """Each of a short dialogue; of a long one its ends, and what fits in between."""
+    step = max(1, last // 12)
+    return sorted({*range(1, min(last, 7)), *range(1, last + 1, step), last - 1, last, last + 1})
+
+
+def cut_memory_everywhere(world, model):
+    """A cuff that keeps all: its cable out instead of a transfer or right after it; once each reading."""
+    hub(world, f"add {model}", "0 measure", "0 plug")
+    taken(world, 1)
+    # done with it: nobody asks it anything, though it is still plugged in
+    world.wait("its port to be closed", lambda: transfers(world, 0)[2] == 0)
+    last = transfers(world, 0)[1]
+    world.usbctl("0 unplug")
+    world.wait("the device to be forgotten", lambda: not any(
+        name in path for path in files(world) for name in ("bus/usb", "hidraw", "tty")))
+    before = files(world)
+    number = 1
+    for at in places(last):
+        how = " after" if number % 2 else ""
+        number += 1
+        world.usb("0 measure", f"0 fault cut-at {at}{how}", "0 plug")
+        # what comes after the dialogue is no place of it: then all was read
+        world.wait("the cable to be out, or all to be read",
+                   lambda n=number: transfers(world, 0)[0] == "unplugged" or len(stored(world)) >= n)
+        world.usb("0 unplug", "0 fault none", "0 plug")
+        taken(world, number)
+        world.usbctl("0 unplug")
+        assert transfers(world, 0)[2] == 0
+    check(world)
+    nothing_left(world, before)
+    cuts = len(re.findall(r" cut (?:before|after) \d+$", world.log("cables"), re.M))
+    world.say(f"figure: {model}: {cuts} cuts in a dialogue of {last} transfers, {number} readings, each once")
+    assert cuts >= len(places(last)) - 1, (cuts, places(last))
+
+
+@scenario(limit=600)
+def test_usb_cut_hid(world):
+    cut_memory_everywhere(world, "beurer_hid")
+
+
+def test_usb_nothing_waits(world):
+    """When the program ends, or is killed, usbfs takes back what it asked of a device that stays."""
+    hub(world, "add phdc_cuff", "0 measure", "0 plug")
+    confirmed(world, 0, 1)
+    world.wait("it to be listened to", lambda: transfers(world, 0)[2] > 0)
+    world.kill("devices")
+    world.wait_log("cables", r" 0 \S+ cancelled ")
+    world.usbctl("0 measure")
+    confirmed(world, 0, 2)
+    world.running["devices"].stop()
+    world.wait("nothing to wait", lambda: transfers(world, 0)[2] == 0)
+    check(world)
+
+
 @scenario(limit=600)
 def test_usb_families(world):
     """Every model, all at once; unplugged, used, plugged in again."""
