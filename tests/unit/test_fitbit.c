@@ -283,7 +283,7 @@ static void test_clock(void **state)
 	minute(10, 4);
 	minute(10, 5);
 	minute(10, 6); /* too late */
-	anchor(NIGHT + 540);
+	anchor(NIGHT + 600);
 	minute(10, 7);
 	minutes_end();
 	day(NIGHT + 601, 10, 4, 0);
