@@ -493,14 +493,10 @@ static int on_error(struct drv_ctx *ctx, struct dongle *d, const uint8_t *payloa
 	return fail(ctx, d, FAILED);
 }
 
+/* Unasked, it may be a late word about an earlier link: all is closed as if this one still stood. */
 static int on_terminated(struct drv_ctx *ctx, struct dongle *d)
 {
-	const bool was_asked = d->step == STEP_TERMINATE;
-
-	if (!was_asked && !d->linked)
-		return 0;
-	d->linked = d->airlinked = false;
-	if (was_asked || d->step == STEP_CLOSE)
+	if (d->step == STEP_TERMINATE)
 		return tear_down(ctx, d);
 	return is_linking(d) ? fail(ctx, d, FAILED) : 0;
 }
