@@ -493,7 +493,7 @@ static int on_error(struct drv_ctx *ctx, struct dongle *d, const uint8_t *payloa
 	return fail(ctx, d, FAILED);
 }
 
-/* Unasked, it may be a late word about an earlier link: all is closed as if this one still stood. */
+/* Unasked, it may be a late word about an earlier link: all is closed as if this one stood. */
 static int on_terminated(struct drv_ctx *ctx, struct dongle *d)
 {
 	if (d->step == STEP_TERMINATE)
