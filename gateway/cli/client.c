@@ -161,19 +161,32 @@ static Wellgate__V1__Reply *receive(const struct client *c)
 	return reply;
 }
 
-int client_ask(struct client *c, const Wellgate__V1__Command *command, Wellgate__V1__Reply **ret)
+static int send_command(const struct client *c, const Wellgate__V1__Command *command)
 {
 	const size_t len = wellgate__v1__command__get_packed_size(command);
-	_cleanup_free_ uint8_t *packet = len <= LISTENER_PACKET_MAX ? malloc(len + 1) : NULL;
-	Wellgate__V1__Reply *reply;
-	int code;
+	uint8_t *packet;
+	int r = 0;
 
-	if (!packet)
+	if (len > LISTENER_PACKET_MAX)
 		return cli_fail(c->name, EXIT_USAGE, "the command is too long");
+	packet = malloc(len + 1);
+	if (!packet)
+		return cli_fail(c->name, EXIT_UNAVAILABLE, "no memory");
 	(void)wellgate__v1__command__pack(command, packet);
 	if (send(c->fd, packet, len, MSG_NOSIGNAL) < 0)
-		return cli_fail(c->name, EXIT_UNAVAILABLE, "the gateway does not listen: %s",
-				strerror(errno));
+		r = cli_fail(c->name, EXIT_UNAVAILABLE, "the gateway does not listen: %s",
+			     strerror(errno));
+	free(packet);
+	return r;
+}
+
+int client_ask(struct client *c, const Wellgate__V1__Command *command, Wellgate__V1__Reply **ret)
+{
+	Wellgate__V1__Reply *reply;
+	int code = send_command(c, command);
+
+	if (code != 0)
+		return code;
 	reply = receive(c);
 	if (!reply)
 		return EXIT_UNAVAILABLE;

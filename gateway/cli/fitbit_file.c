@@ -295,7 +295,7 @@ static int from_text(const uint8_t *text, size_t len, uint8_t *to, size_t *ret_l
 
 int fitbit_file_dump(const uint8_t *file, size_t len, uint8_t **ret, size_t *ret_len)
 {
-	uint8_t *dump = malloc(FITBIT_DUMP_MAX), *exact;
+	uint8_t *dump = malloc(FITBIT_DUMP_MAX);
 	size_t have;
 	int r;
 
@@ -309,8 +309,9 @@ int fitbit_file_dump(const uint8_t *file, size_t len, uint8_t **ret, size_t *ret
 		return r;
 	}
 	/* of its exact size, so that a sanitizer sees a read too far */
-	exact = realloc(dump, have);
-	*ret = exact ? exact : dump;
+	*ret = realloc(dump, have);
+	if (!*ret)
+		*ret = dump;
 	*ret_len = have;
 	return 0;
 }

@@ -131,16 +131,27 @@ static int read_archived(struct source *s, const struct entry *e, char *data, si
 
 /* ---- folders and files */
 
+static int open_folder(const char *path, FTS **ret)
+{
+	char *roots[] = { strdup(path), NULL };
+	int r = -ENOMEM;
+
+	if (roots[0]) {
+		*ret = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+		r = *ret ? 0 : -errno;
+	}
+	free(roots[0]);
+	return r;
+}
+
 static int list_folder(struct source *s, const char *path, const char **ret_why)
 {
-	_cleanup_free_ char *copy = strdup(path);
-	char *const roots[] = { copy, NULL };
-	FTS *fts = copy ? fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
+	FTS *fts = NULL;
 	const FTSENT *e;
-	int r = 0;
+	int r = open_folder(path, &fts);
 
-	if (!fts)
-		return copy ? -errno : -ENOMEM;
+	if (r < 0)
+		return r;
 	while (r == 0 && (e = fts_read(fts)) != NULL) {
 		if (e->fts_info == FTS_F)
 			r = add(s, e->fts_path, 0);

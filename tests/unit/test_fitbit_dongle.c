@@ -77,8 +77,7 @@ static void status(struct world *w, const char *text)
 {
 	uint8_t data[30] = { 0 };
 
-	for (size_t i = 0; i < sizeof(data) && text[i]; i++)
-		data[i] = (uint8_t)text[i];
+	memcpy(data, text, strnlen(text, sizeof(data)));
 	control(w, 0x01, data, sizeof(data));
 }
 
