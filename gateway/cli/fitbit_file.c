@@ -304,14 +304,15 @@ int fitbit_file_dump(const uint8_t *file, size_t len, uint8_t **ret, size_t *ret
 		return -ENOMEM;
 	r = is_text(file, len) ? from_text(file, len, dump, &have)
 			       : from_bytes(file, len, dump, &have);
-	if (r < 0) {
-		free(dump);
-		return r;
+	if (r >= 0) { /* of its exact size, so that a sanitizer sees a read too far */
+		*ret = malloc(have + (have == 0));
+		r = *ret ? 0 : -ENOMEM;
 	}
-	/* of its exact size, so that a sanitizer sees a read too far */
-	*ret = realloc(dump, have);
-	if (!*ret)
-		*ret = dump;
+	if (r >= 0)
+		memcpy(*ret, dump, have);
+	free(dump);
+	if (r < 0)
+		return r;
 	*ret_len = have;
 	return 0;
 }
