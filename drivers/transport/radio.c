@@ -91,8 +91,8 @@ static void on_state(void *user, enum adapter_state state)
 			radio_node_event(r->nodes[i], DEVICE_ON_ADAPTER_LOST, 0);
 		pairing_adapter_lost(r);
 	}
-	if (is_lost(state))
-		left_adapter_off(r);
+	if (state == ADAPTER_RESET)
+		left_adapter_reset(r);
 	if (state == ADAPTER_READY && r->gatt)
 		(void)radio_need_gatt(r); /* it may be another adapter */
 	radio_changed(r);

@@ -51,7 +51,8 @@ void left_is_free(struct node *n)
 	n->held_at = RADIO_NEVER;
 }
 
-void left_adapter_off(struct radio *r)
+/* Only the cycle that was asked for: while bluetoothd starts it is ABSENT too, and links stay. */
+void left_adapter_reset(struct radio *r)
 {
 	for (size_t i = 0; r->cycling && i < r->n_nodes; i++)
 		left_is_free(r->nodes[i]);

@@ -167,7 +167,7 @@ int radio_on_timer(sd_event_source *source, uint64_t usec, void *user);
 void left_look_later(struct node *n);
 void left_maybe_held(struct node *n); /* unless it is heard soon */
 void left_is_free(struct node *n);    /* it advertises, or we hold its link */
-void left_adapter_off(struct radio *r);
+void left_adapter_reset(struct radio *r);
 void left_time(struct node *n, int64_t now);
 int64_t left_deadline(const struct node *n);
 

@@ -68,18 +68,16 @@ static void put_hex(struct object *o, const char *key, const uint8_t *data, size
 /* RFC 3339, UTC, milliseconds */
 static void put_instant(struct object *o, const char *key, int64_t utc_ms)
 {
-	int64_t ms = utc_ms % 1000;
-	time_t seconds;
+	const int64_t rest = utc_ms % 1000;
+	const time_t seconds = (time_t)(utc_ms / 1000 - (rest < 0 ? 1 : 0));
 	struct tm tm;
 	char text[64];
 
-	if (ms < 0)
-		ms += 1000;
-	seconds = (time_t)((utc_ms - ms) / 1000);
 	if (!gmtime_r(&seconds, &tm))
 		return;
 	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-		       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
+		       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		       (int)(rest < 0 ? rest + 1000 : rest));
 	put_text(o, key, text);
 }
 

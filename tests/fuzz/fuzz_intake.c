@@ -42,7 +42,7 @@ static void check(int good)
 
 static void check_reading(const Wellgate__V1__Reading *r)
 {
-	bool has_number = false, uncertain = false;
+	bool says_something = false, uncertain = false;
 
 	check(r->reading_id.len == 16 && r->dedupe_key.len == 16);
 	check(r->has_metric && metric_info((unsigned int)r->metric) && r->n_components > 0);
@@ -51,13 +51,15 @@ static void check_reading(const Wellgate__V1__Reading *r)
 
 		check(metric_info((unsigned int)c->metric) && c->unit &&
 		      (c->value != NULL) != c->has_absent);
-		has_number = has_number || c->value;
+		says_something = says_something || c->value ||
+				 (unsigned int)c->absent == ABSENT_POSITIVE_INFINITY || /* HI */
+				 (unsigned int)c->absent == ABSENT_NEGATIVE_INFINITY;   /* LO */
 	}
 	for (size_t i = 0; i < r->n_flags; i++) {
 		check(i == 0 || r->flags[i] > r->flags[i - 1]);
 		uncertain = uncertain || (unsigned int)r->flags[i] == FLAG_TIME_UNCERTAIN;
 	}
-	check(has_number);
+	check(says_something);
 	check(r->has_measured_at_ms || uncertain); /* never without saying so */
 	check(!r->has_measured_at_ms || r->measured_at_ms <= r->received_at_ms + 300000);
 	check(!r->context || text_is_clean(r->context));

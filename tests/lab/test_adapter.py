@@ -13,7 +13,8 @@ import threading
 import time
 
 from enrolled import figure, hub, is_read, spread
-from world import BLUETOOTHD, CLOSE_OOPS, SOURCE, scenario
+from manager import ServiceManager
+from world import BLUETOOTHD, CLOSE_OOPS, SOURCE, scenario, wait_for
 
 DIST = os.path.join(SOURCE, "gateway", "dist")
 CHANGE, BLUETOOTH = 2, 2  # of struct rfkill_event, linux/rfkill.h
@@ -38,10 +39,11 @@ def rfkill(blocked):
 
 class Trouble:
     """with Trouble(world, "name") as trouble: do harm; trouble.is_seen(regex); mend; and at the end the
-    adapter must be ready. The time runs from the last mended(), or from the beginning."""
+    adapter must be ready. The time runs from the last mended(), or from the beginning. With a manager,
+    somebody looks after bluetoothd meanwhile."""
 
-    def __init__(self, world, name, limit=120):
-        self.world, self.name, self.limit = world, name, limit
+    def __init__(self, world, name, limit=120, manager=None):
+        self.world, self.name, self.limit, self.manager = world, name, limit, manager
 
     def __enter__(self):
         self.since = len(self.world.log("devices"))
@@ -56,10 +58,15 @@ class Trouble:
         self.since += match.end()
         self.world.say(f"{self.name}: {regex} after {time.monotonic() - self.start:.2f} s")
 
+    def is_ready(self):
+        if self.manager:
+            self.manager.pump()
+        return "adapter ready" in self.world.log("devices")[self.since:]
+
     def __exit__(self, kind, value, trace):
         if kind is not None:
             return
-        self.world.wait_log("devices", r"adapter ready", since=self.since, limit=self.limit)
+        wait_for(f"adapter ready, {self.name}", self.is_ready, self.limit)
         self.seconds = time.monotonic() - self.start
         figure(self.world, f"recovered: {self.name}", f"{self.seconds:.2f} s")
 
@@ -124,7 +131,7 @@ def test_adapter_bluetoothd_killed(world):
 def test_adapter_bus_killed(world):
     hub(world, "add weight_scale")
     for _ in range(2):
-        with Trouble(world, "dbus-daemon killed") as trouble:
+        with Trouble(world, "dbus-daemon killed", manager=ServiceManager(world)) as trouble:
             world.kill("dbus")
             trouble.is_seen(r"adapter no-bus")
             world.running["dbus"].wait()

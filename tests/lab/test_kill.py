@@ -14,9 +14,9 @@ import signal
 import time
 
 import enrolled
-from world import CLOSE_OOPS, BusError, scenario
+from manager import ServiceManager
+from world import CLOSE_OOPS, scenario
 
-NAMELESS = 20.0  # seconds
 RESTART = 0.3  # seconds until the supervisor starts a program again
 HELD = 3  # readings a peer may hold before it waits with the next
 UNIT = decimal.Decimal("0.005")  # kg, of the weight in a frame
@@ -104,37 +104,6 @@ class Kills:
         self.world.kill("gateway")
         self.counts["both"] += 1
         self.next()
-
-
-class ServiceManager:
-    """systemd's part for a unit with Type=dbus: what runs without its name on the bus is ended.
-
-    bluetoothd 5.66 was seen to stay for ever when the bus died while it started. In life the unit's
-    watchdog, and the loss of its name, end it (`gateway/dist/bluetooth.service.d`).
-    """
-
-    def __init__(self, world):
-        self.world, self.asked, self.named, self.ended = world, 0.0, time.monotonic(), 0
-
-    def pump(self):
-        now = time.monotonic()
-        if now < self.asked + 5:
-            return
-        self.asked = now
-        if not self.world.running["bluetoothd"].alive() or self.answers():
-            self.named = now
-        elif now > self.named + NAMELESS:
-            self.world.say("bluetoothd has no name on the bus: ended")
-            self.world.kill("bluetoothd")
-            self.ended += 1
-            self.named = now
-
-    def answers(self):
-        try:
-            self.world.call("/", "org.freedesktop.DBus.Peer", "Ping", limit=5.0)
-        except BusError:
-            return False
-        return True
 
 
 class Air:

@@ -258,7 +258,7 @@ static void test_a_stranger_does_not_spoil_the_bond(void **unused)
 
 	(void)unused;
 	device_init(&d, &BONDED);
-	for (size_t i = 0; i < 3 * DEVICE_AUTH_MAX; i++) {
+	for (int i = 0; i < 3 * DEVICE_AUTH_MAX; i++) {
 		(void)device_event(&d, DEVICE_ON_ADVERT, 0, now);
 		(void)device_event(&d, DEVICE_ON_TURN, 0, now);
 		(void)device_event(&d, DEVICE_ON_CONNECTED, CLEAR, now);
