@@ -170,6 +170,16 @@ int drv_clock(struct drv_ctx *ctx, const struct device_time *now);
 /* The time to set a device's clock to: local civil time of the hub's zone. False: this hub does not
  * know the time well enough to set anybody's clock. */
 bool drv_local_time(const struct drv_ctx *ctx, struct device_time *ret);
+/* When the local day began, in the hub's zone, that the instant lies in (at midnight: the day that
+ * begins); right across changes of summer time. Seconds since 1970, UTC. -ENODATA: this hub does not
+ * know its zone. */
+int drv_midnight(const struct drv_ctx *ctx, int64_t at, int64_t *ret);
+/* A secret of the device's owner, which the owner has put into the hub's folder under this name
+ * (letters, digits and . - _; say in the driver's header which): its length, 0: there is none that
+ * may be used. It is read anew at each call and stays nowhere else: wipe ret after use
+ * (explicit_bzero), keep it out of drv_state(). */
+#define DRV_KEY_MAX 64
+size_t drv_key(const struct drv_ctx *ctx, const char *name, uint8_t ret[DRV_KEY_MAX]);
 /* A user slot of the device and the code with which it lets us read that user's data (SIG User Data
  * Service); i counts from 0, false: no more. */
 struct drv_consent {

@@ -63,6 +63,7 @@ struct session {
 	size_t n_random;
 	uint8_t random[DRV_RANDOM_MAX]; /* the last n_random of them are left */
 	struct session_memory memory;   /* of which nothing waits for a commit */
+	struct session_hub hub;
 	bool memory_changed;
 	struct keep waiting;
 	struct session_facts facts;
@@ -375,6 +376,20 @@ bool drv_local_time(const struct drv_ctx *ctx, struct device_time *ret)
 	t.fraction_us = (uint32_t)(in_day % 1000) * 1000;
 	*ret = t;
 	return true;
+}
+
+int drv_midnight(const struct drv_ctx *ctx, int64_t at, int64_t *ret)
+{
+	const struct session_hub *hub = &session_of_const(ctx)->hub;
+
+	return hub->midnight ? hub->midnight(hub->user, at, ret) : -ENODATA;
+}
+
+size_t drv_key(const struct drv_ctx *ctx, const char *name, uint8_t ret[DRV_KEY_MAX])
+{
+	const struct session_hub *hub = &session_of_const(ctx)->hub;
+
+	return hub->key ? hub->key(hub->user, name, ret) : 0;
 }
 
 bool drv_consent(const struct drv_ctx *ctx, size_t i, struct drv_consent *ret)
@@ -760,4 +775,9 @@ void session_set_memory(struct session *s, const struct session_memory *memory)
 {
 	assert(memory->n_consents <= DRV_CONSENTS_MAX && memory->kept_len <= DRV_KEPT_MAX);
 	s->memory = *memory;
+}
+
+void session_set_hub(struct session *s, const struct session_hub *hub)
+{
+	s->hub = *hub;
 }

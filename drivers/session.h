@@ -63,6 +63,13 @@ struct session_sink {
 	void *user;
 };
 
+/* What the hub knows, asked for by a driver within its callback. */
+struct session_hub {
+	int (*midnight)(void *user, int64_t at, int64_t *ret);                 /* drv_midnight() */
+	size_t (*key)(void *user, const char *name, uint8_t ret[DRV_KEY_MAX]); /* drv_key() */
+	void *user;
+};
+
 struct session_facts {
 	char text[DRV_FACT_END][64]; /* valid UTF-8, "" = unknown */
 	bool has_battery;
@@ -121,3 +128,6 @@ void session_set_memory(struct session *s, const struct session_memory *memory);
 void session_set_random(struct session *s, const void *data, size_t len);
 /* What drv_last_record() tells the driver; call before session_open(). */
 void session_set_last_record(struct session *s, uint32_t record);
+/* Copied; either may be NULL. Without this call the hub knows neither. Call before
+ * session_open(). */
+void session_set_hub(struct session *s, const struct session_hub *hub);
