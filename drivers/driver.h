@@ -204,5 +204,29 @@ void drv_consent_outcome(struct drv_ctx *ctx, size_t i, enum drv_consent_outcome
 #define DRV_KEPT_MAX 64
 int drv_keep(struct drv_ctx *ctx, const void *data, size_t len);
 size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX]);
+/*
+ * What somebody in front of the device could do or has to know; nothing else is news, and no word
+ * of the device is passed on. Said as often as it is true: it stands until drv_news_over(), or until
+ * a later link of the device was good and did not say it. Also where the callback then returns an
+ * error. The words for people are in gateway/cli/device.c and gateway/control/doctor.c.
+ */
+enum drv_news {
+	DRV_NEWS_PRESS_BUTTON = 1,    /* it sends only after a button or a menu of its own */
+	DRV_NEWS_MODEL_NOT_SUPPORTED, /* a model, firmware or form of data that is not read */
+	DRV_NEWS_MEMORY_FULL,         /* from now on it keeps nothing, or forgets the oldest */
+	DRV_NEWS_READINGS_LOST,       /* it forgot readings before they were read */
+	DRV_NEWS_CLOCK_NOT_SET,       /* and only people can set it, at the device */
+	DRV_NEWS_BATTERY_LOW,         /* where it says no percentage */
+	DRV_NEWS_MEASURE_AGAIN,       /* the last measurement did not succeed */
+	DRV_NEWS_ENCRYPTED_NO_KEY,    /* what it sends is encrypted, and drv_key() has none */
+	DRV_NEWS_KEY_WRONG,           /* there is one, and it does not fit */
+	DRV_NEWS_NOT_CHOSEN,          /* nobody has said which device it may look for */
+	DRV_NEWS_OUT_OF_REACH,        /* the one that it looked for did not answer */
+	DRV_NEWS_ANOTHER_DEVICE,      /* it is not the one that it was: nothing was read */
+	DRV_NEWS_END
+};
+void drv_news(struct drv_ctx *ctx, enum drv_news news);
+/* It was true, and is not any more. */
+void drv_news_over(struct drv_ctx *ctx, enum drv_news news);
 /* The dialogue is over: the session closes the link once everything is committed. */
 void drv_done(struct drv_ctx *ctx);

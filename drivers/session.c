@@ -449,6 +449,18 @@ size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX])
 	return s->memory.kept_len;
 }
 
+void drv_news(struct drv_ctx *ctx, enum drv_news news)
+{
+	assert(news > 0 && news < DRV_NEWS_END);
+	session_of(ctx)->facts.news |= SESSION_NEWS(news);
+}
+
+void drv_news_over(struct drv_ctx *ctx, enum drv_news news)
+{
+	assert(news > 0 && news < DRV_NEWS_END);
+	session_of(ctx)->facts.news &= ~SESSION_NEWS(news);
+}
+
 void drv_done(struct drv_ctx *ctx)
 {
 	session_of(ctx)->done = true;
@@ -729,6 +741,15 @@ bool session_idle(const struct session *s)
 bool session_is_done(const struct session *s)
 {
 	return s->failed || s->done;
+}
+
+bool session_was_good(const struct session *s)
+{
+	uint64_t spoiled = 0;
+
+	for (size_t i = 0; i < FAULT_END; i++)
+		spoiled += s->counts.faults[i];
+	return !s->failed && s->counts.frames > spoiled;
 }
 
 const struct driver *session_driver(const struct session *s)

@@ -70,10 +70,15 @@ struct session_hub {
 	void *user;
 };
 
+/* Which of enum drv_news are true: a bit each. */
+#define SESSION_NEWS(news) (UINT32_C(1) << (news))
+
+/* What is told of a device, and told again when it has changed. */
 struct session_facts {
 	char text[DRV_FACT_END][64]; /* valid UTF-8, "" = unknown */
 	bool has_battery;
 	uint8_t battery;
+	uint32_t news;
 };
 
 struct session_counts {
@@ -111,6 +116,9 @@ void session_close(struct session *s, int64_t now);
 
 bool session_idle(const struct session *s);    /* nothing waits for a commit */
 bool session_is_done(const struct session *s); /* the driver said so, or the link must drop */
+/* The device was understood, and the link did not have to drop: news that it did not say on this
+ * one are over. */
+bool session_was_good(const struct session *s);
 const struct driver *session_driver(const struct session *s);
 const struct session_facts *session_facts(const struct session *s);
 const struct session_counts *session_counts(const struct session *s);

@@ -477,13 +477,16 @@ static void remove_plug(struct plug *p)
 	free(p);
 }
 
-/* Was it one that the driver serves? It said so if it told anything that the driver understood. */
+/* Was it one that the driver serves? It said so if it told anything that the driver understood;
+ * what the driver says of it itself is not that. */
 static bool was_served(const struct session *session)
 {
 	static const struct session_facts nothing;
+	struct session_facts facts = *session_facts(session);
 
+	facts.news = 0;
 	return session_counts(session)->measurements > 0 ||
-	       memcmp(session_facts(session), &nothing, sizeof(nothing)) != 0;
+	       memcmp(&facts, &nothing, sizeof(nothing)) != 0;
 }
 
 static void on_ended(void *user, int error)

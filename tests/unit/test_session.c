@@ -528,6 +528,58 @@ static void test_facts(void **state)
 	session_free(s);
 }
 
+/* ---- news ---- */
+
+/* says the news of its first byte, or, with a second byte, that it is over */
+static int news_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	if (frame->len == 2)
+		drv_news_over(ctx, (enum drv_news)frame->data[0]);
+	else
+		drv_news(ctx, (enum drv_news)frame->data[0]);
+	return frame->channel == 1 ? 0 : -(int)frame->channel;
+}
+
+static int say_news(struct session *s, int channel, uint8_t news, size_t len)
+{
+	const uint8_t data[2] = { news };
+	const struct drv_frame frame = { (uint16_t)channel, data, len };
+
+	return session_frame(s, &frame, false, 0);
+}
+
+static void test_news(void **state)
+{
+	static const struct driver teller = { .name = "teller", .frame = news_frame };
+	struct fixture *f = *state;
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
+	const struct session_facts *facts;
+	struct session *s;
+
+	assert_int_equal(session_new(&teller, 0, &sink, &f->next_seq, &s), 0);
+	facts = session_facts(s);
+	assert_int_equal(facts->news, 0);
+	assert_false(session_was_good(s)); /* it has not spoken yet */
+	/* also out of a frame that is spoiled, which does not make the link a good one */
+	assert_int_equal(say_news(s, ENOMSG, DRV_NEWS_MODEL_NOT_SUPPORTED, 1), -ENOMSG);
+	assert_int_equal(facts->news, SESSION_NEWS(DRV_NEWS_MODEL_NOT_SUPPORTED));
+	assert_false(session_was_good(s));
+	assert_int_equal(say_news(s, 1, DRV_NEWS_ANOTHER_DEVICE, 1), 0);
+	assert_int_equal(say_news(s, 1, DRV_NEWS_ANOTHER_DEVICE, 1), 0);
+	assert_int_equal(facts->news, SESSION_NEWS(DRV_NEWS_MODEL_NOT_SUPPORTED) |
+					      SESSION_NEWS(DRV_NEWS_ANOTHER_DEVICE));
+	assert_true(session_was_good(s));
+	assert_int_equal(say_news(s, 1, DRV_NEWS_MODEL_NOT_SUPPORTED, 2), 0);
+	assert_int_equal(facts->news, SESSION_NEWS(DRV_NEWS_ANOTHER_DEVICE));
+	assert_int_equal(say_news(s, EIO, DRV_NEWS_KEY_WRONG, 1), -EIO);
+	assert_false(session_was_good(s)); /* the link must drop */
+	session_free(s);
+}
+
 /* ---- numbers that nobody can write down ---- */
 
 static int huge_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
@@ -903,6 +955,7 @@ int main(void)
 		TEST(test_security_and_clock),
 		TEST(test_digest),
 		TEST(test_facts),
+		TEST(test_news),
 		TEST(test_huge_numbers),
 		CLERK(test_kept_once_durable),
 		CLERK(test_kept_not_by_a_spoiled_frame),
