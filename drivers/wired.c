@@ -126,7 +126,10 @@ int wired_new(const struct wired_options *options, struct wired **ret)
 
 int wired_start(struct wired *w, sd_event *event, struct link *link)
 {
-	const struct usb_options options = { .directory = w->folder };
+	const struct usb_options options = {
+		.directory = w->folder,
+		.preamble = w->options.preamble,
+	};
 	const struct usb_sink sink = {
 		.up = on_up,
 		.measurement = on_measurement,

@@ -10,6 +10,7 @@ struct wired_options {
 	const char *state;  /* what is known of devices is in its folder `wired`; both are made */
 	uint64_t *next_seq; /* shared with the other transports of the process; borrowed */
 	uint32_t *next_id;
+	bool preamble; /* as in usb_options */
 	/* what passes between devices and sessions; may be NULL */
 	void (*observe)(void *user, uint32_t id, const struct cap_event *event, int64_t utc_ms);
 	void *user;

@@ -364,6 +364,7 @@ static int open_usb(struct plug *p, int fd, const struct wire_sink *sink, struct
 		  : usb_choose_bulk(descriptors, len, configuration, -1, &choice);
 	if (r < 0)
 		return r;
+	choice.use_preamble = choice.can_preamble && p->usb->options.preamble;
 	return apdus ? phdc_open(p->usb->event, fd, &choice, sink, ret)
 		     : usb_bulk_open(p->usb->event, fd, &choice, sink, ret);
 }

@@ -41,6 +41,7 @@ struct usb_options {
 	/* for tests: instead of the monitor, usb_attached() and usb_detached() are called */
 	bool no_monitor;
 	const struct driver *driver; /* for tests: serves whatever is attached; NULL: the table */
+	bool preamble; /* for tests: PHDC's metadata preamble with devices that offer it */
 };
 
 struct usb_sink {
