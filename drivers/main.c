@@ -43,7 +43,7 @@ struct options {
 	char **files;     /* owned, like the strings */
 	size_t n_files;
 	unsigned int speed;
-	bool once, list, verbose, bluetooth, usb;
+	bool once, list, verbose, bluetooth, usb, usb_preamble;
 };
 
 struct program {
@@ -80,6 +80,8 @@ static void usage(FILE *out)
 		    "  --no-bluetooth     no radio; this is the default\n"
 		    "  --usb              read the supported devices that are plugged in\n"
 		    "  --no-usb           none of them; this is the default\n"
+		    "  --usb-preamble     for tests: the metadata preamble of PHDC, with devices "
+		    "that offer it\n"
 		    "  --state DIR        what is known of paired devices, default " DEFAULT_STATE
 		    "\n"
 		    "  --adapter ADDRESS  the Bluetooth adapter, default the first usable one\n"
@@ -195,6 +197,7 @@ static const struct option long_options[] = {
 	{ "no-bluetooth", no_argument, NULL, 'B' },
 	{ "usb", no_argument, NULL, 'u' },
 	{ "no-usb", no_argument, NULL, 'U' },
+	{ "usb-preamble", no_argument, NULL, 'P' },
 	{ "state", required_argument, NULL, 'S' },
 	{ "adapter", required_argument, NULL, 'a' },
 	{ "link-helper", required_argument, NULL, 'H' },
@@ -217,6 +220,9 @@ static bool take_radio_option(struct options *o, int option)
 		return true;
 	case 'U':
 		o->usb = false;
+		return true;
+	case 'P':
+		o->usb_preamble = true;
 		return true;
 	case 'S':
 		o->state = optarg;
@@ -490,6 +496,7 @@ static int make_wired(struct program *p)
 		.state = p->options.state,
 		.next_seq = &p->next_seq,
 		.next_id = &p->next_id,
+		.preamble = p->options.usb_preamble,
 		.observe = p->tap || p->recorder ? on_observed : NULL,
 		.user = p,
 	};
