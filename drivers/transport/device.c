@@ -191,6 +191,7 @@ static void on_burst(struct device *d, struct occasion *o)
 {
 	d->quick = 0;
 	d->empty = 0;
+	d->burst_read = false;
 	on_seen(d, o);
 }
 
@@ -309,6 +310,7 @@ static void on_durable(struct device *d, struct occasion *o)
 {
 	(void)o;
 	d->waits_for_commit = false;
+	d->burst_read = true;
 	d->quick = d->failures = 0;
 }
 
@@ -329,7 +331,8 @@ static void on_done(struct device *d, struct occasion *o)
 static void on_yield(struct device *d, struct occasion *o)
 {
 	on_good_end(d, o);
-	d->delay = DEVICE_YIELD_US;
+	if (d->streams)
+		d->delay = DEVICE_YIELD_US;
 }
 
 static void on_closed(struct device *d, struct occasion *o)
@@ -480,6 +483,18 @@ static int64_t seen_until(const struct device *d, int64_t now)
 	const bool never = d->config.broadcast || d->trouble == DEVICE_BOND_SUSPECT || !d->heard;
 
 	return never || d->not_before <= now ? old : earlier(old, d->not_before);
+}
+
+int64_t device_turn(const struct device *d)
+{
+	const bool armed = d->state == DEVICE_DRAIN || d->state == DEVICE_LINGER;
+	const bool told = d->burst_read || d->empty > 0;
+
+	if (armed && d->streams)
+		return DEVICE_STREAM_TURN;
+	if (d->state == DEVICE_DRAIN && told && !d->had_reading)
+		return DEVICE_EMPTY_TURN;
+	return NEVER;
 }
 
 static int64_t deadline_of(const struct device *d, int64_t now)

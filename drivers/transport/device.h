@@ -111,7 +111,9 @@ enum device_action { /* bits */
 #define DEVICE_BACKOFF_MAX INT64_C(60000000)
 #define DEVICE_REST_US     INT64_C(1000000)  /* after a link with readings */
 #define DEVICE_EMPTY_US    INT64_C(5000000)  /* after one without; doubled within a burst */
-#define DEVICE_YIELD_US    INT64_C(10000000) /* after one that made room */
+#define DEVICE_YIELD_US    INT64_C(10000000) /* after a stream that made room */
+#define DEVICE_STREAM_TURN INT64_C(60000000) /* links of these ages may make room for others: */
+#define DEVICE_EMPTY_TURN  INT64_C(5000000)
 #define DEVICE_AUTH_MAX    3
 
 struct device_config {
@@ -133,11 +135,15 @@ struct device {
 	bool waits_for_commit, streams, leaves, had_reading, mtu_known;
 	bool spoke_early; /* data in clear came on this link */
 	bool heard;       /* an advertisement, since its last link came up */
+	bool burst_read;  /* a reading became durable in this burst of advertisements */
 };
 
 void device_init(struct device *d, const struct device_config *config);
 /* A link that was made outside of the machine, by a pairing, and is armed: DRAIN. */
 void device_adopt(struct device *d, unsigned int level, int64_t now);
+/* How old its link must be to make room (DEVICE_ON_YIELD) when others wait: a stream, and one that
+ * has told its readings and is back with none, lose least. INT64_MAX: it is left in peace. */
+int64_t device_turn(const struct device *d);
 /* Returns the actions, to be carried out in the order of their bits. */
 unsigned int device_event(struct device *d, enum device_event event, unsigned int argument,
 			  int64_t now);

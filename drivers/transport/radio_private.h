@@ -41,6 +41,7 @@ struct node {
 	bool connected;              /* this link came up, */
 	bool said_linked, said_gone; /* and what bluetoothd said of it */
 	int64_t queued_at, linked_at;
+	int64_t tried_at;    /* its last turn; 0: it had none */
 	int64_t leftover_at; /* when to look for a link that we do not hold */
 	int64_t held_at;     /* if it is not heard until then: may the controller hold its link? */
 	bool has_rssi, has_facts, consent_refused;

@@ -1,11 +1,10 @@
 /*
- * Who may connect, and when: one attempt at a time, with the scan stopped, the longest in the queue
- * first. And the one timer of all of them.
+ * Who may connect, and when: one attempt at a time, with the scan stopped, the one whose last turn
+ * was longest ago first. And the one timer of all of them.
  */
 #include "drivers/transport/radio_private.h"
 
-#define RETRY_US       INT64_C(1000000)
-#define STREAM_TURN_US INT64_C(60000000) /* before a stream makes room for others */
+#define RETRY_US INT64_C(1000000)
 
 static size_t slots_used(const struct radio *r)
 {
@@ -16,7 +15,12 @@ static size_t slots_used(const struct radio *r)
 	return n;
 }
 
-/* who has waited longest */
+static bool is_before(const struct node *a, const struct node *b)
+{
+	return a->tried_at != b->tried_at ? a->tried_at < b->tried_at : a->queued_at < b->queued_at;
+}
+
+/* Round after round: nobody has a second turn while somebody waits for his first. */
 static struct node *next_in_queue(const struct radio *r)
 {
 	struct node *next = NULL;
@@ -26,31 +30,31 @@ static struct node *next_in_queue(const struct radio *r)
 
 		if (!n || n->device.state != DEVICE_QUEUED)
 			continue;
-		if (!next || n->queued_at < next->queued_at)
+		if (!next || is_before(n, next))
 			next = n;
 	}
 	return next;
 }
 
-/* Others wait, and a stream has had its time: it is the one that loses least. */
-static void make_room(struct radio *r, int64_t turn, int64_t now)
+/* Others wait: the link that loses least ends, as soon as it has had its turn. */
+static void make_room(struct radio *r, bool at_once, int64_t now)
 {
-	struct node *oldest = NULL;
+	struct node *first = NULL;
 
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		struct node *n = r->nodes[i];
-		const bool streams = n->device.streams && (n->device.state == DEVICE_DRAIN ||
-							   n->device.state == DEVICE_LINGER);
+		const int64_t turn = device_turn(&n->device);
+		const int64_t until = turn == INT64_MAX ? RADIO_NEVER : n->linked_at + turn;
 
-		if (streams && (!oldest || n->linked_at < oldest->linked_at))
-			oldest = n;
+		if (until < r->room_at) {
+			r->room_at = until;
+			first = n;
+		}
 	}
-	if (!oldest)
+	if (!first || (!at_once && now < r->room_at))
 		return;
-	if (now >= oldest->linked_at + turn)
-		radio_node_event(oldest, DEVICE_ON_YIELD, 0);
-	else
-		r->room_at = oldest->linked_at + turn;
+	r->room_at = RADIO_NEVER;
+	radio_node_event(first, DEVICE_ON_YIELD, 0);
 }
 
 static void on_scan_stopped(void *user)
@@ -64,6 +68,7 @@ static void on_scan_stopped(void *user)
 		pairing_turn(r);
 	} else if (n && n->device.state == DEVICE_QUEUED) {
 		r->attempting = true;
+		n->tried_at = radio_now();
 		radio_node_event(n, DEVICE_ON_TURN, 0);
 	} else {
 		r->chosen = NULL;
@@ -103,7 +108,7 @@ static void schedule(struct radio *r, int64_t now)
 	if (slots_used(r) < r->options.links_max)
 		choose(r, next, now);
 	else
-		make_room(r, pairs ? 0 : STREAM_TURN_US, now);
+		make_room(r, pairs, now);
 }
 
 static int64_t earlier(int64_t a, int64_t b)

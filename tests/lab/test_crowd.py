@@ -138,8 +138,9 @@ def surrounded(world, peripherals, strangers, rate, rounds, drops):
         alone.append(one_measures(world, n % peripherals))
         dropped.append(one_measures(world, n % peripherals, "unconfirmed 1 20"))
         met |= set(world.seen())
-    figure(world, "one device used, measured to stored", spread(alone))
-    figure(world, "the same with the link lost before the confirmation", spread(dropped))
+    if drops:
+        figure(world, "one device used, measured to stored", spread(alone))
+        figure(world, "the same with the link lost before the confirmation", spread(dropped))
     last = rss(world)
     figure(world, "CPU s of wellgate-devices, bluetoothd, dbus-daemon",
            " ".join(f"{cpu(world, name):.1f}" for name in ("devices", "bluetoothd", "dbus")))

@@ -250,6 +250,25 @@ static void test_who_spoke_in_clear(void **unused)
 	}
 }
 
+/* For how long a link is kept from those who wait. */
+static void test_turns(void **unused)
+{
+	struct device d;
+
+	(void)unused;
+	device_init(&d, &BONDED);
+	d.state = DEVICE_DRAIN;
+	assert_int_equal(device_turn(&d), INT64_MAX); /* it may be thinking */
+	d.empty = 1;
+	assert_int_equal(device_turn(&d), DEVICE_EMPTY_TURN);
+	d.had_reading = true;
+	assert_int_equal(device_turn(&d), INT64_MAX);
+	d.streams = true;
+	assert_int_equal(device_turn(&d), DEVICE_STREAM_TURN);
+	d.state = DEVICE_ARMING;
+	assert_int_equal(device_turn(&d), INT64_MAX);
+}
+
 /* However often one without our key speaks: the bond is as good as before. */
 static void test_a_stranger_does_not_spoil_the_bond(void **unused)
 {
@@ -601,6 +620,7 @@ int main(void)
 		cmocka_unit_test(test_events_out_of_place_change_nothing),
 		cmocka_unit_test(test_security_is_raised_late),
 		cmocka_unit_test(test_who_spoke_in_clear),
+		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_a_stranger_does_not_spoil_the_bond),
 		cmocka_unit_test(test_three_quick_attempts_then_back_off),
 		cmocka_unit_test(test_a_new_burst_has_quick_attempts_again),

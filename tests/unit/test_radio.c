@@ -1147,6 +1147,62 @@ static void test_streams_stop_nobody(void **state)
 	assert_int_equal(s->most_links, 2);
 }
 
+static void queue(struct stand *s, size_t i)
+{
+	while (device(s, i).state != DEVICE_QUEUED) {
+		hear(i);
+		turn(s);
+	}
+}
+
+/* Who had a turn lets all others have theirs first, even if he asked before them. */
+static void test_round_after_round(void **state)
+{
+	struct stand *s = *state;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	enrol(s, 1, LINK_ENCRYPTED);
+	begin(s, 1);
+	hear(0);
+	RUN_UNTIL(s, s->scales[0].gone);
+	s->no_room = true;
+	queue(s, 0);
+	queue(s, 1);
+	s->no_room = false;
+	radio_wake(s->radio);
+	RUN_UNTIL(s, s->attempts == 2);
+	assert_true(device(s, 1).state > DEVICE_QUEUED);
+	assert_int_equal(device(s, 0).state, DEVICE_QUEUED);
+}
+
+/* The only slot is held by one that has told its reading and is back with none. */
+static void test_the_empty_make_room(void **state)
+{
+	struct stand *s = *state;
+	int64_t empty_since;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	enrol(s, 1, LINK_ENCRYPTED);
+	begin(s, 1);
+	hear(0);
+	RUN_UNTIL(s, s->scales[0].gone);
+	s->scales[0].readings = 0;
+	s->scales[0].gone = false;
+	while (device(s, 0).state != DEVICE_DRAIN) {
+		hear(0);
+		turn(s);
+	}
+	assert_int_equal(s->scales[0].confirms, 1);
+	empty_since = monotonic();
+	while (s->scales[1].confirms == 0) {
+		hear(1);
+		turn(s);
+	}
+	assert_true(monotonic() < empty_since + DEVICE_PATIENCE_US); /* it did not wait that out */
+	assert_true(s->scales[0].gone);
+	assert_int_equal(s->most_links, 1);
+}
+
 static void test_freed_at_any_moment(void **state)
 {
 	struct stand *s = *state;
@@ -1207,6 +1263,8 @@ int main(void)
 		TEST(test_bluetooth_goes_away),
 		TEST(test_pairing_is_not_kept),
 		TEST(test_refused_requests),
+		TEST(test_round_after_round),
+		TEST(test_the_empty_make_room),
 		TEST(test_streams_make_room),
 		TEST(test_streams_stop_nobody),
 		TEST(test_freed_at_any_moment),
