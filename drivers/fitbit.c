@@ -265,3 +265,34 @@ int fitbit_emit(struct drv_ctx *ctx, const struct fitbit_dump *d, const uint8_t 
 		r = tell_facts(ctx, d, &told.device);
 	return r < 0 ? r : fitbit_measure(d, key, rules, say_emit, ctx, ret);
 }
+
+int fitbit_key_of(const uint8_t *bytes, size_t len, const uint8_t serial[FITBIT_SERIAL_SIZE],
+		  uint8_t ret[FITBIT_KEY_SIZE])
+{
+	if (len == FITBIT_SERIAL_SIZE + FITBIT_KEY_SIZE) {
+		if (memcmp(bytes, serial, FITBIT_SERIAL_SIZE) != 0)
+			return -ENOKEY;
+		bytes += FITBIT_SERIAL_SIZE;
+		len -= FITBIT_SERIAL_SIZE;
+	}
+	if (len != FITBIT_KEY_SIZE)
+		return -EBADMSG;
+	memcpy(ret, bytes, FITBIT_KEY_SIZE);
+	return 0;
+}
+
+int fitbit_key(const struct drv_ctx *ctx, const uint8_t serial[FITBIT_SERIAL_SIZE],
+	       uint8_t ret[FITBIT_KEY_SIZE])
+{
+	char name[2 * FITBIT_SERIAL_SIZE + 1];
+	uint8_t bytes[DRV_KEY_MAX];
+	size_t len;
+	int r;
+
+	for (size_t i = 0; i < FITBIT_SERIAL_SIZE; i++)
+		(void)snprintf(name + 2 * i, 3, "%02x", serial[i]);
+	len = drv_key(ctx, name, bytes);
+	r = len > 0 ? fitbit_key_of(bytes, len, serial, ret) : -ENOKEY;
+	explicit_bzero(bytes, sizeof(bytes));
+	return r;
+}

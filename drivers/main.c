@@ -1,6 +1,7 @@
 /*
  * wellgate-devices: transports on one side, the gateway's socket on the other, drivers in between.
- * It parses what radios and cables say, so it has no network, no database and no keys.
+ * It parses what radios and cables say, so it has no network, no database and no keys but those of
+ * trackers that their owners put into its folder.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include "drivers/link.h"
 #include "drivers/log.h"
 #include "drivers/registry.h"
+#include "drivers/transport/hub.h"
 #include "drivers/transport/phd_door.h"
 #include "drivers/transport/player.h"
 #include "drivers/transport/recorder.h"
@@ -26,6 +28,7 @@
 #define PROGRAM        "wellgate-devices"
 #define DEFAULT_SOCKET "/run/wellgate/devices.sock"
 #define DEFAULT_STATE  "/var/lib/wellgate-devices"
+#define KEYS           "keys" /* in the state folder */
 #define SPEED_MAX      1000000
 
 enum exit_status {
@@ -504,6 +507,14 @@ static int make_wired(struct program *p)
 	return p->options.usb ? wired_new(&options, &p->wired) : 0;
 }
 
+static void on_zone(const char *name, int zone_offset_min)
+{
+	const int r = hub_set_zone(name, zone_offset_min);
+
+	if (r < 0)
+		log_warning("clock: local days of this hub are not known error=%d", -r);
+}
+
 static int start_link(struct program *p)
 {
 	struct link_handlers handlers = {
@@ -583,8 +594,24 @@ static int block_signals(sd_event *event)
 }
 
 static int start_real(struct program *p)
+static int find_keys(const struct program *p)
 {
-	int r = p->bluetooth ? bluetooth_start(p->bluetooth, p->event, p->link) : 0;
+	char *folder;
+	int r;
+
+	if (asprintf(&folder, "%s/" KEYS, p->options.state) < 0)
+		return -ENOMEM;
+	r = hub_set_keys(folder);
+	free(folder);
+	return r;
+}
+
+{
+	int r = find_keys(p);
+
+	if (r < 0)
+		return r;
+	r = p->bluetooth ? bluetooth_start(p->bluetooth, p->event, p->link) : 0;
 
 	if (r >= 0 && p->wired)
 		r = wired_start(p->wired, p->event, p->link);
@@ -660,6 +687,7 @@ static void stop(struct program *p)
 	tap_free(p->tap);
 	recorder_free(p->recorder);
 	(void)sd_event_unref(p->event);
+	hub_forget();
 }
 
 int main(int argc, char **argv)

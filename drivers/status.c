@@ -570,6 +570,8 @@ static int heard_clock(const struct status *s, const Wellgate__V1__Clock *clock)
 	if (!clock->has_synced || !clock->has_zone_offset_min ||
 	    clock->zone_offset_min > ZONE_MAX_MIN || clock->zone_offset_min < -ZONE_MAX_MIN)
 		return -EBADMSG;
+	if (s->handlers.zone)
+		s->handlers.zone(clock->zone ? clock->zone : "", clock->zone_offset_min);
 	if (s->handlers.clock)
 		s->handlers.clock(s->handlers.user, clock->synced, clock->zone_offset_min);
 	if (s->handlers.wired_clock)

@@ -48,6 +48,7 @@ struct status_source {
  * request->address.type is BLE_PUBLIC then, so compare the six bytes only. Texts are borrowed.
  * cancel: also called when the connection to the gateway is lost while a pairing runs: nobody is
  * there to answer. It may be called when none is running.
+ * zone: the hub's zone, before `clock` tells its offset; name: IANA, "": the machine's.
  * clock: the hub's zone and whether its clock may be believed; on connect and on change. When the
  * gateway is gone the last word stands.
  */
@@ -60,6 +61,7 @@ struct status_handlers {
 	int (*unpair)(void *user, const struct ble_address *address);
 	int (*retry)(void *user, const struct ble_address *address);
 	void (*clock)(void *user, bool trusted, int zone_offset_min);
+	void (*zone)(const char *name, int zone_offset_min); /* of the process; may be NULL */
 	void *user;
 	/* the same as clock, for the devices on wires; NULL: there are none */
 	void (*wired_clock)(void *wired, bool trusted, int zone_offset_min);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "drivers/transport/chance.h"
+#include "drivers/transport/hub.h"
 
 #define NEVER       INT64_MAX
 #define REQUESTS    32 /* of the driver, between one call of the session and the next */
@@ -522,6 +523,7 @@ int cable_new(sd_event *event, const struct driver *driver, uint32_t quirks,
 	r = session_new(driver, quirks, &session_sink, next_seq, &c->session);
 	if (r >= 0) {
 		chance_give(c->session);
+		hub_give(c->session);
 		r = add_sources(c, event);
 	}
 	if (r < 0) {

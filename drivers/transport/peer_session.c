@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drivers/transport/chance.h"
+#include "drivers/transport/hub.h"
 #include "drivers/transport/peer_private.h"
 
 #define REQUESTS_SPARE 8 /* what one callback may ask for */
@@ -346,6 +347,7 @@ int peer_open(struct peer *p, const struct peer_driver *d)
 	p->record = d->last_record;
 	peer_inform(p->session, d);
 	chance_give(p->session);
+	hub_give(p->session);
 	observe_open(p, d);
 	r = session_open(p->session, security_of(p), peer_now());
 	peer_settled(p, r);

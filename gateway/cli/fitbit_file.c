@@ -5,9 +5,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "drivers/cleanup.h"
+#include "drivers/fitbit.h"
+#include "drivers/transport/key_file.h"
 #include "protocols/capture/cap.h"
 #include "protocols/fitbit/message.h"
 
@@ -21,8 +22,6 @@
 /* how Gattlink begins, the transport of Golden Gate; no dump begins with these */
 #define GATE_RESET      0x80
 #define GATE_RESET_DONE 0x81
-
-#define KEY_FILE_MAX 1024
 
 /* ---- reading ---- */
 
@@ -49,7 +48,7 @@ int fitbit_file_read(const char *path, uint8_t **ret, size_t *ret_len)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	_cleanup_free_ uint8_t *data = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (fd < 0)
@@ -340,70 +339,15 @@ int fitbit_file_unescape(uint8_t *dump, size_t len, size_t *ret_len)
 
 /* ---- the key ---- */
 
-static int open_key(const char *path, int *ret)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-	struct stat st;
-
-	if (fd < 0)
-		return errno == ELOOP ? -EPERM : -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IRWXG | S_IRWXO)))
-		return -EPERM;
-	*ret = TAKE_FD(fd);
-	return 0;
-}
-
-/* [SERIAL] KEY: 16 or 6 + 16 bytes */
-static int parse_key(const uint8_t *line, size_t len, const uint8_t *serial, uint8_t *ret)
-{
-	uint8_t bytes[FITBIT_SERIAL_SIZE + FITBIT_KEY_SIZE];
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	int r = unhex(line, len, &w) < 0 ? -EBADMSG : 0;
-
-	if (r == 0 && w.len == FITBIT_KEY_SIZE)
-		memcpy(ret, bytes, FITBIT_KEY_SIZE);
-	else if (r == 0 && w.len == sizeof(bytes) && memcmp(bytes, serial, FITBIT_SERIAL_SIZE) == 0)
-		memcpy(ret, bytes + FITBIT_SERIAL_SIZE, FITBIT_KEY_SIZE);
-	else if (r == 0)
-		r = w.len == sizeof(bytes) ? -ENOKEY : -EBADMSG;
-	explicit_bzero(bytes, sizeof(bytes));
-	return r;
-}
-
-/* One line says something; two are not one tracker's key. */
-static int find_key(const uint8_t *text, size_t len, const uint8_t *serial, uint8_t *ret)
-{
-	const uint8_t *line = NULL;
-	size_t line_len = 0;
-
-	for (size_t i = 0, n; i < len; i += n + 1) {
-		n = line_of(text + i, len - i);
-		if (n == 0 || text[i] == '#' || text[i] == '\r')
-			continue;
-		if (line)
-			return -EBADMSG;
-		line = text + i;
-		line_len = n;
-	}
-	return line ? parse_key(line, line_len, serial, ret) : -EBADMSG;
-}
-
 int fitbit_file_key(const char *path, const uint8_t serial[FITBIT_SERIAL_SIZE],
 		    uint8_t ret[FITBIT_KEY_SIZE])
 {
-	_cleanup_close_ int fd = -1;
-	uint8_t text[KEY_FILE_MAX + 1];
-	size_t len = 0;
-	int r = open_key(path, &fd);
+	uint8_t bytes[FITBIT_SERIAL_SIZE + FITBIT_KEY_SIZE];
+	size_t len;
+	int r = key_file_read(AT_FDCWD, path, bytes, sizeof(bytes), &len);
 
 	if (r == 0)
-		r = read_all(fd, text, sizeof(text), &len);
-	if (r == 0 && len == FITBIT_KEY_SIZE)
-		memcpy(ret, text, len);
-	else if (r == 0)
-		r = len > KEY_FILE_MAX ? -EBADMSG : find_key(text, len, serial, ret);
-	explicit_bzero(text, sizeof(text));
+		r = fitbit_key_of(bytes, len, serial, ret);
+	explicit_bzero(bytes, sizeof(bytes));
 	return r;
 }
