@@ -530,6 +530,7 @@ static int start_link(struct program *p)
 		handlers.radio.wired_clock = wired_clock;
 		handlers.radio.wired = p->wired;
 	}
+	handlers.radio.zone = on_zone;
 	return link_new(p->event, p->options.socket, &handlers, &p->link);
 }
 
@@ -593,7 +594,6 @@ static int block_signals(sd_event *event)
 	return r < 0 ? r : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
 }
 
-static int start_real(struct program *p)
 static int find_keys(const struct program *p)
 {
 	char *folder;
@@ -606,6 +606,7 @@ static int find_keys(const struct program *p)
 	return r;
 }
 
+static int start_real(struct program *p)
 {
 	int r = find_keys(p);
 
@@ -686,8 +687,8 @@ static void stop(struct program *p)
 	link_free(p->link);
 	tap_free(p->tap);
 	recorder_free(p->recorder);
-	(void)sd_event_unref(p->event);
 	hub_forget();
+	(void)sd_event_unref(p->event);
 }
 
 int main(int argc, char **argv)
