@@ -557,18 +557,18 @@ static int say(void *user, const Wellgate__V1__ToDevices *message)
 
 static void on_clock(void *user, bool synced, int offset_min)
 {
+	const struct pipeline *p = user;
 	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
 	Wellgate__V1__Clock clock = WELLGATE__V1__CLOCK__INIT;
 
 	clock.has_synced = clock.has_zone_offset_min = true;
-	const struct pipeline *p = user;
 	clock.synced = synced;
 	clock.zone_offset_min = offset_min;
+	clock.zone = p->parts.config->time_zone;
 	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_CLOCK;
 	message.clock = &clock;
 	(void)say(user, &message);
 }
-	clock.zone = p->parts.config->time_zone;
 
 static int take(struct pipeline *p, const Wellgate__V1__FromDevices *m)
 {
