@@ -1,0 +1,424 @@
+/*
+ * Fitbit trackers by their own radio: service adabfb00-6e7d-4601-bda2-bffaa68956ba. One packet of
+ * protocols/fitbit/message.h is one value.
+ *
+ *   we --adabfb02: c0 0a 000a 0008 0010 0000 00c8 01-->  tracker --adabfb01--> c0, c0 14 ... ID 6
+ *   we --c0 10 0d-->                                     c0 41 0d; data; c0 42 0d CRC LENGTH
+ *   (all of it is checked, said, and durable)
+ *   we --c0 01-->                                        c0 01, on every way out
+ *
+ * adabfb02 takes Write Commands only: nothing says that one has come, but what the tracker answers.
+ * Nothing is uploaded, set or deleted, so it says the same again each time, which the gateway knows
+ * again, and what was cut off comes whole with the next link. The airlink is held until all is said,
+ * as it is while the maker's own client talks to its server: a tracker that ends the link when it is
+ * closed would otherwise cut off the end of a long dump each time.
+ *
+ * Which tracker: the one that was enrolled, by its address. What is kept is 02 NEXT u32 NEWS u8, and
+ * once a whole dump was said ID 6 and SERIAL 6 behind it: the name that it had in c0 14 and the
+ * serial number in that dump. A tracker that later bears another of them is not read.
+ *
+ * It is in reach all day and says all of its memory each time, so it is left alone until NEXT
+ * (seconds of the hub's monotonic clock; one beyond REST_S from now is of an earlier boot): a
+ * quarter of an hour after a dump, a minute after one that failed. NEWS (enum drv_news, 0: none) is
+ * what was wrong last, and is still true while nothing is asked.
+ *
+ * An encrypted dump is read with its owner's key: drv_key(), under its serial number, 12 lower-case
+ * hexadecimal digits; without it that is news, and nothing of it is kept.
+ *
+ * Not here: the live service 558dfa00 (see the README).
+ *
+ * Source: the maker has published nothing. Two open clients for the messages and their order; the
+ * properties of the characteristics from one listing of a Charge 2. Not tried on hardware.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "drivers/fitbit_sync.h"
+#include "protocols/bytes/cursor.h"
+
+/* our numbers for adabfb01-..., adabfb02-... */
+#define ANSWER  0xfb01
+#define COMMAND 0xfb02
+
+#define REST_S     900
+#define AGAIN_S    60
+#define REST_MS    100
+#define AIRLINK_MS 20000 /* the field's 10 s, and the subscriptions before it */
+#define DUMP_MS    10000 /* for the next bytes of it */
+#define SAY_MS     5000  /* for the commit, if anything waits for it */
+#define CLOSE_MS   2000
+
+#define KEPT_VERSION 0x02
+#define KEPT_BOUND   (6 + FITBIT_ID_SIZE + FITBIT_SERIAL_SIZE)
+
+enum step {
+	STEP_REST = 0, /* nothing is to be asked on this link */
+	STEP_AIRLINK,
+	STEP_DUMP,
+	STEP_SAY,
+	STEP_CLOSE,
+	STEP_OVER,
+};
+
+static const unsigned int step_ms[] = {
+	[STEP_REST] = REST_MS, [STEP_AIRLINK] = AIRLINK_MS, [STEP_DUMP] = DUMP_MS,
+	[STEP_SAY] = SAY_MS,   [STEP_CLOSE] = CLOSE_MS,     [STEP_OVER] = 0,
+};
+
+struct note {
+	uint32_t next;
+	uint8_t news; /* enum drv_news, or 0 */
+	bool bound;
+	uint8_t id[FITBIT_ID_SIZE], serial[FITBIT_SERIAL_SIZE];
+};
+
+struct tracker {
+	enum step step;
+	bool timer; /* the step's, to be set when the callback is through */
+	bool airlinked;
+	const char *context; /* for people: why it could not be read */
+	struct note note;
+	uint8_t id[FITBIT_ID_SIZE];
+	struct fitbit_sync sync;
+};
+
+/* adabfb00, 01, 02-6e7d-4601-bda2-bffaa68956ba */
+#define UUID(n)                                                                                    \
+	{                                                                                          \
+		0xba, 0x56, 0x89, 0xa6, 0xfa, 0xbf, 0xa2, 0xbd, 0x01, 0x46, 0x7d, 0x6e, (n), 0xfb, \
+			0xab, 0xad                                                                 \
+	}
+static const uint8_t service_uuid[16] = UUID(0x00);
+static const uint8_t answer_uuid[16] = UUID(0x01);
+static const uint8_t command_uuid[16] = UUID(0x02);
+
+static const struct drv_match match[] = {
+	{ .bus = DRV_BUS_BLE, .service_uuid128 = service_uuid, .rank = 26 },
+	{ 0 },
+};
+
+static const struct drv_channel channels[] = {
+	{ .uuid128 = command_uuid, .id = COMMAND, .mode = DRV_WRITE },
+	{ .uuid128 = answer_uuid, .id = ANSWER, .mode = DRV_NOTIFY },
+	{ 0 },
+};
+
+/* ---- the note ---- */
+
+static uint32_t seconds_now(const struct drv_ctx *ctx)
+{
+	return (uint32_t)(drv_now(ctx) / 1000000);
+}
+
+static int keep_note(struct drv_ctx *ctx, struct tracker *t, uint32_t rest_s)
+{
+	uint8_t data[KEPT_BOUND];
+	struct writer w = writer_of(data, sizeof(data));
+
+	writer_u8(&w, KEPT_VERSION);
+	writer_le32(&w, seconds_now(ctx) + rest_s);
+	writer_u8(&w, t->note.news);
+	if (t->note.bound) {
+		writer_bytes(&w, t->note.id, sizeof(t->note.id));
+		writer_bytes(&w, t->note.serial, sizeof(t->note.serial));
+	}
+	assert(writer_ok(&w));
+	return drv_keep(ctx, data, w.len);
+}
+
+static void read_note(struct drv_ctx *ctx, struct note *n)
+{
+	uint8_t data[DRV_KEPT_MAX];
+	struct cursor c = cursor_of(data, drv_kept(ctx, data));
+	const uint8_t *id, *serial;
+
+	*n = (struct note){ 0 };
+	if (cursor_u8(&c) != KEPT_VERSION)
+		return;
+	n->next = cursor_le32(&c);
+	n->news = cursor_u8(&c);
+	if (n->news >= DRV_NEWS_END)
+		n->news = 0;
+	if (cursor_left(&c) == 0)
+		return;
+	id = cursor_bytes(&c, sizeof(n->id));
+	serial = cursor_bytes(&c, sizeof(n->serial));
+	if (!id || !serial || !cursor_at_end(&c))
+		return;
+	n->bound = true;
+	memcpy(n->id, id, sizeof(n->id));
+	memcpy(n->serial, serial, sizeof(n->serial));
+}
+
+static bool may_ask(const struct drv_ctx *ctx, const struct note *n)
+{
+	const uint32_t now = seconds_now(ctx);
+
+	return now >= n->next || n->next - now > REST_S;
+}
+
+/* ---- the steps ---- */
+
+static int send(struct drv_ctx *ctx, const uint8_t *packet, size_t len)
+{
+	return drv_write(ctx, COMMAND, packet, len);
+}
+
+/* A failure is said here, since what a spoiled frame says is dropped. */
+static int hang_up(struct drv_ctx *ctx, struct tracker *t)
+{
+	const struct measurement news = {
+		.metric = METRIC_STEPS,
+		.flags = FLAG_BIT(FLAG_UNAVAILABLE),
+		.context = t->context,
+	};
+	int r;
+
+	drv_done(ctx);
+	if (!t->context)
+		return 0;
+	r = keep_note(ctx, t, AGAIN_S);
+	return r < 0 ? r : drv_emit(ctx, &news);
+}
+
+static int enter(struct drv_ctx *ctx, struct tracker *t, enum step step)
+{
+	/* as phones say it: 10 to 20 ms, no latency, 2 s */
+	static const struct fitbit_airlink airlink = { .value = 10,
+						       .interval_min = 8,
+						       .interval_max = 16,
+						       .supervision = 200,
+						       .has_last = true,
+						       .last = 1 };
+	uint8_t packet[FITBIT_PACKET_MAX];
+
+	t->step = step;
+	t->timer = true;
+	switch (step) {
+	case STEP_AIRLINK:
+		t->airlinked = true;
+		return send(ctx, packet, fitbit_sync_airlink(&airlink, packet));
+	case STEP_DUMP:
+		return send(ctx, packet, fitbit_sync_ask(ctx, &t->sync, packet));
+	case STEP_CLOSE:
+		t->airlinked = false;
+		return send(ctx, packet, fitbit_sync_close(packet));
+	case STEP_OVER:
+		return hang_up(ctx, t);
+	case STEP_REST:
+	case STEP_SAY:
+		break;
+	}
+	return 0;
+}
+
+/* Sets the timer of the step, once whatever the callback did. */
+static int leave(struct drv_ctx *ctx, struct tracker *t, int r)
+{
+	const int e = t->timer ? drv_set_timeout(ctx, step_ms[t->step]) : 0;
+
+	t->timer = false;
+	return r < 0 ? r : e;
+}
+
+/* Whatever is open is closed. */
+static int tear_down(struct drv_ctx *ctx, struct tracker *t)
+{
+	return enter(ctx, t, t->airlinked ? STEP_CLOSE : STEP_OVER);
+}
+
+static int fail(struct drv_ctx *ctx, struct tracker *t, const char *context)
+{
+	t->context = context;
+	return tear_down(ctx, t);
+}
+
+static int fail_now(struct drv_ctx *ctx, struct tracker *t)
+{
+	return fail(ctx, t, "the tracker could not be read");
+}
+
+/* Noted at once: a tracker may end the link when the airlink is closed. news: 0: all is well */
+static int finish(struct drv_ctx *ctx, struct tracker *t, enum drv_news news)
+{
+	int r;
+
+	t->note.news = (uint8_t)news;
+	if (news != 0)
+		drv_news(ctx, news);
+	r = keep_note(ctx, t, REST_S);
+	return r < 0 ? r : tear_down(ctx, t);
+}
+
+/* ---- the dump is complete ---- */
+
+static int bind(struct drv_ctx *ctx, struct tracker *t, const uint8_t *serial)
+{
+	t->note.bound = true;
+	memcpy(t->note.id, t->id, sizeof(t->note.id));
+	memcpy(t->note.serial, serial, sizeof(t->note.serial));
+	return finish(ctx, t, 0);
+}
+
+static int say(struct drv_ctx *ctx, struct tracker *t)
+{
+	uint8_t serial[FITBIT_SERIAL_SIZE];
+	enum fitbit_outcome outcome;
+	const int r = fitbit_sync_say(ctx, &t->sync, t->note.bound ? t->note.serial : NULL, serial,
+				      &outcome);
+
+	if (r < 0)
+		return r;
+	t->timer = true;
+	switch (outcome) {
+	case FITBIT_SAID_PIECE:
+		return 0;
+	case FITBIT_SAID_ALL:
+		return bind(ctx, t, serial);
+	case FITBIT_SAID_DAMAGED:
+		return fail_now(ctx, t);
+	case FITBIT_SAID_ANOTHER:
+	case FITBIT_SAID_UNREADABLE:
+	case FITBIT_SAID_NO_KEY:
+	case FITBIT_SAID_WRONG_KEY:
+		break;
+	}
+	return finish(ctx, t, fitbit_sync_news(outcome));
+}
+
+/* ---- what the tracker says ---- */
+
+static int on_transfer(struct drv_ctx *ctx, struct tracker *t, const uint8_t *data, size_t len)
+{
+	bool progress = false;
+	const int r = fitbit_sync_packet(ctx, &t->sync, data, len, &progress);
+	int e;
+
+	if (r == 0 && t->sync.transfer.complete) {
+		e = enter(ctx, t, STEP_SAY);
+		return e < 0 ? e : say(ctx, t);
+	}
+	if (r == 0) { /* what brings nothing does not win time */
+		t->timer = t->timer || progress;
+		return 0;
+	}
+	e = r == -ENOSPC ? fail(ctx, t, "the tracker holds more than can be read")
+			 : fail_now(ctx, t);
+	if (e < 0 || r == -ECONNREFUSED || r == -ETIMEDOUT)
+		return e;
+	return r == -EBADMSG || r == -EMSGSIZE ? r : -ENOMSG;
+}
+
+static int on_airlink(struct drv_ctx *ctx, struct tracker *t, const struct fitbit_control *m)
+{
+	if (m->kind == FITBIT_REFUSED)
+		return fail_now(ctx, t);
+	if (m->kind != FITBIT_AIRLINK_UP)
+		return 0;
+	if (t->note.bound && memcmp(m->id, t->note.id, sizeof(m->id)) != 0)
+		return finish(ctx, t, DRV_NEWS_ANOTHER_DEVICE);
+	memcpy(t->id, m->id, sizeof(t->id));
+	return enter(ctx, t, STEP_DUMP);
+}
+
+static int on_packet(struct drv_ctx *ctx, struct tracker *t, const uint8_t *data, size_t len)
+{
+	struct fitbit_control m;
+	int r;
+
+	if (t->step == STEP_DUMP)
+		return on_transfer(ctx, t, data, len);
+	if (t->step != STEP_AIRLINK && t->step != STEP_CLOSE)
+		return 0; /* late */
+	r = fitbit_control_decode(data, len, &m);
+	if (r < 0) /* on the way out the rest of a dump may still come */
+		return t->step == STEP_CLOSE ? 0 : r;
+	if (t->step == STEP_AIRLINK)
+		return on_airlink(ctx, t, &m);
+	return m.kind == FITBIT_CLOSE ? enter(ctx, t, STEP_OVER) : 0;
+}
+
+/* ---- callbacks ---- */
+
+static int on_open(struct drv_ctx *ctx)
+{
+	struct tracker *t = drv_state(ctx);
+	int r = drv_fact(ctx, DRV_MAKE, "Fitbit", strlen("Fitbit"));
+
+	read_note(ctx, &t->note);
+	if (r < 0)
+		return r;
+	if (may_ask(ctx, &t->note))
+		return leave(ctx, t, enter(ctx, t, STEP_AIRLINK));
+	if (t->note.news != 0)
+		drv_news(ctx, (enum drv_news)t->note.news);
+	return leave(ctx, t, enter(ctx, t, STEP_REST));
+}
+
+static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	struct tracker *t = drv_state(ctx);
+
+	if (frame->channel != ANSWER)
+		return -ENOMSG;
+	return leave(ctx, t, on_packet(ctx, t, frame->data, frame->len));
+}
+
+static int next_step(struct drv_ctx *ctx, struct tracker *t)
+{
+	switch (t->step) {
+	case STEP_REST:
+	case STEP_CLOSE:
+		return enter(ctx, t, STEP_OVER);
+	case STEP_AIRLINK:
+	case STEP_DUMP:
+		return fail_now(ctx, t);
+	case STEP_SAY: /* nothing in that piece had to wait for a commit, or it takes long */
+		return say(ctx, t);
+	case STEP_OVER:
+		break;
+	}
+	return 0;
+}
+
+static int on_timeout(struct drv_ctx *ctx)
+{
+	struct tracker *t = drv_state(ctx);
+
+	return leave(ctx, t, next_step(ctx, t));
+}
+
+static int on_committed(struct drv_ctx *ctx)
+{
+	struct tracker *t = drv_state(ctx);
+
+	return leave(ctx, t, t->step == STEP_SAY ? say(ctx, t) : 0);
+}
+
+/* It takes no writes, so nothing is open that could be closed. */
+static int on_refused(struct drv_ctx *ctx, uint16_t channel, uint8_t error)
+{
+	struct tracker *t = drv_state(ctx);
+
+	(void)channel;
+	(void)error;
+	if (t->step == STEP_OVER)
+		return 0;
+	t->airlinked = false;
+	return leave(ctx, t, fail_now(ctx, t));
+}
+
+const struct driver driver_fitbit_ble = {
+	.name = "fitbit_ble",
+	.label = "Fitbit One, Flex, Zip by Bluetooth",
+	.match = match,
+	.channels = channels,
+	.maturity = DRV_BY_SPECIFICATION,
+	.state_size = sizeof(struct tracker),
+	.open = on_open,
+	.frame = on_frame,
+	.committed = on_committed,
+	.timeout = on_timeout,
+	.refused = on_refused,
+};
