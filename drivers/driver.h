@@ -69,6 +69,12 @@ enum drv_wire_channel {
 	DRV_WIRE_APDU = 4,
 	/* DRV_BUS_USB, other: bulk transfers, cut anyhow. */
 	DRV_WIRE_BULK = 5,
+	/*
+	 * DRV_BUS_USB with both DRV_WIRE_REPORT and DRV_WIRE_BULK in its table: one wire over two
+	 * interfaces, `interface` says which is whose. Each is read and written at its first pair of
+	 * endpoints, bulk or interrupt as they say; a kernel's driver (usbhid) is sent away
+	 * meanwhile. Reports are packets there: out, number 0 leads them and is not sent.
+	 */
 };
 
 /* Opened when the link is up, in this order. A table ends with {0}. */
@@ -77,6 +83,7 @@ struct drv_channel {
 	enum drv_channel_mode mode;
 	uint16_t id;   /* characteristic UUID, or the driver's own number with uuid128 */
 	bool optional; /* a device without it is still ours */
+	uint8_t interface; /* DRV_BUS_USB of two channels: its number */
 };
 
 /* Borrowed: valid until the callback returns. */
@@ -208,7 +215,7 @@ size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX]);
  * What somebody in front of the device could do or has to know; nothing else is news, and no word
  * of the device is passed on. Said as often as it is true: it stands until drv_news_over(), or until
  * a later link of the device was good and did not say it. Also where the callback then returns an
- * error. The words for people are in gateway/cli/device.c and gateway/control/doctor.c.
+ * error. The words for people are in gateway/news.c.
  */
 enum drv_news {
 	DRV_NEWS_PRESS_BUTTON = 1,    /* it sends only after a button or a menu of its own */

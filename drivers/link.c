@@ -618,6 +618,34 @@ static char *known(struct session_facts *facts, enum drv_fact fact)
 	return facts->text[fact][0] ? facts->text[fact] : NULL;
 }
 
+#define SAME_NEWS(name)                                                              \
+	_Static_assert((int)DRV_NEWS_##name == (int)WELLGATE__V1__NEWS__NEWS_##name, \
+		       "the message has the driver's numbers")
+SAME_NEWS(PRESS_BUTTON);
+SAME_NEWS(MODEL_NOT_SUPPORTED);
+SAME_NEWS(MEMORY_FULL);
+SAME_NEWS(READINGS_LOST);
+SAME_NEWS(CLOCK_NOT_SET);
+SAME_NEWS(BATTERY_LOW);
+SAME_NEWS(MEASURE_AGAIN);
+SAME_NEWS(ENCRYPTED_NO_KEY);
+SAME_NEWS(KEY_WRONG);
+SAME_NEWS(NOT_CHOSEN);
+SAME_NEWS(OUT_OF_REACH);
+SAME_NEWS(ANOTHER_DEVICE);
+_Static_assert(DRV_NEWS_END == 13, "a new one has a row above");
+
+static size_t list_news(Wellgate__V1__News list[DRV_NEWS_END], const struct session_facts *facts)
+{
+	size_t n = 0;
+
+	for (int i = 1; i < DRV_NEWS_END; i++) {
+		if (facts->news & SESSION_NEWS(i))
+			list[n++] = (Wellgate__V1__News)i;
+	}
+	return n;
+}
+
 /* address: NULL, or text that is digested on arrival */
 static int say_up(struct link *l, uint32_t id, char *address, const struct session *session,
 		  bool test)
@@ -625,6 +653,7 @@ static int say_up(struct link *l, uint32_t id, char *address, const struct sessi
 	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
 	struct session_facts facts = *session_facts(session);
+	Wellgate__V1__News news[DRV_NEWS_END];
 	char driver[64];
 	int r;
 
@@ -640,6 +669,8 @@ static int say_up(struct link *l, uint32_t id, char *address, const struct sessi
 	up.firmware = known(&facts, DRV_FIRMWARE);
 	up.hardware = known(&facts, DRV_HARDWARE);
 	up.has_test = up.test = test;
+	up.news = news;
+	up.n_news = list_news(news, &facts);
 	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP;
 	message.link_up = &up;
 	r = append(l, (struct entry){ .kind = ENTRY_UP, .id = id }, &message);
@@ -678,6 +709,7 @@ int link_down(struct link *l, uint32_t id, const struct session *session)
 	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
 	Wellgate__V1__DeviceInfo info = WELLGATE__V1__DEVICE_INFO__INIT;
+	Wellgate__V1__News news[DRV_NEWS_END];
 	int r;
 
 	info.has_readings = info.has_bad_length = info.has_bad_checksum = true;
@@ -689,6 +721,10 @@ int link_down(struct link *l, uint32_t id, const struct session *session)
 	info.not_mine = counts->faults[FAULT_NOT_MINE];
 	info.has_battery = facts->has_battery;
 	info.battery = facts->battery;
+	info.news = news;
+	info.n_news = list_news(news, facts);
+	info.has_understood = true;
+	info.understood = session_was_good(session);
 	down.has_link = true;
 	down.link = id;
 	down.counts = &info;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/news.h"
 #include "gateway/radio_state.h"
 #include "gateway/text.h"
 
@@ -90,7 +91,17 @@ void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading
 		d->last_seen_ms = reading->received_at_ms;
 }
 
-void inventory_link_down(struct inventory_device *d, const Wellgate__V1__DeviceInfo *counts)
+void inventory_news(struct inventory_device *d, uint32_t *said, const Wellgate__V1__News *news,
+		    size_t n)
+{
+	const uint32_t before = *said;
+
+	*said = news_of(news, n);
+	d->news = (d->news & ~before) | *said;
+}
+
+void inventory_link_down(struct inventory_device *d, uint32_t said,
+			 const Wellgate__V1__DeviceInfo *counts)
 {
 	if (d->links > 0)
 		d->links--;
@@ -100,6 +111,9 @@ void inventory_link_down(struct inventory_device *d, const Wellgate__V1__DeviceI
 	d->bad_checksum += counts->bad_checksum;
 	d->bad_range += counts->bad_range;
 	d->not_mine += counts->not_mine;
+	inventory_news(d, &said, counts->news, counts->n_news);
+	if (counts->understood)
+		d->news = said;
 	if (counts->has_battery && counts->battery <= 100) {
 		d->has_battery = true;
 		d->battery = counts->battery;
@@ -261,6 +275,10 @@ static int reply_one(const struct inventory_device *d, bool addresses, struct ar
 	info->connected = d->links > 0;
 	info->has_battery = d->has_battery;
 	info->battery = d->battery;
+	info->news = arena_alloc(arena, NEWS_MAX * sizeof(info->news[0]));
+	if (!info->news)
+		return -ENOMEM;
+	info->n_news = news_list(d->news, info->news);
 	*ret = info;
 	return d->radio.enrolled ? reply_radio(&d->radio, addresses, arena, info) : 0;
 }

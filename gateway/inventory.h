@@ -47,6 +47,7 @@ struct inventory_device {
 	unsigned int links; /* open now */
 	bool has_battery;
 	uint32_t battery; /* percent */
+	uint32_t news;    /* NEWS_BIT of those that stand */
 	struct inventory_radio radio;
 };
 
@@ -60,8 +61,14 @@ struct inventory {
 struct inventory_device *inventory_device(struct inventory *inv, const struct intake_device *key);
 /* A reading of the device was stored (or found in the store). */
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading);
-/* The link to the device is gone; counts may be NULL. */
-void inventory_link_down(struct inventory_device *d, const Wellgate__V1__DeviceInfo *counts);
+/* What the driver says on a link. *said: the news of this link so far, zero at first; what was in
+ * it and is not in the list any more is over. */
+void inventory_news(struct inventory_device *d, uint32_t *said, const Wellgate__V1__News *news,
+		    size_t n);
+/* The link to the device is gone; said: its news. counts may be NULL: nobody knows how it ended, so
+ * all news stand. */
+void inventory_link_down(struct inventory_device *d, uint32_t said,
+			 const Wellgate__V1__DeviceInfo *counts);
 
 /* A status of the radio begins, or ends: what it did not list is not enrolled any more. */
 void inventory_radio_begin(struct inventory *inv);

@@ -28,6 +28,7 @@ struct link {
 	struct intake_device device; /* its text points into the fields below */
 	char driver[INVENTORY_TEXT], make[INVENTORY_TEXT], model[INVENTORY_TEXT];
 	char firmware[INVENTORY_TEXT], hardware[INVENTORY_TEXT];
+	uint32_t news; /* said on this link */
 };
 
 struct pipeline {
@@ -345,7 +346,7 @@ static struct link *link_make(struct pipeline *p, uint32_t number)
 
 static void link_close(struct pipeline *p, struct link *l, const Wellgate__V1__DeviceInfo *counts)
 {
-	inventory_link_down(inventory_device(&p->inventory, &l->device), counts);
+	inventory_link_down(inventory_device(&p->inventory, &l->device), l->news, counts);
 	l->used = false;
 }
 
@@ -395,6 +396,7 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 					.firmware = up->firmware,
 					.hardware = up->hardware };
 	struct inventory_device *known;
+	uint32_t news;
 	struct link *l;
 	int r;
 
@@ -404,12 +406,14 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 	l = up->has_link ? link_make(p, up->link) : NULL;
 	if (r < 0 || !l)
 		return r < 0 ? r : -EBADMSG;
+	news = l->used ? l->news : 0;
 	if (l->used)
 		link_close(p, l, NULL);
 	known = inventory_device(&p->inventory, &device);
 	known->links++;
 	known->last_seen_ms = now_utc_ms();
-	*l = (struct link){ .used = true, .number = up->link, .device = device };
+	inventory_news(known, &news, up->news, up->n_news);
+	*l = (struct link){ .used = true, .number = up->link, .device = device, .news = news };
 	link_describe(l, known);
 	return 0;
 }

@@ -139,7 +139,7 @@ void line_end(struct node *n, struct line *line, const struct session *session)
 
 	for (size_t i = 0; i < FAULT_END; i++)
 		n->faults[i] += counts->faults[i];
-	if (!line->announced && counts->frames > 0)
+	if (!line->announced && (counts->frames > 0 || session_facts(session)->news != 0))
 		say_up(n, line, session);
 	n->facts = *session_facts(session);
 	n->has_facts = true;

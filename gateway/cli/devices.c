@@ -8,6 +8,7 @@
 #include "gateway/cli/client.h"
 #include "gateway/cli/device.h"
 #include "gateway/cli/format.h"
+#include "gateway/news.h"
 
 static const char usage[] =
 	"usage: wellgate devices [--json] [--addresses] [--runtime-dir DIR]\n\n"
@@ -49,6 +50,19 @@ static void add_radio(json_t *object, const Wellgate__V1__RadioDevice *r)
 		(void)json_object_set_new(object, "address", json_string(r->address));
 }
 
+static json_t *news_array(const Wellgate__V1__DeviceInfo *d)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < d->n_news; i++) {
+		char name[FORMAT_ENUM_MAX];
+
+		format_enum(name, &wellgate__v1__news__descriptor, (int)d->news[i], "NEWS_");
+		(void)json_array_append_new(array, json_string(name));
+	}
+	return array;
+}
+
 static int print_json(void *user, size_t number, const Wellgate__V1__DeviceInfo *d)
 {
 	const Wellgate__V1__DeviceRef *ref = d->device;
@@ -71,6 +85,8 @@ static int print_json(void *user, size_t number, const Wellgate__V1__DeviceInfo 
 		(void)json_object_set_new(object, "last_seen", json_string(seen));
 	if (d->has_battery)
 		(void)json_object_set_new(object, "battery", json_integer(d->battery));
+	if (d->n_news > 0)
+		(void)json_object_set_new(object, "news", news_array(d));
 	if (d->radio)
 		add_radio(object, d->radio);
 	(void)json_dumpf(object, stdout, JSON_COMPACT);
@@ -176,6 +192,15 @@ static void print_faults(size_t number, const Wellgate__V1__DeviceInfo *d)
 	}
 }
 
+static void print_news(const Wellgate__V1__DeviceInfo *d)
+{
+	for (size_t i = 0; i < d->n_news; i++) {
+		const struct news_words *words = news_words(d->news[i]);
+
+		(void)printf("     ! %s\n     -> %s\n", words->text, words->advice);
+	}
+}
+
 static int print_text(void *user, size_t number, const Wellgate__V1__DeviceInfo *d)
 {
 	(void)user;
@@ -185,6 +210,7 @@ static int print_text(void *user, size_t number, const Wellgate__V1__DeviceInfo 
 	print_first_line(number, d);
 	print_details(d);
 	print_faults(number, d);
+	print_news(d);
 	return 0;
 }
 

@@ -10,8 +10,9 @@
 
 #include "drivers/cleanup.h"
 #include "gateway/control/control.h"
+#include "gateway/news.h"
 
-#define FINDINGS_MAX  64
+#define FINDINGS_MAX  96
 #define MIB           ((uint64_t)1024 * 1024)
 #define SPACE_PROBLEM (16 * MIB)
 #define SPACE_NOTICE  (256 * MIB)
@@ -265,6 +266,24 @@ static void check_troubles(struct doctor *d)
 	}
 }
 
+/* ---- what drivers say of their devices ---- */
+
+static void check_news(struct doctor *d)
+{
+	const struct inventory *inv = pipeline_inventory(d->c->pipeline);
+
+	for (int i = 1; i < NEWS_MAX; i++) {
+		const struct news_words *words = news_words((Wellgate__V1__News)i);
+		size_t n = 0;
+
+		for (size_t j = 0; j < inv->n; j++)
+			n += inv->devices[j].news >> i & 1;
+		if (n > 0)
+			find(d, NOTICE, words->advice, "devices: %s: %zu (see wellgate devices)",
+			     words->of_all, n);
+	}
+}
+
 static void check_radio(struct doctor *d)
 {
 	const struct radio_state *radio = pipeline_radio(d->c->pipeline);
@@ -308,6 +327,7 @@ int control_doctor(const struct control *c, struct arena *arena, Wellgate__V1__R
 	check_broker(&d);
 	check_devices(&d);
 	check_radio(&d);
+	check_news(&d);
 	check_socket(&d, "devices.sock");
 	check_socket(&d, "control.sock");
 	return d.result;

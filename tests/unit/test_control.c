@@ -176,10 +176,12 @@ static void send_message(int fd, Wellgate__V1__FromDevices *m)
 	assert_int_equal(send(fd, packet, len, MSG_NOSIGNAL), len);
 }
 
-static void send_link_up(int fd, uint32_t link)
+/* news: none if it is zero */
+static void send_news_up(int fd, uint32_t link, int news)
 {
 	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
+	Wellgate__V1__News list[] = { (Wellgate__V1__News)news };
 	char driver[] = "sig_bp", model[] = "Example cuff", serial[] = "SYNTHETIC-1";
 
 	up.has_link = true;
@@ -187,8 +189,34 @@ static void send_link_up(int fd, uint32_t link)
 	up.driver = driver;
 	up.model = model;
 	up.serial = serial;
+	up.news = list;
+	up.n_news = news ? 1 : 0;
 	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP;
 	m.link_up = &up;
+	send_message(fd, &m);
+}
+
+static void send_link_up(int fd, uint32_t link)
+{
+	send_news_up(fd, link, 0);
+}
+
+static void send_link_down(int fd, uint32_t link, int news, bool understood)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
+	Wellgate__V1__DeviceInfo info = WELLGATE__V1__DEVICE_INFO__INIT;
+	Wellgate__V1__News list[] = { (Wellgate__V1__News)news };
+
+	info.news = list;
+	info.n_news = news ? 1 : 0;
+	info.has_understood = true;
+	info.understood = understood;
+	down.has_link = true;
+	down.link = link;
+	down.counts = &info;
+	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN;
+	m.link_down = &down;
 	send_message(fd, &m);
 }
 
@@ -565,6 +593,84 @@ static void test_doctor(void **state)
 	}
 }
 
+/* ---- news ---- */
+
+/* A reading behind the news: once it is committed, they have been heard. */
+static void expect_news(struct stand *s, int news)
+{
+	const Wellgate__V1__DeviceInfo *d;
+
+	send_link_up(s->fd, 2);
+	send_measurement(s, 2, (unsigned int)s->sequence);
+	(void)until_committed(s);
+	d = ask(s, "devices")->devices[0];
+	assert_int_equal(d->n_news, news ? 1 : 0);
+	if (news)
+		assert_int_equal(d->news[0], news);
+}
+
+static size_t doctor_notices(struct stand *s, const char *what)
+{
+	const Wellgate__V1__Reply *reply = ask(s, "doctor");
+	size_t n = 0;
+
+	for (size_t i = 0; i < reply->n_findings; i++) {
+		const Wellgate__V1__Finding *f = reply->findings[i];
+
+		if (!strstr(f->what, what))
+			continue;
+		assert_int_equal(f->level, WELLGATE__V1__FINDING__LEVEL__LEVEL_NOTICE);
+		assert_non_null(f->advice);
+		n++;
+	}
+	return n;
+}
+
+static void test_news(void **state)
+{
+	enum {
+		BUTTON = WELLGATE__V1__NEWS__NEWS_PRESS_BUTTON,
+		KEY = WELLGATE__V1__NEWS__NEWS_ENCRYPTED_NO_KEY,
+		NEWER = 31,
+		BEYOND = 32,
+	};
+	struct stand *s = *state;
+
+	connect_devices(s);
+	expect_news(s, 0);
+	assert_int_equal(doctor_notices(s, "button is pressed"), 0);
+	send_news_up(s->fd, 1, BUTTON);
+	expect_news(s, BUTTON);
+	assert_int_equal(doctor_notices(s, "button is pressed: 1"), 1);
+	/* it was pressed: over while the link is still there */
+	send_link_up(s->fd, 1);
+	expect_news(s, 0);
+	assert_int_equal(doctor_notices(s, "button is pressed"), 0);
+	/* what the end says stands, also over a link without one good frame */
+	send_link_down(s->fd, 1, KEY, true);
+	expect_news(s, KEY);
+	send_link_up(s->fd, 1);
+	send_link_down(s->fd, 1, 0, false);
+	expect_news(s, KEY);
+	assert_int_equal(doctor_notices(s, "no key for them"), 1);
+	send_link_up(s->fd, 1);
+	send_link_down(s->fd, 1, 0, true);
+	expect_news(s, 0);
+	/* of a newer version, and what cannot be one */
+	send_news_up(s->fd, 1, NEWER);
+	expect_news(s, NEWER);
+	assert_int_equal(doctor_notices(s, "no words for"), 1);
+	send_news_up(s->fd, 1, BEYOND);
+	expect_news(s, 0);
+	send_news_up(s->fd, 1, -1);
+	expect_news(s, 0);
+	/* nobody knows how that link ended */
+	send_news_up(s->fd, 1, KEY);
+	expect_news(s, KEY);
+	connect_devices(s);
+	expect_news(s, KEY);
+}
+
 /* The next of ToDevices: 1 full, 0 not full, -1 the connection was ended. Raises *committed. */
 static int until_full_changes(struct stand *s, uint64_t *committed)
 {
@@ -676,6 +782,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_new_client_replaces_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_control_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_doctor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_goal_results, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 	};

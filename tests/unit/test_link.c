@@ -351,6 +351,45 @@ static void commits_are_handed_on_once_and_rise(void **state)
 	assert_true(link_idle(s->link));
 }
 
+static int tell_all(struct drv_ctx *ctx)
+{
+	for (int i = 1; i < DRV_NEWS_END; i++)
+		drv_news(ctx, (enum drv_news)i);
+	return 0;
+}
+
+static void news_go_with_the_link(void **state)
+{
+	static const struct driver teller = { .name = "teller", .open = tell_all };
+	static const struct session_sink nobody = { 0 };
+	struct stand *s = *state;
+	const Wellgate__V1__LinkUp *up;
+	const Wellgate__V1__DeviceInfo *end;
+	struct session *session;
+
+	assert_int_equal(session_new(&teller, 0, &nobody, &s->next_seq, &session), 0);
+	gateway_listen(s);
+	gateway_accept(s);
+	assert_int_equal(link_up(s->link, 7, session, true), 0);
+	assert_int_equal(session_open(session, LINK_CABLE, 0), 0);
+	assert_int_equal(link_up(s->link, 7, session, true), 0);
+	assert_int_equal(link_down(s->link, 7, session), 0);
+	gateway_hear(s, 3);
+	assert_int_equal(s->heard[0].message->link_up->n_news, 0);
+	up = s->heard[1].message->link_up;
+	end = s->heard[2].message->link_down->counts;
+	assert_int_equal(up->n_news, DRV_NEWS_END - 1);
+	assert_int_equal(end->n_news, DRV_NEWS_END - 1);
+	for (int i = 1; i < DRV_NEWS_END; i++) {
+		assert_int_equal(up->news[i - 1], i);
+		assert_int_equal(end->news[i - 1], i);
+		assert_non_null(
+			protobuf_c_enum_descriptor_get_value(&wellgate__v1__news__descriptor, i));
+	}
+	assert_true(end->has_understood && !end->understood); /* it never spoke */
+	session_free(session);
+}
+
 static void what_was_not_committed_is_sent_again(void **state)
 {
 	struct stand *s = *state;
@@ -620,6 +659,7 @@ int main(void)
 		TEST(a_measurement_arrives_as_it_is),
 		TEST(without_a_gateway_it_waits_for_one),
 		TEST(commits_are_handed_on_once_and_rise),
+		TEST(news_go_with_the_link),
 		TEST(what_was_not_committed_is_sent_again),
 		TEST(a_gateway_that_commits_the_unsent_is_left),
 		TEST(garbage_ends_the_connection),
