@@ -16,7 +16,6 @@
 #include "drivers/transport/hidraw.h"
 #include "drivers/transport/phdc.h"
 #include "drivers/transport/serial.h"
-#include "drivers/transport/usb_pairs.h"
 
 #define NEVER     INT64_MAX
 #define STEADY_US INT64_C(60000000) /* at work that long: the failures before do not count */
@@ -341,61 +340,20 @@ static void on_observe(void *user, const struct cap_event *event)
 
 /* ---- opening and closing ---- */
 
-static bool has_channel(const struct driver *driver, uint16_t channel)
+static bool wants_apdus(const struct driver *driver)
 {
 	for (const struct drv_channel *c = driver->channels; c && c->mode; c++) {
-		if (c->id == channel)
+		if (c->id == DRV_WIRE_APDU)
 			return true;
 	}
 	return false;
-}
-
-static int open_node(const struct plug *p, int *ret)
-{
-	_cleanup_close_ int fd =
-		open(p->at.node, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = p->usb->options.no_monitor ? 0 : usb_is_still(&p->at, fd);
-	if (r >= 0)
-		*ret = TAKE_FD(fd);
-	return r;
-}
-
-/* A channel, an interface: see enum drv_wire_channel. On success the node is taken, and on failure
- * only those that were opened here are closed. */
-static int open_pairs(struct plug *p, int fd, const uint8_t *descriptors, size_t len,
-		      const struct wire_sink *sink, struct wire **ret)
-{
-	const uint8_t configuration = usb_read_configuration(p->at.parent);
-	struct usb_pairs_part parts[USB_PAIRS_MAX] = { { .fd = fd } };
-	size_t n = 0, opened = 1;
-	int r = 0;
-
-	for (const struct drv_channel *c = p->driver->channels; c->mode && r >= 0; c++) {
-		assert(n < USB_PAIRS_MAX);
-		parts[n].channel = c->id;
-		r = usb_choose_pair(descriptors, len, configuration, c->interface,
-				    &parts[n++].choice);
-	}
-	for (; r >= 0 && opened < n; opened += r >= 0)
-		r = open_node(p, &parts[opened].fd);
-	if (r >= 0)
-		r = usb_pairs_open(p->usb->event, parts, n, sink, ret);
-	if (r >= 0)
-		return 0;
-	while (--opened > 0)
-		(void)close(parts[opened].fd);
-	return r;
 }
 
 static int open_usb(struct plug *p, int fd, const struct wire_sink *sink, struct wire **ret)
 {
 	uint8_t descriptors[USB_DESCRIPTORS_MAX];
 	struct usb_interface_choice choice;
-	const bool apdus = has_channel(p->driver, DRV_WIRE_APDU);
+	const bool apdus = wants_apdus(p->driver);
 	const uint8_t configuration = usb_read_configuration(p->at.parent);
 	size_t len;
 	int r = usb_read_descriptors(p->at.parent, descriptors, sizeof(descriptors), &len);
@@ -413,9 +371,13 @@ static int open_usb(struct plug *p, int fd, const struct wire_sink *sink, struct
 
 static int open_wire(struct plug *p, const struct wire_sink *sink, struct wire **ret)
 {
-	_cleanup_close_ int fd = -1;
-	int r = open_node(p, &fd);
+	_cleanup_close_ int fd =
+		open(p->at.node, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	int r;
 
+	if (fd < 0)
+		return -errno;
+	r = p->usb->options.no_monitor ? 0 : usb_is_still(&p->at, fd);
 	if (r < 0)
 		return r;
 	switch (p->at.bus) {
