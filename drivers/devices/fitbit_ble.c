@@ -7,23 +7,23 @@
  *   (all of it is checked, said, and durable)
  *   we --c0 01-->                                        c0 01, on every way out
  *
- * adabfb02 takes Write Commands only: nothing says that one has come, but what the tracker answers.
- * Nothing is uploaded, set or deleted, so it says the same again each time, which the gateway knows
- * again, and what was cut off comes whole with the next link. The airlink is held until all is said,
- * as it is while the maker's own client talks to its server: a tracker that ends the link when it is
- * closed would otherwise cut off the end of a long dump each time.
+ * adabfb02 takes Write Commands only: nothing says that one has come, but what the tracker
+ * answers. Nothing is uploaded, set or deleted, so it says the same again each time, which the
+ * gateway knows again, and what was cut off comes whole with the next link. The airlink is held
+ * until all is said, as it is while the maker's own client talks to its server: a tracker that
+ * ends the link when it is closed would otherwise cut off the end of a long dump each time.
  *
- * Which tracker: the one that was enrolled, by its address. What is kept is 02 NEXT u32 NEWS u8, and
- * once a whole dump was said ID 6 and SERIAL 6 behind it: the name that it had in c0 14 and the
- * serial number in that dump. A tracker that later bears another of them is not read.
+ * Which tracker: the one that was enrolled, by its address. What is kept is 02 NEXT u32 NEWS u8,
+ * and once a whole dump was said ID 6 and SERIAL 6 behind it: the name that it had in c0 14 and
+ * the serial number in that dump. A tracker that later bears another of them is not read.
  *
  * It is in reach all day and says all of its memory each time, so it is left alone until NEXT
  * (seconds of the hub's monotonic clock; one beyond REST_S from now is of an earlier boot): a
- * quarter of an hour after a dump, a minute after one that failed. NEWS (enum drv_news, 0: none) is
- * what was wrong last, and is still true while nothing is asked.
+ * quarter of an hour after a dump, a minute after one that failed. NEWS (enum drv_news, 0: none)
+ * is what was wrong last, and is still true while nothing is asked.
  *
- * An encrypted dump is read with its owner's key: drv_key(), under its serial number, 12 lower-case
- * hexadecimal digits; without it that is news, and nothing of it is kept.
+ * An encrypted dump is read with its owner's key: drv_key(), under its serial number, 12
+ * lower-case hexadecimal digits; without it that is news, and nothing of it is kept.
  *
  * Not here: the live service 558dfa00 (see the README).
  *
