@@ -81,8 +81,8 @@ enum drv_wire_channel {
 struct drv_channel {
 	const uint8_t *uuid128; /* 16 bytes little endian, or NULL: id is a 16-bit SIG UUID */
 	enum drv_channel_mode mode;
-	uint16_t id;   /* characteristic UUID, or the driver's own number with uuid128 */
-	bool optional; /* a device without it is still ours */
+	uint16_t id;       /* characteristic UUID, or the driver's own number with uuid128 */
+	bool optional;     /* a device without it is still ours */
 	uint8_t interface; /* DRV_BUS_USB of two channels: its number */
 };
 

@@ -139,8 +139,8 @@ static const struct drv_match match[] = {
 };
 
 static const struct drv_channel channels[] = {
-	{ .id = DRV_WIRE_REPORT, .mode = DRV_NOTIFY },
-	{ .id = DRV_WIRE_BULK, .mode = DRV_NOTIFY },
+	{ .id = DRV_WIRE_REPORT, .mode = DRV_NOTIFY, .interface = 1 },
+	{ .id = DRV_WIRE_BULK, .mode = DRV_NOTIFY, .interface = 0 },
 	{ 0 },
 };
 

@@ -13,9 +13,7 @@
 #include "drivers/log.h"
 #include "drivers/registry.h"
 #include "drivers/transport/cable.h"
-#include "drivers/transport/hidraw.h"
-#include "drivers/transport/phdc.h"
-#include "drivers/transport/serial.h"
+#include "drivers/transport/usb_open.h"
 
 #define NEVER     INT64_MAX
 #define STEADY_US INT64_C(60000000) /* at work that long: the failures before do not count */
@@ -340,67 +338,17 @@ static void on_observe(void *user, const struct cap_event *event)
 
 /* ---- opening and closing ---- */
 
-static bool wants_apdus(const struct driver *driver)
+static int open_wire(const struct plug *p, const struct wire_sink *sink, struct wire **ret)
 {
-	for (const struct drv_channel *c = driver->channels; c && c->mode; c++) {
-		if (c->id == DRV_WIRE_APDU)
-			return true;
-	}
-	return false;
-}
+	const struct usb_opening opening = {
+		.event = p->usb->event,
+		.attachment = &p->at,
+		.driver = p->driver,
+		.unchecked = p->usb->options.no_monitor,
+		.preamble = p->usb->options.preamble,
+	};
 
-static int open_usb(struct plug *p, int fd, const struct wire_sink *sink, struct wire **ret)
-{
-	uint8_t descriptors[USB_DESCRIPTORS_MAX];
-	struct usb_interface_choice choice;
-	const bool apdus = wants_apdus(p->driver);
-	const uint8_t configuration = usb_read_configuration(p->at.parent);
-	size_t len;
-	int r = usb_read_descriptors(p->at.parent, descriptors, sizeof(descriptors), &len);
-
-	if (r < 0)
-		return r;
-	r = apdus ? phdc_choose(descriptors, len, configuration, &choice)
-		  : usb_choose_bulk(descriptors, len, configuration, -1, &choice);
-	if (r < 0)
-		return r;
-	choice.use_preamble = choice.can_preamble && p->usb->options.preamble;
-	return apdus ? phdc_open(p->usb->event, fd, &choice, sink, ret)
-		     : usb_bulk_open(p->usb->event, fd, &choice, sink, ret);
-}
-
-static int open_wire(struct plug *p, const struct wire_sink *sink, struct wire **ret)
-{
-	_cleanup_close_ int fd =
-		open(p->at.node, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = p->usb->options.no_monitor ? 0 : usb_is_still(&p->at, fd);
-	if (r < 0)
-		return r;
-	switch (p->at.bus) {
-	case DRV_BUS_HID:
-		r = hidraw_open(p->usb->event, fd, sink, ret);
-		break;
-	case DRV_BUS_SERIAL:
-		r = serial_open(p->usb->event, fd, p->driver->baud, sink, ret);
-		break;
-	case DRV_BUS_USB:
-		r = open_usb(p, fd, sink, ret);
-		break;
-	case DRV_BUS_ANY:
-	case DRV_BUS_BLE:
-	case DRV_BUS_BLE_ADVERT:
-	case DRV_BUS_FILE:
-	default:
-		r = -ENOTSUP;
-		break;
-	}
-	if (r >= 0)
-		(void)TAKE_FD(fd);
-	return r;
+	return usb_open_wire(&opening, sink, ret);
 }
 
 static void on_ended(void *user, int error);

@@ -159,7 +159,7 @@ static void start_in(struct usb_io *io, struct pipe *p)
 		return;
 	libusb_fill_bulk_transfer(t, io->handle, p->endpoint.address, p->packet, p->endpoint.packet,
 				  on_transfer, &p->transfer, 0);
-	if (p == &io->pipes[USB_IO_INTERRUPT_IN])
+	if (p->endpoint.interrupt || p == &io->pipes[USB_IO_INTERRUPT_IN])
 		t->type = LIBUSB_TRANSFER_TYPE_INTERRUPT;
 	submit(&p->transfer);
 }
@@ -174,6 +174,8 @@ static void start_out(struct usb_io *io)
 		return;
 	libusb_fill_bulk_transfer(t, io->handle, p->endpoint.address, o->data, (int)o->len,
 				  on_transfer, &p->transfer, OUT_TIMEOUT);
+	if (p->endpoint.interrupt)
+		t->type = LIBUSB_TRANSFER_TYPE_INTERRUPT;
 	t->flags = o->end && o->len % p->endpoint.packet == 0 ? LIBUSB_TRANSFER_ADD_ZERO_PACKET : 0;
 	submit(&p->transfer);
 }

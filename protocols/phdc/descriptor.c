@@ -38,6 +38,7 @@ struct walk {
 	bool healthcare; /* class 0f is wanted */
 	bool device_is_healthcare;
 	int number;  /* of the interface that is wanted, or -1 */
+	bool pair;   /* whatever their type */
 	bool inside; /* an interface that may be it */
 	struct usb_interface_choice at;
 	struct usb_endpoint_choice *endpoint; /* the last one: what follows is about it */
@@ -74,7 +75,7 @@ static void on_interface(struct walk *w, const uint8_t *d, size_t len)
 
 static struct usb_endpoint_choice *place_of(struct walk *w, uint8_t address, uint8_t type)
 {
-	if (type == TRANSFER_BULK)
+	if (type == TRANSFER_BULK || (w->pair && type == TRANSFER_INT))
 		return address & ENDPOINT_IN ? &w->at.bulk_in : &w->at.bulk_out;
 	if (type == TRANSFER_INT && address & ENDPOINT_IN)
 		return &w->at.interrupt_in;
@@ -106,7 +107,11 @@ static void on_endpoint(struct walk *w, const uint8_t *d, size_t len)
 		w->at.flaws++;
 		return;
 	}
-	*place = (struct usb_endpoint_choice){ .address = d[2], .packet = packet };
+	*place = (struct usb_endpoint_choice){
+		.address = d[2],
+		.packet = packet,
+		.interrupt = w->pair && (d[3] & TRANSFER_TYPE) == TRANSFER_INT,
+	};
 	w->endpoint = place;
 }
 
@@ -283,6 +288,14 @@ int usb_choose_bulk(const uint8_t *descriptors, size_t len, uint8_t configuratio
 		    struct usb_interface_choice *ret)
 {
 	struct walk w = { .number = interface };
+
+	return choose(&w, descriptors, len, configuration, ret);
+}
+
+int usb_choose_pair(const uint8_t *descriptors, size_t len, uint8_t configuration, int interface,
+		    struct usb_interface_choice *ret)
+{
+	struct walk w = { .number = interface, .pair = true };
 
 	return choose(&w, descriptors, len, configuration, ret);
 }

@@ -38,6 +38,7 @@ struct usb_endpoint_choice {
 	uint8_t address;      /* 0: there is none */
 	uint8_t qos;          /* of enum phdc_qos; 0: not said */
 	uint8_t metadata_len; /* bytes of the metadata descriptor, opaque to us */
+	bool interrupt;       /* of usb_choose_pair(): interrupt transfers, else bulk */
 	uint16_t packet;      /* bytes, 1 to USB_PACKET_MAX */
 };
 
@@ -67,4 +68,8 @@ int phdc_choose(const uint8_t *descriptors, size_t len, uint8_t configuration,
 /* The same for any interface with a bulk pair, whatever its class; interface: its number, or -1:
  * the first. */
 int usb_choose_bulk(const uint8_t *descriptors, size_t len, uint8_t configuration, int interface,
+		    struct usb_interface_choice *ret);
+/* The same for its first endpoint in and its first out, bulk or interrupt as each says of itself;
+ * they are in bulk_in and bulk_out. */
+int usb_choose_pair(const uint8_t *descriptors, size_t len, uint8_t configuration, int interface,
 		    struct usb_interface_choice *ret);
