@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define DAY_S INT64_C(86400)
@@ -85,16 +84,6 @@ static int midnight(void *user, int64_t at, int64_t *ret)
 	return drv_midnight(user, at, ret);
 }
 
-static bool find_key(const struct drv_ctx *ctx, const struct fitbit_dump *dump,
-		     uint8_t ret[DRV_KEY_MAX])
-{
-	char name[2 * FITBIT_SERIAL_SIZE + 1];
-
-	for (size_t i = 0; i < FITBIT_SERIAL_SIZE; i++)
-		(void)snprintf(name + 2 * i, 3, "%02x", dump->serial[i]);
-	return drv_key(ctx, name, ret) == FITBIT_KEY_SIZE;
-}
-
 static int say_piece(struct drv_ctx *ctx, struct fitbit_sync *s, const struct fitbit_dump *dump,
 		     const uint8_t *key, enum fitbit_outcome *ret)
 {
@@ -125,10 +114,10 @@ static int say_piece(struct drv_ctx *ctx, struct fitbit_sync *s, const struct fi
 static int say_with_key(struct drv_ctx *ctx, struct fitbit_sync *s, const struct fitbit_dump *dump,
 			enum fitbit_outcome *ret)
 {
-	uint8_t key[DRV_KEY_MAX];
+	uint8_t key[FITBIT_KEY_SIZE];
 	int r = 0;
 
-	if (find_key(ctx, dump, key))
+	if (fitbit_key(ctx, dump->serial, key) == 0)
 		r = say_piece(ctx, s, dump, key, ret);
 	else
 		*ret = FITBIT_SAID_NO_KEY;

@@ -51,9 +51,8 @@ enum fitbit_outcome {
 /*
  * Says the next piece of a dump that is complete: facts and measurements; nothing of a dump with
  * any fault, at once. serial: of the tracker whose dump it must be, or NULL; ret_serial: whose it
- * is, of any outcome but DAMAGED and UNREADABLE. An encrypted one is read with drv_key() under the
- * serial number as it is in the dump, 12 lower-case hexadecimal digits; FITBIT_KEY_SIZE bytes. 0,
- * or -errno of the session.
+ * is, of any outcome but DAMAGED and UNREADABLE. An encrypted one is read with fitbit_key(). 0, or
+ * -errno of the session.
  */
 int fitbit_sync_say(struct drv_ctx *ctx, struct fitbit_sync *s, const uint8_t *serial,
 		    uint8_t ret_serial[FITBIT_SERIAL_SIZE], enum fitbit_outcome *ret);

@@ -23,10 +23,8 @@
  * bears is kept; a dump with another one is not read, since how serial and address belong together
  * is not known.
  *
- * No wire of today opens both interfaces at once; until one does, this is played from captures
- * only.
- *
- * An encrypted dump is news, and nothing of it is kept. Here is no key.
+ * A dump that is encrypted (XTEA) is read with its owner's key, drv_key() under the SERIAL in
+ * lower-case hexadecimal; without one that fits it is news, and nothing of it is kept.
  *
  * Source: the maker has published nothing. One open client, its tests and its trace of a session
  * with a One. Not tried on hardware.
@@ -36,16 +34,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "drivers/fitbit.h"
-#include "protocols/fitbit/message.h"
+#include "drivers/fitbit_sync.h"
 
 #define CONTROL_SIZE 32
 #define DATA_SIZE    32
-#define DUMP_MAX     ((size_t)120 * 1024) /* the largest ever seen has 71318 bytes */
-#define PIECE        512                  /* measurements at once */
 #define TRIES        2
-#define DUMP_US      INT64_C(600000000)
-#define DAY_S        INT64_C(86400)
 
 #define KEPT_VERSION 0x01
 #define KEPT_ALLOWED (1 + FITBIT_ID_SIZE)
@@ -126,11 +119,7 @@ struct dongle {
 
 	size_t have;
 	uint8_t packet[DATA_SIZE];
-	int64_t dump_since;
-	struct fitbit_transfer transfer;
-	struct writer w;
-	struct fitbit_rules rules;
-	uint8_t dump[DUMP_MAX];
+	struct fitbit_sync sync;
 };
 
 static const struct drv_match match[] = {
@@ -158,15 +147,14 @@ static int command(struct drv_ctx *ctx, enum command number, const uint8_t *payl
 	return drv_write(ctx, DRV_WIRE_REPORT, report, len + 3);
 }
 
-static int message(struct drv_ctx *ctx, const struct fitbit_control *m)
+static int packet(struct drv_ctx *ctx, const uint8_t *bytes, size_t len)
 {
 	uint8_t data[DATA_SIZE] = { 0 };
-	struct writer w = writer_of(data, FITBIT_PACKET_MAX);
-	const int r = fitbit_control_encode(m, &w);
 
-	assert(r == 0); /* made here, and it fits */
-	data[DATA_SIZE - 1] = (uint8_t)w.len;
-	return r < 0 ? r : drv_write(ctx, DRV_WIRE_BULK, data, sizeof(data));
+	assert(len <= FITBIT_PACKET_MAX);
+	memcpy(data, bytes, len);
+	data[DATA_SIZE - 1] = (uint8_t)len;
+	return drv_write(ctx, DRV_WIRE_BULK, data, sizeof(data));
 }
 
 static int discover(struct drv_ctx *ctx)
@@ -210,34 +198,28 @@ static int pipe_on(struct drv_ctx *ctx, struct dongle *d, bool on)
 
 static int airlink(struct drv_ctx *ctx, struct dongle *d)
 {
-	const struct fitbit_control m = {
-		.kind = FITBIT_AIRLINK_OPEN,
-		.airlink = { .value = 10,
-			     .interval_min = 6,
-			     .interval_max = 6,
-			     .supervision = 200 },
+	static const struct fitbit_airlink how = {
+		.value = 10, .interval_min = 6, .interval_max = 6, .supervision = 200
 	};
+	uint8_t bytes[FITBIT_PACKET_MAX];
 
 	d->airlinked = true;
-	return message(ctx, &m);
+	return packet(ctx, bytes, fitbit_sync_airlink(&how, bytes));
 }
 
 static int ask_dump(struct drv_ctx *ctx, struct dongle *d)
 {
-	const struct fitbit_control m = { .kind = FITBIT_DUMP_REQUEST, .type = FITBIT_MEGADUMP };
+	uint8_t bytes[FITBIT_PACKET_MAX];
 
-	d->w = writer_of(d->dump, sizeof(d->dump));
-	d->transfer = fitbit_transfer_of(&d->w, FITBIT_MEGADUMP);
-	d->dump_since = drv_now(ctx);
-	return message(ctx, &m);
+	return packet(ctx, bytes, fitbit_sync_ask(ctx, &d->sync, bytes));
 }
 
 static int close_airlink(struct drv_ctx *ctx, struct dongle *d)
 {
-	const struct fitbit_control m = { .kind = FITBIT_CLOSE };
+	uint8_t bytes[FITBIT_PACKET_MAX];
 
 	d->airlinked = false;
-	return message(ctx, &m);
+	return packet(ctx, bytes, fitbit_sync_close(bytes));
 }
 
 static int enter(struct drv_ctx *ctx, struct dongle *d, enum step step)
@@ -289,8 +271,8 @@ static int leave(struct drv_ctx *ctx, struct dongle *d, int r)
 
 /* ---- the end ---- */
 
-/* context: for people; NULL: all is well */
-static int finish(struct drv_ctx *ctx, struct dongle *d, const char *context)
+/* context: for people; NULL: all is well. about: what somebody can do, or 0 */
+static int finish(struct drv_ctx *ctx, struct dongle *d, const char *context, enum drv_news about)
 {
 	const struct measurement news = {
 		.metric = METRIC_STEPS,
@@ -299,6 +281,8 @@ static int finish(struct drv_ctx *ctx, struct dongle *d, const char *context)
 	};
 	const int r = enter(ctx, d, STEP_OVER);
 
+	if (about)
+		drv_news(ctx, about);
 	drv_done(ctx);
 	return context && r == 0 ? drv_emit(ctx, &news) : r;
 }
@@ -317,34 +301,6 @@ static const char *trouble_text(enum trouble trouble)
 	return "the tracker could not be read";
 }
 
-static const char *verdict_text(const struct fitbit_dump *dump)
-{
-	if (dump->verdict == FITBIT_NEEDS_KEY || dump->verdict == FITBIT_KEEP_AES ||
-	    dump->verdict == FITBIT_KEEP_CIPHER)
-		return "encrypted by the tracker: not read";
-	if (dump->verdict != FITBIT_READABLE)
-		return "a model that cannot be read";
-	return NULL;
-}
-
-static int64_t day_number(const struct device_time *t)
-{
-	const int64_t y = (int64_t)t->year - (t->month <= 2);
-	const int64_t m = t->month > 2 ? (int64_t)t->month - 3 : (int64_t)t->month + 9;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + t->day - 1 - 719468;
-}
-
-/* A day beyond now wherever the hub's zone is; 0: the hub does not know. */
-static int64_t latest(const struct drv_ctx *ctx)
-{
-	struct device_time now;
-
-	if (!drv_local_time(ctx, &now))
-		return 0;
-	return (day_number(&now) + 1) * DAY_S + (now.hour + 14) * INT64_C(3600);
-}
-
 static int keep(struct drv_ctx *ctx, const struct dongle *d, const uint8_t *serial)
 {
 	uint8_t kept[KEPT_BOUND] = { KEPT_VERSION };
@@ -356,38 +312,44 @@ static int keep(struct drv_ctx *ctx, const struct dongle *d, const uint8_t *seri
 	return drv_keep(ctx, kept, sizeof(kept));
 }
 
+static const char *outcome_text(enum fitbit_outcome outcome)
+{
+	switch (outcome) {
+	case FITBIT_SAID_ANOTHER:
+		return trouble_text(ANOTHER);
+	case FITBIT_SAID_UNREADABLE:
+		return "a model that cannot be read";
+	case FITBIT_SAID_NO_KEY:
+		return "encrypted by the tracker: not read";
+	case FITBIT_SAID_WRONG_KEY:
+		return "encrypted by the tracker: not read with this key";
+	case FITBIT_SAID_DAMAGED:
+	case FITBIT_SAID_PIECE:
+	case FITBIT_SAID_ALL:
+		break;
+	}
+	return trouble_text(FAILED);
+}
+
 /* The next piece. Its facts are the tracker's, but for the number: that of the base station, under
  * which all of it is filed. */
-static int say_piece(struct drv_ctx *ctx, struct dongle *d, const struct fitbit_dump *dump)
+static int say(struct drv_ctx *ctx, struct dongle *d)
 {
-	struct fitbit_told told;
-	int r = fitbit_emit(ctx, dump, NULL, &d->rules, &told);
+	uint8_t serial[FITBIT_SERIAL_SIZE];
+	enum fitbit_outcome outcome;
+	int r = fitbit_sync_say(ctx, &d->sync, d->has_serial ? d->serial : NULL, serial, &outcome);
 
-	if (r == -EBADMSG || r == -EMSGSIZE)
-		return finish(ctx, d, trouble_text(FAILED));
 	if (r == 0)
 		r = drv_fact(ctx, DRV_SERIAL, d->address, strlen(d->address));
 	if (r < 0)
 		return r;
-	d->rules.skip += PIECE;
 	d->timer = true;
-	if (d->rules.skip < told.total)
+	if (outcome == FITBIT_SAID_PIECE)
 		return 0;
-	r = keep(ctx, d, dump->serial);
-	return r < 0 ? r : finish(ctx, d, NULL);
-}
-
-static int say(struct drv_ctx *ctx, struct dongle *d)
-{
-	struct fitbit_dump dump;
-
-	if (fitbit_dump_recognise(d->dump, d->w.len, &dump) < 0)
-		return finish(ctx, d, "a model that cannot be read");
-	if (d->has_serial && memcmp(d->serial, dump.serial, sizeof(d->serial)) != 0)
-		return finish(ctx, d, trouble_text(ANOTHER));
-	if (verdict_text(&dump))
-		return finish(ctx, d, verdict_text(&dump));
-	return say_piece(ctx, d, &dump);
+	if (outcome != FITBIT_SAID_ALL)
+		return finish(ctx, d, outcome_text(outcome), fitbit_sync_news(outcome));
+	r = keep(ctx, d, serial);
+	return r < 0 ? r : finish(ctx, d, NULL, 0);
 }
 
 /* Closes the next thing that is open; when nothing is, goes on with what came of it. */
@@ -399,22 +361,20 @@ static int tear_down(struct drv_ctx *ctx, struct dongle *d)
 		return enter(ctx, d, STEP_PIPE_OFF);
 	if (d->linked)
 		return enter(ctx, d, STEP_TERMINATE);
-	if (d->transfer.complete) {
-		d->rules = (struct fitbit_rules){ .latest = latest(ctx),
-						  .settled = true,
-						  .limit = PIECE };
+	if (d->sync.transfer.complete) {
 		(void)enter(ctx, d, STEP_SAY);
 		return say(ctx, d);
 	}
 	if (d->trouble == FAILED && ++d->tries < TRIES)
 		return enter(ctx, d, STEP_CLEAN);
-	return finish(ctx, d, trouble_text(d->trouble));
+	return finish(ctx, d, trouble_text(d->trouble),
+		      d->trouble == ANOTHER ? DRV_NEWS_ANOTHER_DEVICE : 0);
 }
 
 static int fail(struct drv_ctx *ctx, struct dongle *d, enum trouble trouble)
 {
 	d->trouble = trouble;
-	d->transfer.complete = false;
+	d->sync.transfer.complete = false;
 	return tear_down(ctx, d);
 }
 
@@ -459,7 +419,8 @@ static int on_found(struct dongle *d, const uint8_t *payload, size_t len)
 static int after_discovery(struct drv_ctx *ctx, struct dongle *d)
 {
 	if (!d->found) /* out of reach: nothing is wrong, if it never was in reach */
-		return finish(ctx, d, d->trouble ? trouble_text(d->trouble) : NULL);
+		return finish(ctx, d, d->trouble ? trouble_text(d->trouble) : NULL,
+			      DRV_NEWS_OUT_OF_REACH);
 	return enter(ctx, d, STEP_ACCEPT);
 }
 
@@ -548,20 +509,17 @@ static int on_command(struct drv_ctx *ctx, struct dongle *d, const uint8_t *data
 
 static int on_transfer(struct drv_ctx *ctx, struct dongle *d, const uint8_t *data, size_t len)
 {
-	const size_t before = d->w.len;
-	const bool begun = d->transfer.begun;
-	int e, r = fitbit_transfer_packet(&d->transfer, data, len);
+	bool progress = false;
+	int e, r = fitbit_sync_packet(ctx, &d->sync, data, len, &progress);
 
-	if (r == 0 && d->transfer.complete)
+	if (r == 0 && d->sync.transfer.complete)
 		return tear_down(ctx, d);
-	if (r == 0 && drv_now(ctx) - d->dump_since > DUMP_US)
-		return fail(ctx, d, FAILED);
 	if (r == 0) { /* what brings nothing does not win time */
-		d->timer = d->timer || d->w.len > before || d->transfer.begun != begun;
+		d->timer = d->timer || progress;
 		return 0;
 	}
 	e = fail(ctx, d, r == -ENOSPC ? TOO_LONG : FAILED);
-	if (e < 0 || r == -ECONNREFUSED)
+	if (e < 0 || r == -ECONNREFUSED || r == -ETIMEDOUT)
 		return e;
 	return r == -EBADMSG || r == -EMSGSIZE ? r : -ENOMSG;
 }
@@ -649,7 +607,7 @@ static int on_known(struct drv_ctx *ctx, struct dongle *d)
 	const size_t len = drv_kept(ctx, kept);
 
 	if ((len != KEPT_ALLOWED && len != KEPT_BOUND) || kept[0] != KEPT_VERSION)
-		return finish(ctx, d, "no tracker is allowed here");
+		return finish(ctx, d, "no tracker is allowed here", DRV_NEWS_NOT_CHOSEN);
 	memcpy(d->allowed, kept + 1, FITBIT_ID_SIZE);
 	d->has_serial = len == KEPT_BOUND;
 	if (d->has_serial)
@@ -705,7 +663,7 @@ static int on_committed(struct drv_ctx *ctx)
 
 const struct driver driver_fitbit_dongle = {
 	.name = "fitbit_dongle",
-	.label = "Fitbit One, Flex, Zip by their USB base station (no wire opens it yet)",
+	.label = "Fitbit One, Flex, Zip by their USB base station",
 	.match = match,
 	.channels = channels,
 	.maturity = DRV_BY_SPECIFICATION,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/fitbit.h"
 #include "drivers/registry.h"
 
 #define NO_DEADLINE INT64_MAX
@@ -14,6 +15,7 @@ struct feed_link {
 	uint16_t id;
 	char name[CAP_TEXT_MAX];
 	int64_t now, deadline;
+	int zone_min;
 	struct session *session; /* NULL: nobody's, so far */
 };
 
@@ -130,9 +132,12 @@ uint32_t feed_quirks(const struct cap_open *open)
 	return quirks;
 }
 
-/* What the hub knows beforehand. */
-static void tell(struct session *s, const struct cap_open *o)
+/* What the hub knows beforehand. A capture has one offset, whatever the season. */
+static void tell(struct feed_link *l, const struct cap_open *o)
 {
+	const struct session_hub hub = { .midnight = fitbit_midnight_at_offset,
+					 .user = &l->zone_min };
+	struct session *s = l->session;
 	struct session_memory memory = { .n_consents = o->n_consents, .kept_len = o->kept_len };
 
 	_Static_assert(CAP_CONSENTS_MAX <= DRV_CONSENTS_MAX && CAP_KEPT_MAX <= DRV_KEPT_MAX &&
@@ -144,8 +149,11 @@ static void tell(struct session *s, const struct cap_open *o)
 	}
 	memcpy(memory.kept, o->kept, o->kept_len);
 	session_set_memory(s, &memory);
-	if (o->has_zone)
+	if (o->has_zone) {
+		l->zone_min = o->zone_min;
 		session_set_zone(s, o->zone_min);
+		session_set_hub(s, &hub);
+	}
 	if (o->has_last)
 		session_set_last_record(s, o->last);
 }
@@ -189,7 +197,7 @@ static int start_session(struct feed_link *l, const struct driver *driver, uint3
 	if (l->feed->has_start)
 		session_set_wall(l->session, l->feed->start_ms);
 	if (open)
-		tell(l->session, open);
+		tell(l, open);
 	if (l->feed->sink.opened)
 		l->feed->sink.opened(l->feed->sink.user, l->id, l->session);
 	return session_open(l->session, LINK_REPLAY, l->now);
