@@ -39,13 +39,3 @@ uint32_t cursor_be24(struct cursor *c)
 
 	return b ? (uint32_t)b[0] << 16 | (uint32_t)b[1] << 8 | b[2] : 0;
 }
-
-uint64_t cursor_be64(struct cursor *c)
-{
-	const uint8_t *b = cursor_bytes(c, 8);
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; b && i < 8; i++)
-		v = v << 8 | b[i];
-	return v;
-}

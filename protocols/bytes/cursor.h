@@ -51,7 +51,9 @@ static inline const uint8_t *cursor_bytes(struct cursor *c, size_t n)
 		c->failed = true;
 		return NULL;
 	}
-	bytes = c->data ? c->data + c->pos : nothing;
+	if (n == 0 && !c->data)
+		return nothing;
+	bytes = c->data + c->pos;
 	c->pos += n;
 	return bytes;
 }
@@ -93,9 +95,19 @@ static inline uint32_t cursor_be32(struct cursor *c)
 	return b ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3] : 0;
 }
 
+static inline uint64_t cursor_be64(struct cursor *c)
+{
+	const uint8_t *b = cursor_bytes(c, 8);
+
+	if (!b)
+		return 0;
+	return (uint64_t)b[0] << 56 | (uint64_t)b[1] << 48 | (uint64_t)b[2] << 40 |
+	       (uint64_t)b[3] << 32 | (uint64_t)b[4] << 24 | (uint64_t)b[5] << 16 |
+	       (uint64_t)b[6] << 8 | b[7];
+}
+
 uint16_t cursor_le16(struct cursor *c);
 uint32_t cursor_le24(struct cursor *c);
 uint32_t cursor_le32(struct cursor *c);
 uint64_t cursor_le64(struct cursor *c);
 uint32_t cursor_be24(struct cursor *c);
-uint64_t cursor_be64(struct cursor *c);

@@ -10,18 +10,6 @@ __extension__ typedef __int128 wide;
 /* the largest power of ten that a 128-bit number holds is 10^38 */
 #define WIDE_DIGITS 38
 
-struct number number_of(int64_t mantissa, int32_t exponent)
-{
-	return (struct number){ .absent = ABSENT_NO,
-				.value = { .mantissa = mantissa, .exponent = exponent } };
-}
-
-struct number number_absent(enum absent why)
-{
-	assert(why != ABSENT_NO);
-	return (struct number){ .absent = why };
-}
-
 const char *absent_name(enum absent why)
 {
 	switch (why) {

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,8 +38,18 @@ struct number {
 	struct decimal value; /* 0e0 when absent */
 };
 
-struct number number_of(int64_t mantissa, int32_t exponent);
-struct number number_absent(enum absent why);
+static inline struct number number_of(int64_t mantissa, int32_t exponent)
+{
+	return (struct number){ .absent = ABSENT_NO,
+				.value = { .mantissa = mantissa, .exponent = exponent } };
+}
+
+static inline struct number number_absent(enum absent why)
+{
+	assert(why != ABSENT_NO);
+	return (struct number){ .absent = why };
+}
+
 /* "NaN" "NRes" "+INF" "-INF" "reserved" "unsuccessful" "unknown"; NULL for ABSENT_NO */
 const char *absent_name(enum absent why);
 

@@ -1,5 +1,6 @@
 #include "protocols/bytes/medfloat.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 
@@ -11,32 +12,21 @@ struct format {
 	uint32_t first_special; /* +INF; the others follow in the order of specials[] */
 };
 
-static const struct format sfloat = { 12, -2048, 2047, -8, 7, 0x07fe };
-static const struct format float32 = { 24, -8388608, 8388607, -128, 127, 0x007ffffe };
+static const struct format sfloat = { 12, -2048, 2047, -8, 7, MEDFLOAT16_SPECIAL };
+static const struct format float32 = { 24, -8388608, 8388607, -128, 127, MEDFLOAT32_SPECIAL };
 
 static const enum absent specials[] = { ABSENT_POSITIVE_INFINITY, ABSENT_NAN, ABSENT_NRES,
 					ABSENT_RESERVED, ABSENT_NEGATIVE_INFINITY };
 #define N_SPECIALS (sizeof(specials) / sizeof(specials[0]))
+_Static_assert(N_SPECIALS == MEDFLOAT_SPECIALS, "a pattern without its reason");
 
 /* no format has an exponent further from zero, and no 64-bit mantissa more digits to move there */
 #define EXPONENT_MAX (128 + 19)
 
-static int64_t sign_extend(uint32_t value, int bits)
+struct number medfloat_special(uint32_t which)
 {
-	const int64_t half = INT64_C(1) << (bits - 1);
-
-	return ((int64_t)value ^ half) - half;
-}
-
-static struct number decode(uint32_t raw, const struct format *f)
-{
-	const uint32_t mask = (UINT32_C(1) << f->mantissa_bits) - 1;
-	const int exponent_bits = f == &sfloat ? 4 : 8;
-
-	if (raw >= f->first_special && raw < f->first_special + N_SPECIALS)
-		return number_absent(specials[raw - f->first_special]);
-	return number_of(sign_extend(raw & mask, f->mantissa_bits),
-			 (int32_t)sign_extend(raw >> f->mantissa_bits, exponent_bits));
+	assert(which < N_SPECIALS);
+	return number_absent(specials[which]);
 }
 
 static int encode_special(enum absent why, const struct format *f, uint32_t *ret)
@@ -115,16 +105,6 @@ static int encode(struct number n, const struct format *f, uint32_t *ret)
 		return r;
 	*ret = (uint32_t)d.exponent * (mask + 1) | ((uint32_t)d.mantissa & mask);
 	return 0;
-}
-
-struct number medfloat16_decode(uint16_t raw)
-{
-	return decode(raw, &sfloat);
-}
-
-struct number medfloat32_decode(uint32_t raw)
-{
-	return decode(raw, &float32);
 }
 
 int medfloat16_encode(struct number n, uint16_t *ret)

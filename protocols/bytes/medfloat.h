@@ -21,8 +21,38 @@
 #include "protocols/bytes/decimal.h"
 #include "protocols/bytes/writer.h"
 
-struct number medfloat16_decode(uint16_t raw);
-struct number medfloat32_decode(uint32_t raw);
+/* the first of the five, which follow each other */
+#define MEDFLOAT16_SPECIAL 0x07fe
+#define MEDFLOAT32_SPECIAL 0x007ffffe
+#define MEDFLOAT_SPECIALS  5
+
+/* which: 0 +INF to 4 -INF */
+struct number medfloat_special(uint32_t which);
+
+/* two's complement of a field whose highest bit is `sign` */
+static inline int32_t medfloat_signed(uint32_t field, int32_t sign)
+{
+	return ((int32_t)field ^ sign) - sign;
+}
+
+static inline struct number medfloat16_decode(uint16_t raw)
+{
+	const uint32_t special = (uint32_t)raw - MEDFLOAT16_SPECIAL;
+
+	if (special < MEDFLOAT_SPECIALS)
+		return medfloat_special(special);
+	return number_of(medfloat_signed(raw & 0xfff, 0x800), medfloat_signed(raw >> 12, 0x8));
+}
+
+static inline struct number medfloat32_decode(uint32_t raw)
+{
+	const uint32_t special = raw - MEDFLOAT32_SPECIAL;
+
+	if (special < MEDFLOAT_SPECIALS)
+		return medfloat_special(special);
+	return number_of(medfloat_signed(raw & 0xffffff, 0x800000),
+			 medfloat_signed(raw >> 24, 0x80));
+}
 
 /* Exact, or -ERANGE. The exponent is kept where it can be, so 740e-1 comes back as 740e-1;
  * otherwise the same value with another exponent. ABSENT_UNSUCCESSFUL and ABSENT_UNKNOWN have no

@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-enum wire_type {
-	WIRE_VARINT = 0,
-	WIRE_LENGTH = 2, /* its length, and as many bytes */
-};
-
 /* bytes of a varint: seven bits in each; most numbers need one */
 static size_t varint_size(uint64_t v)
 {
@@ -22,33 +17,17 @@ static uint8_t *write_varint(uint8_t *room, uint64_t v)
 	return room;
 }
 
-static uint64_t tag(unsigned int field, enum wire_type type)
+void protobuf_put_long(struct writer *w, uint64_t tag, uint64_t v)
 {
-	return (uint64_t)field << 3 | type;
-}
-
-static void put_two(struct writer *w, uint64_t first, uint64_t second)
-{
-	uint8_t *room = writer_room(w, varint_size(first) + varint_size(second));
+	uint8_t *room = writer_room(w, varint_size(tag) + varint_size(v));
 
 	if (room)
-		(void)write_varint(write_varint(room, first), second);
-}
-
-void protobuf_uint(struct writer *w, unsigned int field, uint64_t v)
-{
-	put_two(w, tag(field, WIRE_VARINT), v);
-}
-
-void protobuf_sint(struct writer *w, unsigned int field, int64_t v)
-{
-	/* zigzag: numbers near zero are short, whatever their sign */
-	protobuf_uint(w, field, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
+		(void)write_varint(write_varint(room, tag), v);
 }
 
 void protobuf_bytes(struct writer *w, unsigned int field, const void *data, size_t n)
 {
-	put_two(w, tag(field, WIRE_LENGTH), n);
+	protobuf_put(w, protobuf_tag(field, PROTOBUF_LENGTH), n);
 	if (n > 0)
 		writer_bytes(w, data, n);
 }
@@ -61,14 +40,7 @@ void protobuf_packed(struct writer *w, uint64_t v)
 		(void)write_varint(room, v);
 }
 
-size_t protobuf_begin(struct writer *w, unsigned int field)
-{
-	/* most have a length of one byte: it is written when it is known */
-	put_two(w, tag(field, WIRE_LENGTH), 0);
-	return w->len;
-}
-
-void protobuf_end(struct writer *w, size_t begun)
+void protobuf_end_long(struct writer *w, size_t begun)
 {
 	const size_t len = w->len - begun, more = varint_size(len) - 1;
 

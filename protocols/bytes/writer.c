@@ -1,26 +1,6 @@
 #include "protocols/bytes/writer.h"
 
 #include <assert.h>
-#include <string.h>
-
-struct writer writer_of(void *data, size_t size)
-{
-	assert(data || size == 0);
-	return (struct writer){ .data = data, .size = size };
-}
-
-bool writer_ok(const struct writer *w)
-{
-	return !w->failed;
-}
-
-void writer_bytes(struct writer *w, const void *data, size_t n)
-{
-	uint8_t *room = writer_room(w, n);
-
-	if (room)
-		memcpy(room, data, n);
-}
 
 /* the low n bytes of v, least significant first */
 static void writer_little(struct writer *w, uint64_t v, size_t n)
@@ -38,11 +18,6 @@ static void writer_big(struct writer *w, uint64_t v, size_t n)
 
 	for (size_t i = 0; room && i < n; i++)
 		room[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
-}
-
-void writer_u8(struct writer *w, uint8_t v)
-{
-	writer_little(w, v, 1);
 }
 
 void writer_le16(struct writer *w, uint16_t v)
@@ -66,20 +41,10 @@ void writer_le64(struct writer *w, uint64_t v)
 	writer_little(w, v, 8);
 }
 
-void writer_be16(struct writer *w, uint16_t v)
-{
-	writer_big(w, v, 2);
-}
-
 void writer_be24(struct writer *w, uint32_t v)
 {
 	assert(v <= 0xffffff);
 	writer_big(w, v, 3);
-}
-
-void writer_be32(struct writer *w, uint32_t v)
-{
-	writer_big(w, v, 4);
 }
 
 void writer_be64(struct writer *w, uint64_t v)
