@@ -6,47 +6,60 @@
 #include "protocols/bytes/writer.h"
 #include "protocols/ieee11073/mder.h"
 
-/*
- * Fields of each kind in their order:
- *   r result, reason, error or problem  v association version  p protocols offered
- *   q one protocol  h handle  t time  y event or action type  d information (ANY)
- *   i list of attribute identifiers  a list of attributes  m list of modifications
- */
+/* What an APDU is made of. Where there are several they stand in the order of their bits. */
+enum field {
+	RESULT = 1 << 0, /* result, reason, error or problem */
+	ASSOC_VERSION = 1 << 1,
+	PROTOS = 1 << 2, /* protocols offered */
+	PROTO = 1 << 3,
+	HANDLE = 1 << 4,
+	TIME = 1 << 5,
+	TYPE = 1 << 6, /* event or action */
+	INFO = 1 << 7, /* ANY */
+	IDS = 1 << 8,  /* list of attribute identifiers */
+	ATTRIBUTES = 1 << 9,
+	MODIFICATIONS = 1 << 10,
+};
+
 struct layout {
 	uint16_t choice;
-	const char *fields;
+	uint16_t fields; /* enum field */
 };
 
 static const struct layout APDUS[] = {
-	{ APDU_AARQ, "vp" }, { APDU_AARE, "rq" }, { APDU_RLRQ, "r" },
-	{ APDU_RLRE, "r" },  { APDU_ABRT, "r" },
+	{ APDU_AARQ, ASSOC_VERSION | PROTOS },
+	{ APDU_AARE, RESULT | PROTO },
+	{ APDU_RLRQ, RESULT },
+	{ APDU_RLRE, RESULT },
+	{ APDU_ABRT, RESULT },
 };
 
 static const struct layout OPERATIONS[] = {
-	{ APDU_EVENT, "htyd" },
-	{ APDU_EVENT_CONFIRMED, "htyd" },
-	{ APDU_GET, "hi" },
-	{ APDU_SET, "hm" },
-	{ APDU_SET_CONFIRMED, "hm" },
-	{ APDU_ACTION, "hyd" },
-	{ APDU_ACTION_CONFIRMED, "hyd" },
-	{ APDU_EVENT_RESPONSE, "htyd" },
-	{ APDU_GET_RESPONSE, "ha" },
-	{ APDU_SET_RESPONSE, "ha" },
-	{ APDU_ACTION_RESPONSE, "hyd" },
-	{ APDU_ERROR, "rd" },
-	{ APDU_REJECT, "r" },
+	{ APDU_EVENT, HANDLE | TIME | TYPE | INFO },
+	{ APDU_EVENT_CONFIRMED, HANDLE | TIME | TYPE | INFO },
+	{ APDU_GET, HANDLE | IDS },
+	{ APDU_SET, HANDLE | MODIFICATIONS },
+	{ APDU_SET_CONFIRMED, HANDLE | MODIFICATIONS },
+	{ APDU_ACTION, HANDLE | TYPE | INFO },
+	{ APDU_ACTION_CONFIRMED, HANDLE | TYPE | INFO },
+	{ APDU_EVENT_RESPONSE, HANDLE | TIME | TYPE | INFO },
+	{ APDU_GET_RESPONSE, HANDLE | ATTRIBUTES },
+	{ APDU_SET_RESPONSE, HANDLE | ATTRIBUTES },
+	{ APDU_ACTION_RESPONSE, HANDLE | TYPE | INFO },
+	{ APDU_ERROR, RESULT | INFO },
+	{ APDU_REJECT, RESULT },
 };
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
-static const char *fields_of(const struct layout *rows, size_t n, uint16_t choice)
+/* 0: there is no such choice */
+static unsigned int fields_of(const struct layout *rows, size_t n, uint16_t choice)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (rows[i].choice == choice)
 			return rows[i].fields;
 	}
-	return NULL;
+	return 0;
 }
 
 size_t apdu_size(const uint8_t *bytes, size_t len)
@@ -65,7 +78,7 @@ bool apdu_wants_answer(uint16_t operation)
 bool apdu_is_answer(uint16_t operation)
 {
 	return operation >= APDU_EVENT_RESPONSE &&
-	       fields_of(OPERATIONS, N(OPERATIONS), operation) != NULL;
+	       fields_of(OPERATIONS, N(OPERATIONS), operation) != 0;
 }
 
 /* ---- decoding ---- */
@@ -185,54 +198,39 @@ static void read_modifications(struct cursor *c, struct apdu *a)
 	take(&items, a);
 }
 
-static void read_field(char field, struct cursor *c, struct apdu *a)
+static void read_info(struct cursor *c, struct apdu *a)
 {
-	struct cursor any;
+	struct cursor info = mder_any(c);
 
-	switch (field) {
-	case 'r':
-		a->result = cursor_be16(c);
-		return;
-	case 'v':
-		a->assoc_version = cursor_be32(c);
-		return;
-	case 'p':
-		read_protos(c, a);
-		return;
-	case 'q':
-		read_proto(c, a);
-		return;
-	case 'h':
-		a->handle = cursor_be16(c);
-		return;
-	case 't':
-		a->time = cursor_be32(c);
-		return;
-	case 'y':
-		a->type = cursor_be16(c);
-		return;
-	case 'd':
-		any = mder_any(c);
-		take(&any, a);
-		return;
-	case 'i':
-		read_ids(c, a);
-		return;
-	case 'a':
-		read_attributes(c, a);
-		return;
-	default:
-		read_modifications(c, a);
-		return;
-	}
+	take(&info, a);
 }
 
-static int read_fields(const char *fields, struct cursor *c, struct apdu *a)
+static int read_fields(unsigned int fields, struct cursor *c, struct apdu *a)
 {
-	if (!fields)
+	if (fields == 0)
 		return -ENOMSG;
-	for (; *fields != '\0' && cursor_ok(c); fields++)
-		read_field(*fields, c, a);
+	if (fields & RESULT)
+		a->result = cursor_be16(c);
+	if (fields & ASSOC_VERSION)
+		a->assoc_version = cursor_be32(c);
+	if (fields & PROTOS)
+		read_protos(c, a);
+	if (fields & PROTO)
+		read_proto(c, a);
+	if (fields & HANDLE)
+		a->handle = cursor_be16(c);
+	if (fields & TIME)
+		a->time = cursor_be32(c);
+	if (fields & TYPE)
+		a->type = cursor_be16(c);
+	if (fields & INFO)
+		read_info(c, a);
+	if (fields & IDS)
+		read_ids(c, a);
+	if (fields & ATTRIBUTES)
+		read_attributes(c, a);
+	if (fields & MODIFICATIONS)
+		read_modifications(c, a);
 	return cursor_at_end(c) ? 0 : -EMSGSIZE;
 }
 
@@ -323,50 +321,36 @@ static void write_proto(struct writer *w, const struct apdu *a)
 	mder_end(w, begun);
 }
 
-static void write_field(char field, struct writer *w, const struct apdu *a)
+static void write_protos(struct writer *w, const struct apdu *a)
 {
-	size_t begun;
+	size_t begun = mder_begin_list(w, 1);
 
-	switch (field) {
-	case 'r':
-		writer_be16(w, a->result);
-		return;
-	case 'v':
-		writer_be32(w, a->assoc_version);
-		return;
-	case 'p':
-		begun = mder_begin_list(w, 1);
-		write_proto(w, a);
-		mder_end(w, begun);
-		return;
-	case 'q':
-		write_proto(w, a);
-		return;
-	case 'h':
-		writer_be16(w, a->handle);
-		return;
-	case 't':
-		writer_be32(w, a->time);
-		return;
-	case 'y':
-		writer_be16(w, a->type);
-		return;
-	case 'd':
-		mder_write_any(w, a->data, a->len);
-		return;
-	default:
-		writer_be16(w, a->count);
-		mder_write_any(w, a->data, a->len);
-		return;
-	}
+	write_proto(w, a);
+	mder_end(w, begun);
 }
 
-static void write_fields(const char *fields, struct writer *w, const struct apdu *a)
+static void write_fields(unsigned int fields, struct writer *w, const struct apdu *a)
 {
 	size_t begun = mder_begin(w);
 
-	for (; *fields != '\0'; fields++)
-		write_field(*fields, w, a);
+	if (fields & RESULT)
+		writer_be16(w, a->result);
+	if (fields & ASSOC_VERSION)
+		writer_be32(w, a->assoc_version);
+	if (fields & PROTOS)
+		write_protos(w, a);
+	if (fields & PROTO)
+		write_proto(w, a);
+	if (fields & HANDLE)
+		writer_be16(w, a->handle);
+	if (fields & TIME)
+		writer_be32(w, a->time);
+	if (fields & TYPE)
+		writer_be16(w, a->type);
+	if (fields & (IDS | ATTRIBUTES | MODIFICATIONS))
+		writer_be16(w, a->count);
+	if (fields & (INFO | IDS | ATTRIBUTES | MODIFICATIONS))
+		mder_write_any(w, a->data, a->len);
 	mder_end(w, begun);
 }
 
@@ -374,11 +358,11 @@ int apdu_encode(const struct apdu *a, uint8_t *buffer, size_t size, size_t *ret_
 {
 	struct writer w = writer_of(buffer, size);
 	bool presented = a->choice == APDU_PRST;
-	const char *fields = presented ? fields_of(OPERATIONS, N(OPERATIONS), a->operation)
-				       : fields_of(APDUS, N(APDUS), a->choice);
+	unsigned int fields = presented ? fields_of(OPERATIONS, N(OPERATIONS), a->operation)
+					: fields_of(APDUS, N(APDUS), a->choice);
 	size_t apdu, octets;
 
-	if (!fields)
+	if (fields == 0)
 		return -ENOMSG;
 	writer_be16(&w, a->choice);
 	if (presented) {

@@ -68,15 +68,6 @@ const struct phd_config *phd_config_standard(uint16_t id)
 	return NULL;
 }
 
-const struct phd_object *phd_config_object(const struct phd_config *config, uint16_t handle)
-{
-	for (size_t i = 0; i < config->n_objects; i++) {
-		if (config->objects[i].handle == handle)
-			return &config->objects[i];
-	}
-	return NULL;
-}
-
 /* ---- the configuration report ---- */
 
 /* AttrValMap, added to what the map of the object at the end holds */

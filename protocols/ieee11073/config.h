@@ -53,7 +53,16 @@ struct phd_config {
 
 /* 02bc blood pressure, 05dc scale, 06a4 glucose, 0190 and 0191 oximeter; NULL: not one we know */
 const struct phd_config *phd_config_standard(uint16_t id);
-const struct phd_object *phd_config_object(const struct phd_config *config, uint16_t handle);
+static inline const struct phd_object *phd_config_object(const struct phd_config *config,
+							 uint16_t handle)
+{
+	for (size_t i = 0; i < config->n_objects; i++) {
+		if (config->objects[i].handle == handle)
+			return &config->objects[i];
+	}
+	return NULL;
+}
+
 /*
  * ConfigReport: identifier and objects. 0; -EMSGSIZE a length or count that does not hold; -EBADMSG
  * two objects of one handle, an attribute of the wrong size, or a reserved identifier; -ENOBUFS

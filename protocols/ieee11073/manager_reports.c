@@ -151,24 +151,24 @@ static void learn_unit(struct phd_manager *m, const struct phd_observation *o)
 	}
 }
 
-static void hand_on_all(struct phd_manager *m, const struct apdu *a)
+static void hand_on_all(struct phd_manager *m, struct phd_report_checked *checked)
 {
 	struct phd_observation o;
-	struct phd_report report;
-	int r = phd_report_open(a, &m->config, &report);
+	int r = checked->count.n_good > checked->n_kept ? 1 : 0;
 
-	assert(r == 0); /* phd_report_check() saw all of it */
-	if (r < 0)
-		return;
-	while (r != -EMSGSIZE) {
-		r = phd_report_next(&report, &o);
-		if (r == 0)
-			return;
+	for (size_t i = 0; i < checked->n_kept; i++) {
+		learn_unit(m, &checked->kept[i]);
+		hand_on(m, &checked->kept[i]);
+	}
+	/* phd_report_check_keep() saw all of it: nothing ends it early */
+	while (r != 0 && r != -EMSGSIZE) {
+		r = phd_report_next(&checked->rest, &o);
 		if (r != 1)
 			continue;
 		learn_unit(m, &o);
 		hand_on(m, &o);
 	}
+	assert(r != -EMSGSIZE);
 }
 
 static void reject_report(struct phd_manager *m, const struct apdu *a)
@@ -182,28 +182,29 @@ static void reject_report(struct phd_manager *m, const struct apdu *a)
 static void take_report(struct phd_manager *m, const struct apdu *a, int64_t now)
 {
 	bool confirmed = a->operation == APDU_EVENT_CONFIRMED;
-	struct phd_report_count count;
+	struct phd_report_checked checked;
+	const struct phd_report_count *count = &checked.count;
 	size_t before;
 	int r;
 
 	if (!has_room(m, a))
 		return;
-	r = phd_report_check(a, &m->config, &count);
-	if (r < 0 || (confirmed && count.n_bad > 0)) {
+	r = phd_report_check_keep(a, &m->config, &checked);
+	if (r < 0 || (confirmed && count->n_bad > 0)) {
 		reject_report(m, a);
 		return;
 	}
-	m->counts.dropped_observations += count.n_bad;
-	m->counts.unknown_observations += count.n_unknown;
-	m->counts.unread_attributes += count.n_unread;
-	m->counts.padded_reports += count.extra > 0;
-	if (confirmed && count.n_good == 0 && count.n_unknown > 0) {
+	m->counts.dropped_observations += count->n_bad;
+	m->counts.unknown_observations += count->n_unknown;
+	m->counts.unread_attributes += count->n_unread;
+	m->counts.padded_reports += count->extra > 0;
+	if (confirmed && count->n_good == 0 && count->n_unknown > 0) {
 		/* nothing of it was understood: the agent shall keep it */
 		phd_manager_refuse(m, a->invoke_id, APDU_ERROR, APDU_ERROR_NO_SUCH_OBJECT);
 		return;
 	}
 	before = m->n_uncommitted;
-	hand_on_all(m, a);
+	hand_on_all(m, &checked);
 	m->has_report = true;
 	m->is_report_confirmed = confirmed;
 	m->n_report = m->n_uncommitted - before;

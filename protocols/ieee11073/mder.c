@@ -46,15 +46,15 @@ static uint8_t to_bcd(unsigned int n)
 static unsigned int days_of(unsigned int year, unsigned int month)
 {
 	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-	return month == 2 && leap ? 29 : days[month - 1];
+	if (month != 2)
+		return days[month - 1];
+	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 ? 29 : 28;
 }
 
 int mder_read_time(struct cursor *c, struct mder_time *ret)
 {
-	uint64_t high = cursor_be32(c), digits = high << 32 | cursor_be32(c);
-	uint64_t n = from_bcd(digits);
+	uint64_t digits = cursor_be64(c), n = from_bcd(digits);
 	struct mder_time t = {
 		.year = (uint16_t)((n >> 56) * 100 + (n >> 48 & 0xff)),
 		.month = (uint8_t)(n >> 40),

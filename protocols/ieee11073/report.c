@@ -386,7 +386,7 @@ int phd_report_open(const struct apdu *event, const struct phd_config *config,
 	list = mder_list(&c, 2, &count);
 	if (!cursor_ok(&c))
 		return -EMSGSIZE;
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, offsetof(struct phd_report, group));
 	ret->config = config;
 	ret->person = PHD_PERSON_UNKNOWN;
 	ret->format = kind->format;
@@ -437,34 +437,58 @@ int phd_report_next(struct phd_report *r, struct phd_observation *ret)
 	return found;
 }
 
-int phd_report_check(const struct apdu *event, const struct phd_config *config,
-		     struct phd_report_count *ret)
+/* A good one was read into its place. False: no more is kept. */
+static bool keep(struct phd_report_checked *checked, const struct phd_report *report)
 {
-	struct phd_report_count count = { 0 };
-	struct phd_observation o;
+	const struct phd_observation *o = &checked->kept[checked->n_kept++];
+
+	if (checked->n_kept < PHD_REPORT_KEPT && o->unit == 0)
+		return true;
+	checked->rest = *report;
+	return false;
+}
+
+int phd_report_check_keep(const struct apdu *event, const struct phd_config *config,
+			  struct phd_report_checked *ret)
+{
+	struct phd_report_count *count = &ret->count;
+	struct phd_observation spare, *o = ret->kept;
 	struct phd_report report;
 	int r = phd_report_open(event, config, &report);
 
 	if (r < 0)
 		return r;
-	while ((r = phd_report_next(&report, &o)) != 0) {
+	*count = (struct phd_report_count){ .extra = report.extra };
+	ret->n_kept = 0;
+	while ((r = phd_report_next(&report, o)) != 0) {
 		if (r == -EMSGSIZE)
 			return r;
-		if (r == 1) {
-			count.n_good++;
-			count.n_unread += o.n_unread;
-		} else {
-			count.n_bad++;
+		if (r < 0) {
+			count->n_bad++;
+			continue;
 		}
+		count->n_good++;
+		count->n_unread += o->n_unread;
+		if (o != &spare)
+			o = keep(ret, &report) ? &ret->kept[ret->n_kept] : &spare;
 	}
 	/* what goes wrong inside a group may have begun before it shows */
-	if (count.n_bad > 0 && report.format == FORMAT_GROUPED)
+	if (count->n_bad > 0 && report.format == FORMAT_GROUPED)
 		return -EMSGSIZE;
-	count.n_unknown = report.n_unknown;
-	count.n_device = report.n_device;
-	count.extra = report.extra;
-	*ret = count;
+	count->n_unknown = report.n_unknown;
+	count->n_device = report.n_device;
 	return 0;
+}
+
+int phd_report_check(const struct apdu *event, const struct phd_config *config,
+		     struct phd_report_count *ret)
+{
+	struct phd_report_checked checked;
+	int r = phd_report_check_keep(event, config, &checked);
+
+	if (r == 0)
+		*ret = checked.count;
+	return r;
 }
 
 /* ---- writing ---- */

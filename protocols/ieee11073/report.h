@@ -79,10 +79,11 @@ struct phd_report {
 	uint16_t person;
 	unsigned int persons_left, items_left;
 	size_t group_entry;
-	struct cursor persons, items, group;
 	size_t extra;           /* bytes after the list: agents were seen to pad */
 	unsigned int n_unknown; /* observations of objects that the configuration does not have */
 	unsigned int n_device;  /* and of the device itself, which are skipped */
+	struct cursor persons, items;
+	struct cursor group; /* the last: nothing is written before there is one */
 };
 
 bool phd_report_is(uint16_t event_type);
@@ -108,6 +109,25 @@ struct phd_report_count {
 /* 0, the counts written; otherwise as phd_report_open() and -EMSGSIZE of phd_report_next() */
 int phd_report_check(const struct apdu *event, const struct phd_config *config,
 		     struct phd_report_count *ret);
+
+/* Most reports have no more observations, and need not be read a second time. */
+#define PHD_REPORT_KEPT 4
+
+struct phd_report_checked {
+	struct phd_report_count count;
+	/* The first good ones. One that states a unit is the last of them: it may hold for those
+	 * that follow, and so they are to be read when that is settled. */
+	size_t n_kept;
+	struct phd_report rest; /* if there are more good ones: behind those that were kept */
+	struct phd_observation kept[PHD_REPORT_KEPT];
+};
+
+/*
+ * phd_report_check(), and what it read is kept. On failure *ret holds nothing of use; beyond what
+ * it is said to hold nothing is written.
+ */
+int phd_report_check_keep(const struct apdu *event, const struct phd_config *config,
+			  struct phd_report_checked *ret);
 
 /*
  * The event-info of a fixed report, for simulated devices: each observation as the map of its

@@ -16,6 +16,7 @@
 
 #define BYTES_MAX 512
 #define SENT_MAX  16
+#define FIRST_MAX 16
 
 static const uint8_t MANAGER_ID[] = { 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18 };
 
@@ -25,6 +26,7 @@ struct world {
 	uint8_t sent[SENT_MAX][BYTES_MAX];
 	size_t sent_len[SENT_MAX], n_sent, n_observations, n_mds, n_test;
 	struct phd_observation last;
+	struct phd_value first[FIRST_MAX]; /* first value of each observation, in their order */
 	struct phd_mds mds;
 };
 
@@ -59,6 +61,8 @@ static inline void on_observation(void *user, const struct phd_observation *o, b
 {
 	struct world *w = user;
 
+	if (w->n_observations < FIRST_MAX && o->n_values > 0)
+		w->first[w->n_observations] = o->values[0];
 	w->n_observations++;
 	w->n_test += is_test;
 	w->last = *o;

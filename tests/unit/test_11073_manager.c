@@ -117,6 +117,60 @@ static void test_many_reports(void **state)
 	assert_int_equal(w.n_sent, PHD_PENDING_MAX);
 }
 
+#define PULSE(n) "0002 000A" n STAMP
+#define SIX_OF(id, operation, second, sixth)                                                  \
+	"E700 006E 006C" id operation                                                         \
+	"0066 0000 FFFFFFFF 0D1D 005C F000 0000 0006 0054" PULSE("0031") second PULSE("0033") \
+		PULSE("0034") PULSE("0035") sixth
+#define BAD_ONE "0001 000A 0036" STAMP /* as long as it says, and too short for its map */
+
+/* More observations than are kept while they are checked: each once, in their order, or none. */
+static void test_long_reports(void **state)
+{
+	struct world w;
+
+	(void)state;
+	operate(&w);
+	say(&w, SIX_OF("0001", "0101", PULSE("0032"), PULSE("0036")));
+	assert_int_equal(w.n_observations, 6);
+	for (int64_t i = 0; i < 6; i++)
+		assert_int_equal(w.first[i].number.value.mantissa, 0x31 + i);
+	phd_manager_committed(&w.m, 0);
+	hear(&w, CONFIRM_OF("0001"), NULL);
+	w.n_observations = 0;
+	say(&w, SIX_OF("0002", "0101", PULSE("0032"), BAD_ONE));
+	hear(&w, RORJ_OF("0002", "0002"), NULL);
+	assert_int_equal(w.n_observations, 0);
+	/* without confirmation the good ones would be lost with the bad one */
+	operate(&w);
+	say(&w, SIX_OF("0003", "0100", BAD_ONE, PULSE("0036")));
+	hear(&w, NULL, NULL);
+	assert_int_equal(w.n_observations, 5);
+	for (int64_t i = 1; i < 5; i++)
+		assert_int_equal(w.first[i].number.value.mantissa, 0x32 + i);
+	assert_int_equal(w.m.counts.dropped_observations, 1);
+}
+
+/* A unit that is stated once holds for what follows, in the same report already. */
+static void test_unit_within_report(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	say(&w, AARQ_OF("80000000", "00000000", "05DC"));
+	say(&w, MDS_ANSWER);
+	w.n_sent = 0;
+	say(&w,
+	    "E700 003C 003A 0001 0101 0034 0000 FFFFFFFF 0D1E 002A F000 0000 0002 0022"
+	    "0001 0002 000E 0996 0002 06E0 0A56 0004 FF0002BE 0001 0001 0008 0A56 0004 FF0002BF");
+	hear(&w, NULL, NULL);
+	assert_int_equal(w.n_observations, 2);
+	assert_int_equal(w.first[0].unit, 0x06e0);
+	assert_int_equal(w.first[1].unit, 0x06e0);
+	assert_int_equal(w.first[1].number.value.mantissa, 703);
+}
+
 /* What is of no use goes back by itself; what waits beside it stays, and is answered. */
 static void test_rejected_by_the_taker(void **state)
 {
@@ -415,6 +469,8 @@ int main(void)
 		cmocka_unit_test(test_commit_too_late),
 		cmocka_unit_test(test_malformed_reports),
 		cmocka_unit_test(test_many_reports),
+		cmocka_unit_test(test_long_reports),
+		cmocka_unit_test(test_unit_within_report),
 		cmocka_unit_test(test_rejected_by_the_taker),
 		cmocka_unit_test(test_agent_insists),
 		cmocka_unit_test(test_association),
