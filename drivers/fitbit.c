@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drivers/sig.h"
+#include "drivers/sleep.h"
 
 #define DAY_S     INT64_C(86400)
 #define MINUTE_S  60
@@ -29,6 +30,8 @@ struct teller {
 	fitbit_say *say;
 	void *user;
 	struct fitbit_told told;
+	bool estimates_sleep;
+	struct sleep_estimate sleep;
 	int64_t newest_snapshot, newest_minute;
 	bool has_day; /* a snapshot came before */
 	int64_t day;  /* that day's beginning */
@@ -50,6 +53,31 @@ static bool can_be(const struct teller *t, int64_t at)
 	return at >= FITBIT_TIME_MIN && (t->rules->latest == 0 || at <= t->rules->latest);
 }
 
+static int on_sleep(void *user, const struct sleep_episode *e)
+{
+	struct teller *t = user;
+	struct measurement m = { .metric = METRIC_SLEEP_DURATION,
+				 .has_duration = true,
+				 .duration_ms = (int64_t)e->minutes * MINUTE_MS,
+				 .flags = FLAG_BIT(FLAG_BACKFILL) | FLAG_BIT(FLAG_ESTIMATED),
+				 .context = "estimated from movement: Cole-Kripke 1992" };
+
+	t->told.nights++;
+	sig_set_utc(&m, e->start);
+	measurement_add(&m, METRIC_SLEEP_DURATION, UNIT_MIN, number_of(e->asleep, 0));
+	return tell(t, &m, NULL);
+}
+
+/* A minute that is over, and later than all before it. */
+static int sleep_on(struct teller *t, const struct fitbit_minute *x)
+{
+	const uint32_t halves = (uint32_t)(x->motion >> 4) + (x->motion & 15U);
+
+	if (!t->estimates_sleep || !x->has_motion)
+		return 0;
+	return sleep_minute(&t->sleep, x->time, halves + x->steps);
+}
+
 static int tell_minute(struct teller *t, const struct fitbit_record *record)
 {
 	const struct fitbit_minute *x = &record->minute;
@@ -58,6 +86,8 @@ static int tell_minute(struct teller *t, const struct fitbit_record *record)
 				 .duration_ms = MINUTE_MS,
 				 .flags = FLAG_BIT(FLAG_BACKFILL) };
 	const int64_t at = x->time;
+	bool over = true;
+	int r;
 
 	if (!x->has_time || !can_be(t, at)) {
 		t->told.refused++;
@@ -70,14 +100,18 @@ static int tell_minute(struct teller *t, const struct fitbit_record *record)
 			return 0;
 		}
 		m.flags |= FLAG_BIT(FLAG_ONGOING);
+		over = false;
 	}
-	if (at <= t->newest_minute)
+	if (at <= t->newest_minute) {
 		m.flags |= FLAG_BIT(FLAG_TIME_UNCERTAIN);
-	else
+		over = false;
+	} else {
 		t->newest_minute = at;
+	}
 	sig_set_utc(&m, at);
 	measurement_add(&m, METRIC_STEPS, UNIT_STEPS, number_of(x->steps, 0));
-	return tell(t, &m, record);
+	r = tell(t, &m, record);
+	return r == 0 && over ? sleep_on(t, x) : r;
 }
 
 /* The day that a snapshot is of; one taken at midnight is of the day that ended. */
@@ -138,6 +172,7 @@ static int tell_energy(struct teller *t, const struct measurement *day,
 		return 0;
 	m.metric = METRIC_ENERGY;
 	m.context = "estimated";
+	m.flags |= FLAG_BIT(FLAG_ESTIMATED);
 	m.n_parts = 0;
 	measurement_add(&m, METRIC_ENERGY, UNIT_KCAL,
 			number_of(thousandths(record->day.met_tenths, t->rules->resting_kcal), -3));
@@ -216,6 +251,9 @@ int fitbit_measure(const struct fitbit_dump *d, const uint8_t *key,
 	struct teller t = { .rules = rules, .say = say, .user = user };
 	int r = fitbit_dump_read(d, key, on_look, &t);
 
+	/* the others' motion byte is another thing, or none */
+	t.estimates_sleep = d->product == FITBIT_FLEX;
+	t.sleep = (struct sleep_estimate){ .say = on_sleep, .user = &t };
 	if (r == 0)
 		r = fitbit_dump_read(d, key, on_record, &t);
 	if (r == 0)

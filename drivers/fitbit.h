@@ -10,8 +10,13 @@
  *              the place of those before it; they are never added up, nor added to the minutes.
  *              Where nobody knows the zone: a point in time, and FLAG_INTERMEDIATE, so no reading.
  *              One of a day of which no minute was recorded is left out: it is no zero.
- *   energy     only with a resting rate, as each snapshot has it, context "estimated": MET times
- *              that rate, not measured.
+ *   energy     only with a resting rate, as each snapshot has it, context "estimated",
+ *              FLAG_ESTIMATED: MET times that rate, not measured.
+ *   sleep      of a Flex: sleep_duration, [falling asleep, waking for good), its value the minutes
+ *              asleep in it: what is left of the duration is time awake. FLAG_ESTIMATED, context
+ *              names the method: drivers/sleep.h, its movement both nibbles of a minute's motion
+ *              and the steps. A night is said once it is certain to be said the same by every later
+ *              dump. One and Zip: none, what their motion byte is nobody knows, or there is none.
  *
  * All are FLAG_BACKFILL. A tracker sends the same again at each sync, with the same stamps and
  * values, which the gateway knows again. Left out, with no guess: MET of minutes (no metric),
@@ -52,11 +57,12 @@ struct fitbit_told {
 	uint32_t minutes; /* recorded, with a time that can be */
 	uint32_t running; /* left out by `settled` */
 	uint32_t days;    /* snapshots */
+	uint32_t nights;  /* estimated */
 	uint32_t refused; /* minutes and snapshots of a time that cannot be, or of none */
 	struct fitbit_device device;
 };
 
-/* record: what it is made of; NULL: news. Both for the call. 0, or -errno to stop */
+/* record: what it is made of; NULL: news, or sleep. Both for the call. 0, or -errno to stop */
 typedef int fitbit_say(void *user, const struct measurement *m, const struct fitbit_record *record);
 
 /* Says all of a dump, in its order. As fitbit_dump_read(): nothing is said of a dump with any

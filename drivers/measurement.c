@@ -37,6 +37,7 @@ static const char *const flag_names[FLAG_END] = {
 	[FLAG_INCONSISTENT] = "inconsistent",
 	[FLAG_UNAVAILABLE] = "unavailable",
 	[FLAG_SENSOR_FAULT] = "sensor_fault",
+	[FLAG_ESTIMATED] = "estimated",
 };
 
 const char *flag_name(unsigned int flag)

@@ -5,6 +5,7 @@
  *   {"metric":"steps",...}          one for each minute that was recorded, 0 too
  *   {"record":"coverage",...}       after each run of such minutes, from when to when it was
  *   {"record":"day",...}            the counters since local midnight, at the time of a snapshot
+ *   {"metric":"sleep_duration",...} of a Flex: nights estimated from movement (drivers/sleep.h)
  *   {"metric":"energy",...}         with --resting-kcal, of the same time, estimated
  *   {"record":"floors" "event" "alarm" "unread"}   as sent: what they mean is not certain
  *
