@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocols/bytes/writer.h"
 #include "protocols/gatt/device_information.h"
 
 #define REQUESTS_MAX 16
@@ -90,28 +91,37 @@ static const struct session *session_of_const(const struct drv_ctx *ctx)
 
 __extension__ typedef unsigned __int128 wide; /* GNU C, as in decimal.c */
 
+struct fnv {
+	uint64_t high, low;
+};
+
 /*
  * FNV-1a, 128 bits: tells frames apart and is small. It is no signature: whoever wants two frames
  * with one fingerprint can make them. The gateway keeps what it saw of it: it stays what it is.
  */
-static wide fnv_step(wide h, uint8_t byte)
+static inline struct fnv fnv_step(struct fnv h, uint8_t byte)
 {
-	const wide prime = (wide)1 << 88 | 0x13b;
+	/* the prime is this and 2^88; of the product only what is below 2^128 counts. Nothing waits
+	 * for the high half of the step before but its own multiplication. */
+	const uint64_t prime = 0x13b, low = h.low ^ byte;
+	const wide product = (wide)low * prime;
+	const uint64_t carried = (uint64_t)(product >> 64) + (low << (88 - 64));
 
-	return (h ^ byte) * prime;
+	return (struct fnv){ h.high * prime + carried, (uint64_t)product };
 }
 
 static void fingerprint(uint16_t channel, const uint8_t *data, size_t len,
 			uint8_t ret[MEASUREMENT_DIGEST])
 {
-	wide h = (wide)UINT64_C(0x6c62272e07bb0142) << 64 | UINT64_C(0x62b821756295c58d);
+	struct fnv h = { UINT64_C(0x6c62272e07bb0142), UINT64_C(0x62b821756295c58d) };
+	struct writer w = writer_of(ret, MEASUREMENT_DIGEST);
 
 	h = fnv_step(h, (uint8_t)channel);
 	h = fnv_step(h, (uint8_t)(channel >> 8));
 	for (size_t i = 0; i < len; i++)
 		h = fnv_step(h, data[i]);
-	for (size_t i = 0; i < MEASUREMENT_DIGEST; i++)
-		ret[i] = (uint8_t)(h >> (8 * (MEASUREMENT_DIGEST - 1 - i)));
+	writer_be64(&w, h.high);
+	writer_be64(&w, h.low);
 }
 
 /* ---- what drivers call ---- */
