@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "protocols/bytes/crc.h"
+#include "protocols/fitbit/advert.h"
+#include "protocols/fitbit/dump.h"
 #include "protocols/fitbit/message.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -146,7 +148,7 @@ static void test_control_length(void **state)
 static void test_control_unknown(void **state)
 {
 	struct fitbit_control m;
-	uint8_t buf[20];
+	uint8_t buf[20] = { 0 };
 	struct writer w = writer_of(buf, sizeof(buf));
 
 	(void)state;
@@ -412,6 +414,34 @@ static void test_transfer_length(void **state)
 	}
 }
 
+static void test_advert(void **state)
+{
+	static const struct {
+		uint8_t data[7];
+		size_t len;
+		uint8_t product;
+		bool unsynced;
+	} adverts[] = {
+		{ { 0x05, 0x04 }, 2, FITBIT_ONE, true },
+		{ { 0x16, 0x04, 0xe9, 0x77, 0x03 }, 5, FITBIT_CHARGE_2, true },
+		{ { 0x10, 0x06, 0xa7, 0x66, 0x03 }, 5, FITBIT_SURGE, false },
+		{ { 0xff, 0xff, 0, 0, 0, 0 }, 6, 0xff, false },
+	};
+	struct fitbit_advert a;
+
+	(void)state;
+	for (size_t i = 0; i < N(adverts); i++) {
+		assert_int_equal(fitbit_advert_decode(adverts[i].data, adverts[i].len, &a), 0);
+		assert_int_equal(a.product, adverts[i].product);
+		assert_int_equal(a.unsynced, adverts[i].unsynced);
+	}
+	memset(&a, 0xa5, sizeof(a));
+	assert_int_equal(fitbit_advert_decode(adverts[0].data, 1, &a), -EMSGSIZE);
+	assert_int_equal(fitbit_advert_decode(adverts[0].data, 0, &a), -EMSGSIZE);
+	assert_int_equal(fitbit_advert_decode(adverts[0].data, 7, &a), -EMSGSIZE);
+	assert_int_equal(a.product, 0xa5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_packet),           cmocka_unit_test(test_packet_encode),
 		cmocka_unit_test(test_transfer),         cmocka_unit_test(test_transfer_faults),
 		cmocka_unit_test(test_transfer_classes), cmocka_unit_test(test_transfer_length),
+		cmocka_unit_test(test_advert),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
