@@ -178,6 +178,7 @@ static const struct frame_row FRAMES[] = {
 	{ "xiaomi_scale", 0, false, false, "02 22 ea070b17081e0f 9101 5527" },
 	{ "xiaomi_scale", 0, true, false, "02 20 ea070b17081e0f feff 5527" },
 	{ "colmi_ring", 0, false, false, "43 261123 22 00 01 0000 a900 7000 0000 d9" },
+	{ "fitbit", 0, false, false, "97f9036b 45000000 acbc0000 0000 0000" },
 };
 
 static void frames_as_drawn(void **state)
@@ -234,6 +235,8 @@ static int decode(const char *model, unsigned int part, const uint8_t *data, siz
 		return len == 13 ? 0 : -EMSGSIZE; /* no layout of the standard */
 	if (!strcmp(model, "colmi_ring"))
 		return colmi_steps_decode(data, len, &out.steps);
+	if (!strcmp(model, "fitbit"))
+		return len == 16 ? 0 : -EMSGSIZE;
 	if (!strcmp(model, "infinitime"))
 		return part ? gatt_heart_rate_decode(data, len, &out.heart)
 			    : (len == 4 ? 0 : -EMSGSIZE);
@@ -279,7 +282,8 @@ static void adverts(void **state)
 
 		assert_true(p->advert_len > 3 && p->advert_len <= PEER_ADVERT_MAX);
 		assert_memory_equal(p->advert, "\x02\x01\x06", 3);
-		assert_int_equal(p->advert[4], 0x03);
+		/* 16-bit or 128-bit services */
+		assert_true(p->advert[4] == 0x03 || p->advert[4] == 0x06);
 		assert_true(p->scan_response_len <= PEER_ADVERT_MAX);
 		assert_int_equal(p->scan_response[1], 0x09);
 		assert_true(p->advertises && p->connectable);

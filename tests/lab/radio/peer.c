@@ -458,6 +458,8 @@ void peer_free(struct peer *p)
 {
 	if (!p)
 		return;
+	if (p->state->model->gone)
+		p->state->model->gone(p->state);
 	smp_free(&p->state->smp);
 	free(p->state->own);
 	free(p->state);

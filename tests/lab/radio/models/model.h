@@ -134,6 +134,7 @@ struct model {
 	void (*drained)(struct peer_state *s);
 
 	void (*born)(struct peer_state *s);
+	void (*gone)(struct peer_state *s); /* its own memory, but for `own` */
 	void (*connected)(struct peer_state *s);
 	void (*encrypted)(struct peer_state *s);
 	void (*disconnected)(struct peer_state *s);
