@@ -56,6 +56,9 @@ struct adapter_handlers {
 			 enum adapter_question question, uint32_t passkey);
 	/* somebody asked to pair outside a window, or another device than the one in it: refused */
 	void (*intruder)(void *user, const struct ble_address *address);
+	/* Is it enrolled? Among many strangers it is the one that is never forgotten. The type of the
+	 * address may be wrong. */
+	bool (*is_ours)(void *user, const struct ble_address *address);
 	void *user;
 };
 /* Called from the event loop only, never from inside a function below; any may be NULL. The adapter
@@ -65,7 +68,7 @@ struct adapter_options {
 	const char *bus_address; /* NULL: the system bus; tests bring their own */
 	bool any;                /* the first usable adapter; else the one below */
 	struct ble_address adapter;
-	int64_t call_timeout_us; /* 0: 5 s */
+	int64_t call_timeout_us; /* 0: 12 s */
 	int64_t silence_us;      /* without any report, until the radio is probed; 0: 90 s */
 	int64_t rung_us;         /* for each rung of the ladder to prove itself; 0: 10 s */
 	const char *root;        /* in front of /sys, /dev, /etc, /proc, /usr; NULL: "" */

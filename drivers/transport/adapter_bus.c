@@ -7,7 +7,9 @@
 
 #include "drivers/transport/adapter_private.h"
 
-#define CALL_US INT64_C(5000000)
+/* The kernel works off its commands one by one, and was seen to wait its 2 s for an event that had
+ * come already, twice in a row. */
+#define CALL_US INT64_C(12000000)
 
 /* ---- calls ---- */
 

@@ -11,8 +11,10 @@
 
 /* An object may be removed with its adapter or its daemon, which says nothing of its bond: this
  * long it is not believed. */
-#define REMOVED_US   INT64_C(1000000)
-#define FETCHING_MAX 4
+#define REMOVED_US INT64_C(1000000)
+/* questions about devices that had made room: those of strangers, and all; a hub has 64 devices */
+#define FETCHING_MAX  4
+#define FETCHING_OURS 80
 
 /* ---- what is known of one ---- */
 
@@ -56,6 +58,11 @@ static void take_flags(struct adapter *a, struct object *object, const struct de
 		devices_set_linked(a, object, p->connected);
 }
 
+static bool is_ours(const struct adapter *a, const struct ble_address *address)
+{
+	return a->handlers.is_ours && a->handlers.is_ours(a->handlers.user, address);
+}
+
 static bool is_report(const struct device_properties *p)
 {
 	return p->seen & (PROPERTY_RSSI | PROPERTY_COMPANY | PROPERTY_SERVICE_DATA);
@@ -67,6 +74,7 @@ static void report(struct adapter *a, struct object *object, const struct device
 	struct ble_advert advert;
 
 	object->heard_at = now;
+	object->ours = is_ours(a, &object->address);
 	scan_heard(a, now);
 	object_advert(object, p, now, &advert);
 	if (a->handlers.advert)
@@ -93,6 +101,7 @@ static struct object *take_device(struct adapter *a, const char *path,
 	object->removed_at = 0;
 	object->is_forgotten = false;
 	object->heard_at = adapter_now(a);
+	object->ours = is_ours(a, &p->address);
 	object_learn(object, p);
 	take_flags(a, object, p);
 	return object;
@@ -108,17 +117,22 @@ bool devices_is_own(const struct adapter *a, const char *path)
 	       strnlen(path, OBJECT_PATH) < OBJECT_PATH;
 }
 
+static struct object *read_device(struct adapter *a, sd_bus_message *m, const char *path,
+				  struct device_properties *ret)
+{
+	if (device_properties_read(m, ret) < 0) {
+		a->counts.malformed++;
+		return NULL;
+	}
+	a->counts.malformed += ret->malformed;
+	return take_device(a, path, ret);
+}
+
 void devices_read(struct adapter *a, sd_bus_message *m, const char *path, bool is_new)
 {
 	struct device_properties p;
-	struct object *object;
+	struct object *object = read_device(a, m, path, &p);
 
-	if (device_properties_read(m, &p) < 0) {
-		a->counts.malformed++;
-		return;
-	}
-	a->counts.malformed += p.malformed;
-	object = take_device(a, path, &p);
 	/* what is in the list was heard at some time; only a new one was heard now */
 	if (object && is_new && is_report(&p))
 		report(a, object, &p);
@@ -162,36 +176,67 @@ void devices_removed(struct adapter *a, const char *path)
 	adapter_timer(a, &a->sweep, REMOVED_US, on_sweep);
 }
 
-/* A device that had made room for others is heard again. */
+struct fetch {
+	char path[OBJECT_PATH];
+	bool is_heard; /* what changed is a report */
+};
+
 static void on_fetched(struct adapter *a, sd_bus_message *reply, const char *error, void *user)
 {
-	const char *path = user;
+	const struct fetch *fetch = user;
+	struct device_properties p;
+	struct object *object;
 
 	a->fetching -= a->fetching > 0;
-	if (!error && devices_is_own(a, path))
-		devices_read(a, reply, path, false);
+	if (error || !devices_is_own(a, fetch->path))
+		return;
+	object = read_device(a, reply, fetch->path, &p);
+	if (object && fetch->is_heard)
+		report(a, object, &p);
 }
 
-static void fetch(struct adapter *a, const char *path)
+static int fetch_call(struct adapter *a, struct fetch *fetch)
 {
 	sd_bus_message *m = NULL;
-	char *copy = NULL;
 	int r;
 
-	if (a->fetching >= FETCHING_MAX) {
-		a->counts.dropped++;
-		return;
-	}
-	r = bluez_method(&a->bluez, path, PROPERTIES, "GetAll", &m);
+	r = bluez_method(&a->bluez, fetch->path, PROPERTIES, "GetAll", &m);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "s", DEVICE1);
 	if (r >= 0)
-		copy = strdup(path);
-	if (copy)
-		r = adapter_call_owed(a, m, on_fetched, copy);
+		r = adapter_call_owed(a, m, on_fetched, fetch);
 	sd_bus_message_unref(m);
-	if (r < 0 || !copy)
-		free(copy);
+	return r;
+}
+
+/* bluetoothd names a device by its address, except one whose address it has resolved. */
+static bool is_path_of_ours(const struct adapter *a, const char *path)
+{
+	const char *name = strrchr(path, '/');
+	char text[BLE_ADDRESS_TEXT];
+	struct ble_address address;
+
+	if (!name || strlen(name) != strlen("/dev_") + sizeof(text) - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = name[5 + i] == '_' ? ':' : name[5 + i];
+	return ble_address_parse(text, BLE_PUBLIC, &address) >= 0 && is_ours(a, &address);
+}
+
+/* A device that had made room for others is heard again. */
+static void fetch(struct adapter *a, const char *path, bool is_heard)
+{
+	const unsigned int max = is_path_of_ours(a, path) ? FETCHING_OURS : FETCHING_MAX;
+	struct fetch *fetch = a->fetching < max ? malloc(sizeof(*fetch)) : NULL;
+
+	if (!fetch) {
+		a->counts.dropped++;
+		return;
+	}
+	fetch->is_heard = is_heard;
+	(void)snprintf(fetch->path, sizeof(fetch->path), "%s", path);
+	if (fetch_call(a, fetch) < 0)
+		free(fetch);
 	else
 		a->fetching++;
 }
@@ -201,15 +246,15 @@ void devices_changed(struct adapter *a, sd_bus_message *m, const char *path)
 	struct object *object = objects_find(a->objects, path);
 	struct device_properties p;
 
-	if (!object || object->stale) {
-		fetch(a, path);
-		return;
-	}
 	if (device_properties_read(m, &p) < 0) {
 		a->counts.malformed++;
 		return;
 	}
 	a->counts.malformed += p.malformed;
+	if (!object || object->stale) {
+		fetch(a, path, is_report(&p));
+		return;
+	}
 	object_learn(object, &p);
 	take_flags(a, object, &p);
 	if (is_report(&p))

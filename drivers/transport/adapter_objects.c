@@ -436,7 +436,7 @@ static bool evict(struct objects *o)
 	struct object *oldest = NULL, *object = NULL;
 
 	while ((object = objects_next(o, object))) {
-		if (object->bonded || object->linked)
+		if (object->bonded || object->linked || object->ours)
 			continue;
 		if (!oldest || object->heard_at < oldest->heard_at)
 			oldest = object;

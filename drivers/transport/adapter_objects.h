@@ -1,7 +1,7 @@
 /*
  * What bluetoothd says of its objects, read with every length and type checked, and a bounded
  * table of its devices: a clinic hub hears thousands of strangers, so the one heard longest ago
- * makes room, never one that is bonded or linked.
+ * makes room, never one that is bonded, linked or ours.
  *
  * Interfaces: org.bluez.Adapter1 and org.bluez.Device1 (adapter-api and device-api of BlueZ 5.66).
  */
@@ -82,6 +82,7 @@ struct object {
 	char path[OBJECT_PATH];
 	struct ble_address address;
 	bool bonded, linked;
+	bool ours;          /* enrolled */
 	bool stale;         /* of an earlier generation: not confirmed since */
 	bool is_forgotten;  /* we asked for its removal */
 	int64_t heard_at;   /* monotonic microseconds */
@@ -100,8 +101,8 @@ void objects_free(struct objects *o); /* NULL is fine */
 size_t objects_count(const struct objects *o);
 struct object *objects_find(const struct objects *o, const char *path);
 struct object *objects_by_address(struct objects *o, const struct ble_address *address);
-/* Adds it; the oldest stranger makes room (*evicted, may be NULL). -ENAMETOOLONG; -ENOSPC: all that
- * are there are bonded or linked. */
+/* Adds it; the oldest stranger makes room (*evicted, may be NULL). -ENAMETOOLONG; -ENOSPC: no
+ * stranger is there. */
 int objects_add(struct objects *o, const char *path, struct object **ret, bool *evicted);
 void objects_remove(struct objects *o, struct object *object);
 /* The one after `object` (NULL: the first); removing the current one is allowed if the next was

@@ -197,6 +197,17 @@ static int load(struct radio *r)
 	return 0;
 }
 
+static bool is_ours(void *user, const struct ble_address *address)
+{
+	const struct radio *r = user;
+
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		if (memcmp(r->nodes[i]->address.bytes, address->bytes, sizeof(address->bytes)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int set_up(struct radio *r)
 {
 	const struct adapter_handlers handlers = {
@@ -206,6 +217,7 @@ static int set_up(struct radio *r)
 		.bonded = on_bonded,
 		.question = on_question,
 		.intruder = on_intruder,
+		.is_ours = is_ours,
 		.user = r,
 	};
 	int result = sd_event_add_time(r->event, &r->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000,

@@ -10,13 +10,16 @@
  * crosses its own Create Connection Cancel (an attempt that is given up, or whose helper dies, at
  * that moment; seen in the lab once in 400 sessions of a hub whose programs are killed). Nobody can
  * say so, but the device is not heard any more. What is not heard for a while after such a moment
- * may be asleep as well, so the adapter is switched off and on only when nothing else is going on.
+ * may be asleep as well, so the adapter is switched off and on only when nothing else is going on;
+ * in a place where something always is, nobody has a new turn after a while, until it was done.
  */
 #include "drivers/log.h"
 #include "drivers/transport/radio_private.h"
 
 #define LEFTOVER_US INT64_C(4000000)  /* twice what the kernel keeps a link that was closed */
 #define HELD_US     INT64_C(30000000) /* a device with something to tell is heard within seconds */
+#define HELD_TIMES  10                /* so often that, and peace is made */
+#define PEACE_US    INT64_C(1000000)  /* until the next look whether there is peace */
 
 void left_look_later(struct node *n)
 {
@@ -38,12 +41,17 @@ static void look_leftover(struct node *n, int64_t now)
 	radio_node_event(n, DEVICE_ON_ADVERT, 0);
 }
 
+static int64_t held_us(const struct radio *r)
+{
+	return r->options.held_us > 0 ? r->options.held_us : HELD_US;
+}
+
 void left_maybe_held(struct node *n)
 {
-	const struct radio *r = n->radio;
-
-	if (!n->device.config.broadcast)
-		n->held_at = radio_now() + (r->options.held_us > 0 ? r->options.held_us : HELD_US);
+	if (n->device.config.broadcast)
+		return;
+	n->doubted_at = radio_now();
+	n->held_at = n->doubted_at + held_us(n->radio);
 }
 
 void left_is_free(struct node *n)
@@ -74,6 +82,20 @@ static bool is_idle(const struct radio *r)
 	       adapter_state(r->adapter) == ADAPTER_READY;
 }
 
+static bool wants_peace(const struct node *n, int64_t now)
+{
+	return n->held_at != RADIO_NEVER && now >= n->doubted_at + HELD_TIMES * held_us(n->radio);
+}
+
+bool left_wants_peace(const struct radio *r, int64_t now)
+{
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		if (wants_peace(r->nodes[i], now))
+			return true;
+	}
+	return false;
+}
+
 void left_time(struct node *n, int64_t now)
 {
 	struct radio *r = n->radio;
@@ -81,9 +103,11 @@ void left_time(struct node *n, int64_t now)
 	look_leftover(n, now);
 	if (now < n->held_at)
 		return;
-	left_maybe_held(n); /* the adapter may decline, and the radio be busy: once more */
-	if (!is_idle(r))
+	if (!is_idle(r)) {
+		n->held_at = now + (wants_peace(n, now) ? PEACE_US : held_us(r));
 		return;
+	}
+	left_maybe_held(n); /* the adapter may decline: once more, and from the beginning */
 	log_info("bluetooth: a device is silent since its link was given up: cycling the adapter");
 	r->cycling = true;
 	adapter_doubt(r->adapter, ADAPTER_DOUBT_CONNECTS);

@@ -44,6 +44,7 @@ struct node {
 	int64_t tried_at;    /* its last turn; 0: it had none */
 	int64_t leftover_at; /* when to look for a link that we do not hold */
 	int64_t held_at;     /* if it is not heard until then: may the controller hold its link? */
+	int64_t doubted_at;  /* since when, with held_at */
 	bool has_rssi, has_facts, consent_refused;
 	int8_t rssi;
 	int64_t last_seen;
@@ -170,6 +171,7 @@ void left_maybe_held(struct node *n); /* unless it is heard soon */
 void left_is_free(struct node *n);    /* it advertises, or we hold its link */
 void left_adapter_reset(struct radio *r);
 void left_time(struct node *n, int64_t now);
+bool left_wants_peace(const struct radio *r, int64_t now); /* no new turns */
 int64_t left_deadline(const struct node *n);
 
 /* radio_pair.c */

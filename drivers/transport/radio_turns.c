@@ -99,6 +99,10 @@ static void schedule(struct radio *r, int64_t now)
 	if (r->pausing || r->attempting || r->retry_at != RADIO_NEVER ||
 	    adapter_state(r->adapter) != ADAPTER_READY)
 		return;
+	if (!pairs && left_wants_peace(r, now)) {
+		make_room(r, true, now);
+		return;
+	}
 	if (pairs)
 		next = r->pairing.node;
 	else if (r->sink.has_room(r->sink.user))

@@ -12,6 +12,7 @@ struct stand {
 	enum adapter_state state;
 	unsigned int was[ADAPTER_STATE_END]; /* how often each state was entered */
 	unsigned int adverts;
+	struct ble_address ours;
 	char name[300];
 	bool has_name;
 	size_t n_company, company_len;
@@ -52,6 +53,11 @@ static void on_linked(void *user, const struct ble_address *address, bool linked
 	((struct stand *)user)->linked += linked;
 }
 
+static bool is_ours(void *user, const struct ble_address *address)
+{
+	return ble_address_equal(&((const struct stand *)user)->ours, address);
+}
+
 static int set_up(void **state)
 {
 	struct stand *s = calloc(1, sizeof(*s));
@@ -75,7 +81,11 @@ static int tear_down(void **state)
 static void begin_with(struct stand *s, const struct adapter_options *with)
 {
 	struct adapter_handlers handlers = {
-		.state = on_state, .advert = on_advert, .bonded = on_bonded, .linked = on_linked
+		.state = on_state,
+		.advert = on_advert,
+		.bonded = on_bonded,
+		.linked = on_linked,
+		.is_ours = is_ours,
 	};
 	struct adapter_options options = *with;
 
@@ -526,10 +536,45 @@ static void ten_thousand_devices(void **state)
 	d = mock_device(&s->mock, 1);
 	mock_changed(&s->mock, d->path, "org.bluez.Device1", "RSSI", "n", -50);
 	mock_until(&s->mock, mock_count(&s->mock, "GetAll") == 1);
-	mock_until(&s->mock, counts(s)->dropped == 10000 - 2048 + 1);
-	mock_changed(&s->mock, d->path, "org.bluez.Device1", "RSSI", "n", -50);
 	mock_until(&s->mock, s->adverts == 1);
+	assert_int_equal(counts(s)->dropped, 10000 - 2048 + 1);
 	assert_int_equal(s->state, ADAPTER_READY);
+}
+
+/* The first of the ten thousand that is no bonded one is enrolled here. */
+static void ours_is_not_forgotten_among_strangers(void **state)
+{
+	struct stand *s = *state;
+
+	assert_int_equal(ble_address_parse("C0:00:00:00:00:0A", BLE_PUBLIC, &s->ours), 0);
+	s->mock.more_objects = many_objects;
+	begin(s, NOTHING);
+	mock_until(&s->mock, s->bonded == 10);
+	mock_changed(&s->mock, MOCK_ADAPTER "/dev_C0_00_00_00_00_0A", "org.bluez.Device1", "RSSI",
+		     "n", -50);
+	mock_until(&s->mock, s->adverts == 1);
+	assert_int_equal(mock_count(&s->mock, "GetAll"), 0);
+}
+
+/* bluetoothd is asked about strangers, a few at a time; about ours always. */
+static void strangers_do_not_keep_ours_from_being_asked_about(void **state)
+{
+	struct stand *s = *state;
+
+	assert_int_equal(ble_address_parse("02:00:5E:10:00:01", BLE_PUBLIC, &s->ours), 0);
+	begin(s, NOTHING);
+	mock_refuse(&s->mock, "GetAll", NULL, 6);
+	for (unsigned int i = 0; i < 6; i++) {
+		char path[] = MOCK_ADAPTER "/dev_C0_00_00_00_00_00";
+
+		path[sizeof(path) - 2] = (char)('0' + i);
+		mock_changed(&s->mock, path, "org.bluez.Device1", "RSSI", "n", -50);
+	}
+	mock_until(&s->mock, counts(s)->dropped == 2);
+	mock_until(&s->mock, mock_count(&s->mock, "GetAll") == 4);
+	mock_changed(&s->mock, MOCK_ADAPTER "/dev_02_00_5E_10_00_01", "org.bluez.Device1", "RSSI",
+		     "n", -50);
+	mock_until(&s->mock, mock_count(&s->mock, "GetAll") == 5);
 }
 
 static void objects_in_odd_places(void **state)
@@ -626,6 +671,8 @@ int main(void)
 		T(a_list_with_one_bad_row),
 		T(names_and_data_beyond_all_bounds),
 		T(ten_thousand_devices),
+		T(ours_is_not_forgotten_among_strangers),
+		T(strangers_do_not_keep_ours_from_being_asked_about),
 		T(objects_in_odd_places),
 		T(signals_of_others_are_not_heard),
 		T(answers_of_wrong_shapes),

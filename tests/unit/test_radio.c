@@ -705,6 +705,26 @@ static void test_a_silent_device_may_be_held(void **state)
 	assert_int_equal(fake.doubts, 2); /* asleep, then */
 }
 
+/* The same where another one streams: after a while the radio makes peace for it. */
+static void test_peace_is_made_for_a_silent_device(void **state)
+{
+	struct stand *s = *state;
+	int64_t since;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	enrol(s, 1, LINK_ENCRYPTED);
+	s->held_us = 100000;
+	s->scales[1].readings = 0;
+	begin(s, 0);
+	hear(1);
+	RUN_UNTIL(s, device(s, 1).state == DEVICE_DRAIN);
+	scale_value(&s->scales[1], 0x1b, SCALE_BATTERY, "\x40", 1);
+	since = monotonic();
+	RUN_UNTIL(s, fake.doubts == 1);
+	assert_true(monotonic() < since + DEVICE_PATIENCE_US);
+	assert_true(s->scales[1].gone);
+}
+
 static void test_a_device_that_is_heard_is_not_held(void **state)
 {
 	struct stand *s = *state;
@@ -1240,6 +1260,7 @@ int main(void)
 		TEST(test_failed_links_are_tried_again),
 		TEST(test_a_leftover_link_is_taken_over),
 		TEST(test_a_silent_device_may_be_held),
+		TEST(test_peace_is_made_for_a_silent_device),
 		TEST(test_a_device_that_is_heard_is_not_held),
 		TEST(test_an_idle_radio_sleeps),
 		TEST(test_unpair_drops_bond_and_enrolment),
