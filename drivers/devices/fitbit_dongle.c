@@ -34,14 +34,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/fitbit_station.h"
 #include "drivers/fitbit_sync.h"
 
 #define CONTROL_SIZE 32
 #define DATA_SIZE    32
 #define TRIES        2
 
-#define KEPT_VERSION 0x01
-#define KEPT_ALLOWED (1 + FITBIT_ID_SIZE)
+#define KEPT_ALLOWED FITBIT_ALLOWED_SIZE
 #define KEPT_BOUND   (KEPT_ALLOWED + FITBIT_SERIAL_SIZE)
 
 enum command {
@@ -49,8 +49,8 @@ enum command {
 	ASK_INFO = 0x01,
 	COUNT = 0x02, /* in */
 	DISCONNECT_ALL = 0x02,
-	FOUND = 0x03,    /* in */
-	ACCEPTED = 0x04, /* in */
+	FOUND = FITBIT_STATION_FOUND, /* in */
+	ACCEPTED = 0x04,              /* in */
 	START_DISCOVERY = 0x04,
 	TERMINATED = 0x05, /* in */
 	CANCEL_DISCOVERY = 0x05,
@@ -58,7 +58,7 @@ enum command {
 	ESTABLISH = 0x06,
 	LINK_READY = 0x07, /* in */
 	TERMINATE = 0x07,
-	INFO = 0x08, /* in */
+	INFO = FITBIT_STATION_INFO, /* in */
 	PIPE = 0x08,
 	COUNTLESS = 0x0a, /* in; seen in place of COUNT */
 	ESTABLISH_EX = 0x12,
@@ -108,7 +108,7 @@ struct dongle {
 	unsigned int tries;
 	bool timer; /* the step's, to be set when the callback is through */
 	bool ex;
-	char address[2 * FITBIT_ID_SIZE + 1];
+	char address[FITBIT_STATION_TEXT];
 	/* how far it had come: what is to be closed again */
 	bool linked, piped, airlinked;
 
@@ -303,7 +303,7 @@ static const char *trouble_text(enum trouble trouble)
 
 static int keep(struct drv_ctx *ctx, const struct dongle *d, const uint8_t *serial)
 {
-	uint8_t kept[KEPT_BOUND] = { KEPT_VERSION };
+	uint8_t kept[KEPT_BOUND] = { FITBIT_ALLOWED_VERSION };
 
 	if (d->has_serial)
 		return 0;
@@ -387,11 +387,10 @@ static int on_info(struct drv_ctx *ctx, struct dongle *d, const uint8_t *payload
 
 	if (d->step != STEP_INFO)
 		return 0;
-	if (len != 19 && len != 20)
-		return -EMSGSIZE;
+	r = fitbit_station_decode(payload, len, d->address);
+	if (r < 0)
+		return r;
 	d->ex = payload[0] > 2 || (payload[0] == 2 && payload[1] >= 5);
-	for (size_t i = 0; i < FITBIT_ID_SIZE; i++)
-		(void)snprintf(d->address + 2 * i, 3, "%02x", payload[2 + i]);
 	(void)snprintf(version, sizeof(version), "%u.%u", payload[0], payload[1]);
 	r = drv_fact(ctx, DRV_SERIAL, d->address, strlen(d->address));
 	if (r == 0)
@@ -402,17 +401,17 @@ static int on_info(struct drv_ctx *ctx, struct dongle *d, const uint8_t *payload
 /* Only the one that is allowed leaves a trace here. */
 static int on_found(struct dongle *d, const uint8_t *payload, size_t len)
 {
+	struct fitbit_found found;
+	int r;
+
 	if (d->step != STEP_DISCOVER && d->step != STEP_CANCEL)
 		return 0;
-	if (len != 17)
-		return -EMSGSIZE;
-	if (payload[8] > 6)
-		return -ERANGE;
-	if (memcmp(payload, d->allowed, FITBIT_ID_SIZE) != 0)
-		return 0;
+	r = fitbit_found_decode(payload, len, &found);
+	if (r < 0 || memcmp(found.id, d->allowed, FITBIT_ID_SIZE) != 0)
+		return r;
 	d->found = true;
-	d->address_type = payload[6];
-	d->service = (uint16_t)(payload[15] | payload[16] << 8);
+	d->address_type = found.address_type;
+	d->service = found.service;
 	return 0;
 }
 
@@ -473,12 +472,12 @@ static int on_accepted(struct drv_ctx *ctx, struct dongle *d, const uint8_t *pay
 
 static int on_command(struct drv_ctx *ctx, struct dongle *d, const uint8_t *data, size_t len)
 {
-	const uint8_t *payload = data + 2;
+	const uint8_t *payload;
+	const int number = fitbit_station_frame(data, len, &payload, &len);
 
-	if (len < 2 || data[0] < 2 || data[0] > len || data[0] > CONTROL_SIZE)
-		return -EMSGSIZE;
-	len = data[0] - 2U;
-	switch (data[1]) {
+	if (number < 0)
+		return number;
+	switch (number) {
 	case STATUS:
 		return on_status(ctx, d, payload, len);
 	case COUNT:
@@ -606,7 +605,7 @@ static int on_known(struct drv_ctx *ctx, struct dongle *d)
 	uint8_t kept[DRV_KEPT_MAX];
 	const size_t len = drv_kept(ctx, kept);
 
-	if ((len != KEPT_ALLOWED && len != KEPT_BOUND) || kept[0] != KEPT_VERSION)
+	if ((len != KEPT_ALLOWED && len != KEPT_BOUND) || kept[0] != FITBIT_ALLOWED_VERSION)
 		return finish(ctx, d, "no tracker is allowed here", DRV_NEWS_NOT_CHOSEN);
 	memcpy(d->allowed, kept + 1, FITBIT_ID_SIZE);
 	d->has_serial = len == KEPT_BOUND;
@@ -672,4 +671,54 @@ const struct driver driver_fitbit_dongle = {
 	.frame = on_frame,
 	.committed = on_committed,
 	.timeout = on_timeout,
+};
+
+/* ---- who is in reach ---- */
+
+struct survey {
+	unsigned int step;
+};
+
+static int survey_step(struct drv_ctx *ctx)
+{
+	struct survey *s = drv_state(ctx);
+	int r;
+
+	switch (s->step++) {
+	case 0:
+		r = command(ctx, DISCONNECT_ALL, NULL, 0);
+		return r < 0 ? r : drv_set_timeout(ctx, step_ms[STEP_CLEAN]);
+	case 1:
+		r = command(ctx, ASK_INFO, NULL, 0);
+		return r < 0 ? r : drv_set_timeout(ctx, step_ms[STEP_INFO]);
+	case 2:
+		r = discover(ctx);
+		return r < 0 ? r : drv_set_timeout(ctx, step_ms[STEP_DISCOVER]);
+	case 3:
+		r = command(ctx, CANCEL_DISCOVERY, NULL, 0);
+		return r < 0 ? r : drv_set_timeout(ctx, step_ms[STEP_CANCEL]);
+	default:
+		drv_done(ctx);
+		return 0;
+	}
+}
+
+/* It is the caller who listens: nothing is kept here. */
+static int survey_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	(void)ctx;
+	(void)frame;
+	return 0;
+}
+
+const struct driver fitbit_survey = {
+	.name = "fitbit_survey",
+	.label = "who is in reach of a Fitbit base station",
+	.match = match,
+	.channels = channels,
+	.maturity = DRV_BY_SPECIFICATION,
+	.state_size = sizeof(struct survey),
+	.open = survey_step,
+	.frame = survey_frame,
+	.timeout = survey_step,
 };

@@ -15,7 +15,7 @@
 
 #define ZONES        "/usr/share/zoneinfo"
 #define ZONE_MAX     64
-#define DAY_MOST     (27 * 3600) /* one has 25 hours at most */
+#define DAY_MOST     INT64_C(97200) /* 27 h; one has 25 at most */
 #define EARLIEST     INT64_C(86400)
 #define LATEST       INT64_C(253402214400) /* 9999-12-31 */
 #define KEY_NAME_MAX 64

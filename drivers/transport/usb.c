@@ -135,14 +135,17 @@ static void retry_later(struct plug *p, int error)
 
 /* ---- identity and notes ---- */
 
-static void make_identity(struct plug *p, const char *format, const char *text)
+/* a serial number of a descriptor is 127 bytes at most, so nothing is cut */
+void usb_identify(const struct usb_attachment *a, const char *told, char ret[WIRE_IDENTITY_MAX])
 {
-	/* a serial number of a descriptor is 127 bytes at most, so nothing is cut */
-	if (format)
-		(void)snprintf(p->identity, sizeof(p->identity), "%s:%04x:%04x:%s", format,
-			       p->at.vid, p->at.pid, text);
+	if (usb_serial_is_good(a->serial))
+		(void)snprintf(ret, WIRE_IDENTITY_MAX, "usb:%04x:%04x:%s", a->vid, a->pid,
+			       a->serial);
+	else if (told)
+		(void)snprintf(ret, WIRE_IDENTITY_MAX, "id:%s", told);
 	else
-		(void)snprintf(p->identity, sizeof(p->identity), "id:%s", text);
+		(void)snprintf(ret, WIRE_IDENTITY_MAX, "model:%04x:%04x:%s", a->vid, a->pid,
+			       a->product);
 }
 
 static const char *told_serial(const struct session *session)
@@ -211,14 +214,9 @@ static int settle_identity(struct plug *p, const struct session *session, bool a
 
 	if (p->identity[0])
 		return 0;
-	if (usb_serial_is_good(p->at.serial))
-		make_identity(p, "usb", p->at.serial);
-	else if (told)
-		make_identity(p, NULL, told);
-	else if (at_last)
-		make_identity(p, "model", p->at.product);
-	else
+	if (!usb_serial_is_good(p->at.serial) && !told && !at_last)
 		return 0;
+	usb_identify(&p->at, told, p->identity);
 	if (is_taken(p))
 		return -EEXIST;
 	load_note(p);

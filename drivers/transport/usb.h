@@ -73,6 +73,10 @@ void usb_wake(struct usb *u);
 /* The hub's zone, and whether its clock may be believed (and devices set by it). */
 void usb_set_clock(struct usb *u, bool trusted, int zone_offset_min);
 
+/* told: what its driver told as DRV_SERIAL, a good one; or NULL */
+void usb_identify(const struct usb_attachment *attachment, const char *told,
+		  char ret[WIRE_IDENTITY_MAX]);
+
 /* as the monitor tells them */
 void usb_attached(struct usb *u, const struct usb_attachment *attachment);
 void usb_detached(struct usb *u, const char *syspath);
