@@ -14,6 +14,7 @@ const struct usb_model *const usb_models[] = {
 	&usb_omron_memory,
 	&usb_omron_classic,
 	&usb_microlife,
+	&usb_fitbit_dongle,
 	NULL,
 };
 
