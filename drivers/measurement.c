@@ -1,6 +1,5 @@
 #include "drivers/measurement.h"
 
-#include <assert.h>
 #include <stddef.h>
 
 static const char *const flag_names[FLAG_END] = {
@@ -43,13 +42,6 @@ static const char *const flag_names[FLAG_END] = {
 const char *flag_name(unsigned int flag)
 {
 	return flag < FLAG_END ? flag_names[flag] : NULL;
-}
-
-void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
-		     struct number number)
-{
-	assert(m->n_parts < MEASUREMENT_PARTS_MAX);
-	m->parts[m->n_parts++] = (struct measurement_part){ metric, unit, number };
 }
 
 /* HI and LO are what the meter's display showed, and a reason to act: above or below its range. */

@@ -4,8 +4,11 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "protocols/bytes/decimal.h"
 #include "protocols/messages/codes.h"
@@ -101,8 +104,6 @@ enum link_security {
 struct measurement {
 	enum metric metric; /* the whole: a panel (blood_pressure) or the single quantity */
 	uint8_t n_parts;
-	struct measurement_part parts[MEASUREMENT_PARTS_MAX];
-
 	struct device_time time;
 	bool has_user_slot;
 	uint8_t user_slot; /* 255 = the device does not know the user */
@@ -119,11 +120,33 @@ struct measurement {
 	/* our UTC - device's clock read as if it showed UTC, measured on this link */
 	int64_t clock_offset_ms;
 	uint8_t digest[MEASUREMENT_DIGEST]; /* of the raw frame, with its channel */
+
+	/* the last, and most of it: those beyond n_parts need not be written, nor copied */
+	struct measurement_part parts[MEASUREMENT_PARTS_MAX];
 };
 
+/* An empty one, as { 0 } makes it, but for the parts: nothing is written there. */
+static inline void measurement_begin(struct measurement *m)
+{
+	memset(m, 0, offsetof(struct measurement, parts));
+}
+
+static inline void measurement_copy(struct measurement *to, const struct measurement *from)
+{
+	assert(from->n_parts <= MEASUREMENT_PARTS_MAX);
+	memcpy(to, from, offsetof(struct measurement, parts));
+	for (unsigned int i = 0; i < from->n_parts; i++)
+		to->parts[i] = from->parts[i];
+}
+
 /* Appends a part; what does not fit is a programming error. */
-void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
-		     struct number number);
+static inline void measurement_add(struct measurement *m, enum metric metric, enum unit unit,
+				   struct number number)
+{
+	assert(m->n_parts < MEASUREMENT_PARTS_MAX);
+	m->parts[m->n_parts++] = (struct measurement_part){ metric, unit, number };
+}
+
 /* True if it may become a reading: no flag of FLAGS_NOT_FINAL, and at least one number, or HI or LO
  * in place of one (the infinities). */
 bool measurement_is_final(const struct measurement *m);

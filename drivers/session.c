@@ -190,7 +190,7 @@ int drv_emit(struct drv_ctx *ctx, const struct measurement *m)
 	if (r < 0)
 		return r;
 	copy = &s->emits[s->n_emits++];
-	*copy = *m;
+	measurement_copy(copy, m);
 	if (memcmp(copy->digest, unstamped, sizeof(unstamped)) == 0)
 		drv_stamp(ctx, copy);
 	return 0;

@@ -92,6 +92,13 @@ static const struct drv_channel channels[] = {
 #define MDC_TEMPERATURE_ARMPIT           57380
 #define MDC_TEMPERATURE_GASTROINTESTINAL 57384
 
+/* The terms of the registry, to search: each value asks for its own. */
+static const uint32_t terms[METRIC_END] = {
+#define METRIC(number, id, name, label, unit, group, loinc, snomed, mdc, ...) [METRIC_##id] = (mdc),
+#include "protocols/messages/metrics.def"
+#undef METRIC
+};
+
 struct quantity {
 	enum metric metric;
 	enum metric whole; /* what it is a part of */
@@ -193,7 +200,7 @@ static const struct {
 static const struct quantity *quantity_of(uint32_t code, struct measurement *m)
 {
 	for (size_t i = 0; i < N(quantities); i++) {
-		if (metric_info(quantities[i].metric)->mdc == code)
+		if (terms[quantities[i].metric] == code)
 			return &quantities[i];
 	}
 	for (size_t i = 0; i < N(variants); i++) {
@@ -224,9 +231,10 @@ static enum unit unit_of(uint16_t term, enum metric metric)
 
 static bool unit_fits(enum unit unit, enum metric metric)
 {
-	const struct unit_info *a = unit_info(unit), *b = unit_info(metric_info(metric)->unit);
+	const enum unit kept_in = metric_info(metric)->unit;
 
-	return a && a->dimension == b->dimension;
+	return unit == kept_in ||
+	       (unit != UNIT_NONE && unit_info(unit)->dimension == unit_info(kept_in)->dimension);
 }
 
 /* ---- measurements ---- */
@@ -260,7 +268,7 @@ static void release(struct drv_ctx *ctx)
 		return;
 	}
 	drv_stamp(ctx, &s->open);
-	s->held[s->n_held++] = s->open;
+	measurement_copy(&s->held[s->n_held++], &s->open);
 }
 
 static bool awaits_clock(const struct state *s)
@@ -307,6 +315,7 @@ static bool completes(const struct measurement *whole, const struct measurement 
 	       whole->record_number == m->record_number && same_time(&whole->time, &m->time);
 }
 
+/* m is s->open itself if there was none: it is then */
 static void hand_on(struct drv_ctx *ctx, const struct measurement *m)
 {
 	struct state *s = drv_state(ctx);
@@ -315,33 +324,35 @@ static void hand_on(struct drv_ctx *ctx, const struct measurement *m)
 		measurement_add(&s->open, m->parts[0].metric, m->parts[0].unit, m->parts[0].number);
 		return;
 	}
-	release(ctx);
-	s->open = *m;
+	if (s->has_open) {
+		release(ctx);
+		measurement_copy(&s->open, m);
+	}
 	s->has_open = true;
 }
 
-static struct device_time civil_time(enum device_time_kind kind, const struct mder_time *t)
+/* *ret is an empty one: field by field, since a copy of what was just made has to be waited for */
+static void civil_time(enum device_time_kind kind, const struct mder_time *t,
+		       struct device_time *ret)
 {
-	return (struct device_time){
-		.kind = kind,
-		.year = t->year,
-		.month = t->month,
-		.day = t->day,
-		.hour = t->hour,
-		.minute = t->minute,
-		.second = t->second,
-		.fraction_us = t->hundredth * 10000U,
-	};
+	ret->kind = kind;
+	ret->year = t->year;
+	ret->month = t->month;
+	ret->day = t->day;
+	ret->hour = t->hour;
+	ret->minute = t->minute;
+	ret->second = t->second;
+	ret->fraction_us = t->hundredth * 10000U;
 }
 
 static void set_time(const struct state *s, const struct phd_observation *o, struct measurement *m)
 {
 	switch (o->stamp) {
 	case PHD_STAMP_GIVEN:
-		m->time = civil_time(DEVICE_TIME_LOCAL, &o->time);
+		civil_time(DEVICE_TIME_LOCAL, &o->time, &m->time);
 		break;
 	case PHD_STAMP_BASE_OFFSET:
-		m->time = civil_time(DEVICE_TIME_UTC, &o->time);
+		civil_time(DEVICE_TIME_UTC, &o->time, &m->time);
 		break;
 	case PHD_STAMP_INVALID:
 		m->flags |= FLAG_BIT(FLAG_CLOCK_NOT_SET);
@@ -429,22 +440,23 @@ static void on_observation(void *user, const struct phd_observation *o, bool is_
 {
 	struct drv_ctx *ctx = user;
 	struct state *s = drv_state(ctx);
-	struct measurement m = { 0 };
+	struct measurement apart, *m = s->has_open ? &apart : &s->open;
 
+	measurement_begin(m);
 	for (size_t i = 0; i < o->n_values; i++) {
-		if (add_value(s, &o->values[i], &m))
+		if (add_value(s, &o->values[i], m))
 			continue;
 		if (!o->is_stored)
 			fail(s, -ERANGE);
 		return;
 	}
 	s->has_stored = s->has_stored || o->is_stored;
-	if (m.n_parts == 0)
+	if (m->n_parts == 0)
 		return;
-	set_status(o, is_test, &m);
-	set_time(s, o, &m);
-	set_store(o, &m);
-	hand_on(ctx, &m);
+	set_status(o, is_test, m);
+	set_time(s, o, m);
+	set_store(o, m);
+	hand_on(ctx, m);
 }
 
 static void tell_clock(struct drv_ctx *ctx, const struct phd_mds *mds)
@@ -453,9 +465,9 @@ static void tell_clock(struct drv_ctx *ctx, const struct phd_mds *mds)
 	struct device_time now = { .kind = DEVICE_TIME_NONE };
 
 	if (mds->stamp == PHD_STAMP_GIVEN)
-		now = civil_time(DEVICE_TIME_LOCAL, &mds->time);
+		civil_time(DEVICE_TIME_LOCAL, &mds->time, &now);
 	else if (mds->stamp == PHD_STAMP_BASE_OFFSET)
-		now = civil_time(DEVICE_TIME_UTC, &mds->time);
+		civil_time(DEVICE_TIME_UTC, &mds->time, &now);
 	else if (mds->has_ticks)
 		now = (struct device_time){ .kind = DEVICE_TIME_TICKS,
 					    .ticks = mds->ticks,

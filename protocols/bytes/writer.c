@@ -11,15 +11,6 @@ static void writer_little(struct writer *w, uint64_t v, size_t n)
 		room[i] = (uint8_t)(v >> (8 * i));
 }
 
-/* the low n bytes of v, most significant first */
-static void writer_big(struct writer *w, uint64_t v, size_t n)
-{
-	uint8_t *room = writer_room(w, n);
-
-	for (size_t i = 0; room && i < n; i++)
-		room[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
-}
-
 void writer_le16(struct writer *w, uint16_t v)
 {
 	writer_little(w, v, 2);
@@ -43,11 +34,12 @@ void writer_le64(struct writer *w, uint64_t v)
 
 void writer_be24(struct writer *w, uint32_t v)
 {
-	assert(v <= 0xffffff);
-	writer_big(w, v, 3);
-}
+	uint8_t *room = writer_room(w, 3);
 
-void writer_be64(struct writer *w, uint64_t v)
-{
-	writer_big(w, v, 8);
+	assert(v <= 0xffffff);
+	if (!room)
+		return;
+	room[0] = (uint8_t)(v >> 16);
+	room[1] = (uint8_t)(v >> 8);
+	room[2] = (uint8_t)v;
 }

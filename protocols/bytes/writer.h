@@ -62,16 +62,30 @@ static inline void writer_be16(struct writer *w, uint16_t v)
 	room[1] = (uint8_t)v;
 }
 
-static inline void writer_be32(struct writer *w, uint32_t v)
+static inline void writer_put_be32(uint8_t room[4], uint32_t v)
 {
-	uint8_t *room = writer_room(w, 4);
-
-	if (!room)
-		return;
 	room[0] = (uint8_t)(v >> 24);
 	room[1] = (uint8_t)(v >> 16);
 	room[2] = (uint8_t)(v >> 8);
 	room[3] = (uint8_t)v;
+}
+
+static inline void writer_be32(struct writer *w, uint32_t v)
+{
+	uint8_t *room = writer_room(w, 4);
+
+	if (room)
+		writer_put_be32(room, v);
+}
+
+static inline void writer_be64(struct writer *w, uint64_t v)
+{
+	uint8_t *room = writer_room(w, 8);
+
+	if (!room)
+		return;
+	writer_put_be32(room, (uint32_t)(v >> 32));
+	writer_put_be32(room + 4, (uint32_t)v);
 }
 
 static inline void writer_bytes(struct writer *w, const void *data, size_t n)
@@ -87,4 +101,3 @@ void writer_le24(struct writer *w, uint32_t v);
 void writer_le32(struct writer *w, uint32_t v);
 void writer_le64(struct writer *w, uint64_t v);
 void writer_be24(struct writer *w, uint32_t v);
-void writer_be64(struct writer *w, uint64_t v);

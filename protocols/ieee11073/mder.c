@@ -131,29 +131,6 @@ int mder_read_base_offset(struct cursor *c, struct mder_time *ret, int16_t *ret_
 
 /* ---- writing ---- */
 
-size_t mder_begin(struct writer *w)
-{
-	size_t begun = w->len;
-
-	writer_be16(w, 0);
-	return begun;
-}
-
-void mder_end(struct writer *w, size_t begun)
-{
-	size_t len;
-
-	if (w->failed)
-		return;
-	len = w->len - begun - 2;
-	if (len > UINT16_MAX) {
-		w->failed = true;
-		return;
-	}
-	w->data[begun] = (uint8_t)(len >> 8);
-	w->data[begun + 1] = (uint8_t)(len & 0xff);
-}
-
 size_t mder_begin_list(struct writer *w, unsigned int count)
 {
 	if (count > UINT16_MAX)

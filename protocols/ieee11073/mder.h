@@ -75,8 +75,29 @@ void mder_write_time(struct writer *w, const struct mder_time *t);
 int mder_read_base_offset(struct cursor *c, struct mder_time *ret, int16_t *ret_offset_min);
 
 /* Room for a u16 length; mder_end() writes how many bytes came since. */
-size_t mder_begin(struct writer *w);
-void mder_end(struct writer *w, size_t begun);
+static inline size_t mder_begin(struct writer *w)
+{
+	size_t begun = w->len;
+
+	writer_be16(w, 0);
+	return begun;
+}
+
+static inline void mder_end(struct writer *w, size_t begun)
+{
+	size_t len;
+
+	if (w->failed)
+		return;
+	len = w->len - begun - 2;
+	if (len > UINT16_MAX) {
+		w->failed = true;
+		return;
+	}
+	w->data[begun] = (uint8_t)(len >> 8);
+	w->data[begun + 1] = (uint8_t)(len & 0xff);
+}
+
 /* the same for a list: the count is known, the length is not */
 size_t mder_begin_list(struct writer *w, unsigned int count);
 void mder_write_any(struct writer *w, const void *data, size_t len);
