@@ -7,6 +7,9 @@
  *                                                answered, sent again on the next link if not
  *   release
  *
+ * What it remembers (--store) is opened by the manager, segment by segment, and is never forgotten:
+ * it is there again on the next link, and printed the first time.
+ *
  * What the manager answered is printed, a line of JSON each: what such a device has forgotten and
  * must therefore be found at the other end. The same sensor and seed give the same reports.
  */
@@ -43,16 +46,26 @@
 #define MONTH_MS       (MINUTE_MS * 60 * 24 * 30)
 #define HI_EVERY       7 /* a glucose meter shows HI, and two later LO */
 #define EXACT_KILOGRAM 702
+#define EXTENDED_ID    0x4000
+#define STORE_HANDLE   100
+#define STORE_MAX      2000
+#define SEGMENT_MIN    8 /* entries */
+#define SEGMENTS_MAX   16
+#define PIECE          16 /* entries in an event */
+#define ENTRY_MAX      64
+#define MAP_MAX        128
 
 static const char usage[] =
 	"usage: wellgate simulate ieee11073-agent --connect HOST:PORT --sensor SENSOR\n"
-	"                [--count N] [--seed N] [--patience SECONDS]\n"
+	"                [--count N] [--store N] [--extended] [--seed N] [--patience SECONDS]\n"
 	"\n"
 	"A simulated device of IEEE 11073-20601 that reports to a manager over TCP, for example\n"
 	"that of `wellgate-devices --ieee11073-tcp`. What was answered is printed as JSON Lines.\n"
 	"\n"
 	"  --sensor      bloodpressure, weightscale, glucometer or pulseoximeter\n"
-	"  --count N     measurements, default 1\n"
+	"  --count N     measurements to report, default 1, or none if there is a store\n"
+	"  --store N     measurements to be fetched from a store, up to 2000; implies --extended\n"
+	"  --extended    a configuration that the manager does not know, and is told\n"
 	"  --seed N      another device, default 1\n"
 	"  --patience N  give up after so many seconds without an answer, default 60\n"
 	"\n"
@@ -60,15 +73,29 @@ static const char usage[] =
 
 struct sensor;
 
+/* measurements 0 to n - 1 */
+struct memory {
+	unsigned int n, n_taken;
+	unsigned int per_segment;
+	bool taken[STORE_MAX];
+	struct phd_agent_store store;
+	struct phd_agent_segment segments[SEGMENTS_MAX];
+	uint8_t map[MAP_MAX];
+	uint8_t *entries;
+};
+
 struct simulation {
 	const struct sensor *sensor;
 	const struct phd_config *config;
+	struct phd_config extended;
+	bool is_extended, has_count;
+	struct memory memory;
 	char host[ADDRESS_MAX];
 	const char *port;
 	uint64_t seed;
-	unsigned int count, patience_s;
+	unsigned int count, patience_s; /* count: with those of the store */
 
-	unsigned int next; /* the oldest that was not answered */
+	unsigned int next; /* the oldest that was not answered; those of the store lie before */
 	unsigned int attempts, refusals;
 	int64_t patience_until;
 
@@ -115,7 +142,9 @@ static void add(const struct simulation *s, struct phd_observation *o, uint16_t 
 	const struct phd_object *object = phd_config_object(s->config, handle);
 	uint16_t term;
 
-	assert(object && o->n_values < PHD_METRICS_MAX);
+	assert(o->n_values < PHD_METRICS_MAX);
+	if (!object) /* each sensor has the objects that it fills */
+		return;
 	term = object->n_metrics > 0 ? s->config->metrics[object->first_metric + o->n_values]
 				     : object->type;
 	o->handle = handle;
@@ -250,21 +279,106 @@ static bool print_values(const struct simulation *s, const struct phd_observatio
 	return any;
 }
 
-static void print_answered(struct simulation *s)
+static void print_answered(struct simulation *s, unsigned int i, unsigned int attempts)
 {
 	struct phd_observation o[OBSERVATIONS];
-	const struct mder_time t = measured_at(s, s->next);
+	const struct mder_time t = measured_at(s, i);
 
-	measure(s, s->next, o);
+	measure(s, i, o);
 	(void)printf("{\"confirmed\":%u,\"attempts\":%u,\"device_time\":"
 		     "\"%04u-%02u-%02uT%02u:%02u:%02u\",\"components\":[",
-		     s->next + 1, s->attempts, t.year, t.month, t.day, t.hour, t.minute, t.second);
+		     i + 1, attempts, t.year, t.month, t.day, t.hour, t.minute, t.second);
 	(void)print_values(s, o, false);
 	(void)fputs("],\"absent\":{", stdout);
 	(void)print_values(s, o, true);
 	(void)puts("}}");
 	if (fflush(stdout) != 0)
 		s->bad_output = true;
+}
+
+/* ---- what it remembers ---- */
+
+/* The standard configuration under a number of our own; with a store, if there is one. */
+static void extend(struct simulation *s)
+{
+	s->extended = *s->config;
+	s->extended.id = EXTENDED_ID;
+	if (s->memory.n > 0)
+		s->extended.objects[s->extended.n_objects++] = (struct phd_object){
+			.object_class = MDC_CLASS_PM_STORE,
+			.handle = STORE_HANDLE,
+		};
+	s->config = &s->extended;
+}
+
+/* 0 or -errno of an encoder; the entries are of one length */
+static int write_entries(struct simulation *s, size_t *ret_len)
+{
+	struct memory *m = &s->memory;
+	struct phd_observation o[OBSERVATIONS];
+	uint8_t entry[ENTRY_MAX];
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < m->n; i++) {
+		const struct mder_time t = measured_at(s, i);
+		int r;
+
+		measure(s, i, o);
+		r = phd_agent_entry(s->config, &t, o, s->sensor->n_observations, entry,
+				    sizeof(entry), &len);
+		if (r < 0)
+			return r;
+		memcpy(m->entries + i * len, entry, len);
+	}
+	*ret_len = len;
+	return 0;
+}
+
+static void divide(struct memory *m, size_t entry_len)
+{
+	m->per_segment = (m->n + SEGMENTS_MAX - 1) / SEGMENTS_MAX;
+	if (m->per_segment < SEGMENT_MIN)
+		m->per_segment = SEGMENT_MIN;
+	for (unsigned int first = 0; first < m->n; first += m->per_segment) {
+		const unsigned int left = m->n - first;
+
+		m->segments[m->store.n_segments] = (struct phd_agent_segment){
+			.instance = (uint16_t)(m->store.n_segments + 1),
+			.n_entries = left < m->per_segment ? left : m->per_segment,
+			.entry_len = entry_len,
+			.entries = m->entries + first * entry_len,
+		};
+		m->store.n_segments++;
+	}
+}
+
+static int fill_memory(struct simulation *s)
+{
+	struct memory *m = &s->memory;
+	struct phd_observation o[OBSERVATIONS];
+	uint16_t handles[OBSERVATIONS];
+	size_t len;
+	int r;
+
+	m->entries = calloc(m->n, ENTRY_MAX);
+	if (!m->entries)
+		return -ENOMEM;
+	measure(s, 0, o);
+	for (size_t k = 0; k < s->sensor->n_observations; k++)
+		handles[k] = o[k].handle;
+	m->store = (struct phd_agent_store){
+		.handle = STORE_HANDLE,
+		.map = m->map,
+		.segments = m->segments,
+		.entries_per_event = PIECE,
+	};
+	r = phd_agent_entry_map(s->config, handles, s->sensor->n_observations, m->map,
+				sizeof(m->map), &m->store.map_len);
+	if (r == 0)
+		r = write_entries(s, &len);
+	if (r == 0)
+		divide(m, len);
+	return r;
 }
 
 /* ---- the agent ---- */
@@ -307,9 +421,27 @@ static void on_answered(void *user, uint16_t invoke_id, bool taken)
 		s->lost = true; /* once more, on another association */
 		return;
 	}
-	print_answered(s);
+	print_answered(s, s->next, s->attempts);
 	s->next++;
 	s->attempts = s->refusals = 0;
+	s->patience_until = now_ms() + s->patience_s * INT64_C(1000);
+}
+
+static void on_segment_taken(void *user, uint16_t segment, uint32_t first, uint32_t count)
+{
+	struct simulation *s = user;
+	struct memory *m = &s->memory;
+
+	for (uint32_t k = first; k < first + count; k++) {
+		const unsigned int i = (segment - 1U) * m->per_segment + k;
+
+		if (m->taken[i])
+			continue;
+		m->taken[i] = true;
+		m->n_taken++;
+		print_answered(s, i, 1);
+	}
+	s->answer_until = now_ms() + ANSWER_MS;
 	s->patience_until = now_ms() + s->patience_s * INT64_C(1000);
 }
 
@@ -360,6 +492,11 @@ static void hear(struct simulation *s)
 	memmove(s->in, s->in + done, s->in_len);
 }
 
+static bool is_done(const struct simulation *s)
+{
+	return s->next == s->count && s->memory.n_taken == s->memory.n;
+}
+
 /* until the association is over, or what is awaited has not come in time */
 static void converse(struct simulation *s)
 {
@@ -371,7 +508,7 @@ static void converse(struct simulation *s)
 
 		if (s->agent.state == PHD_AGENT_OPERATING && !s->waits && s->next < s->count)
 			report(s);
-		else if (s->agent.state == PHD_AGENT_OPERATING && !s->waits)
+		else if (s->agent.state == PHD_AGENT_OPERATING && !s->waits && is_done(s))
 			phd_agent_release(&s->agent);
 		left = s->answer_until - now_ms();
 		if (left <= 0)
@@ -404,7 +541,11 @@ static int dial(const struct simulation *s)
 
 static void begin(struct simulation *s)
 {
-	static const struct phd_agent_sink sink = { .send = on_send, .answered = on_answered };
+	static const struct phd_agent_sink sink = {
+		.send = on_send,
+		.answered = on_answered,
+		.segment_taken = on_segment_taken,
+	};
 	static const struct phd_agent_identity identity = {
 		.manufacturer = "Synthetic",
 		.model = "wellgate simulate",
@@ -419,6 +560,7 @@ static void begin(struct simulation *s)
 	id[7] = (uint8_t)s->seed;
 	phd_agent_init(&s->agent, &sink, s, s->config, id);
 	s->agent.identity = &identity;
+	s->agent.store = s->memory.n > 0 ? &s->memory.store : NULL;
 	s->waits = s->lost = false;
 	s->in_len = 0;
 }
@@ -443,7 +585,7 @@ static int run(struct simulation *s)
 		connect_once(s);
 		if (s->bad_output)
 			return cli_fail(NAME, EXIT_IO, "cannot write");
-		if (s->next == s->count)
+		if (is_done(s))
 			return EXIT_GOOD;
 		if (s->refusals >= REFUSALS_MAX)
 			return cli_fail(NAME, EXIT_DATA, "the manager refuses report %u",
@@ -451,7 +593,8 @@ static int run(struct simulation *s)
 		if (now_ms() >= s->patience_until)
 			return cli_fail(NAME, EXIT_UNAVAILABLE,
 					"%u of %u reports were answered, then nothing for %u s",
-					s->next, s->count, s->patience_s);
+					s->next - s->memory.n + s->memory.n_taken, s->count,
+					s->patience_s);
 		(void)nanosleep(&again, NULL);
 	}
 }
@@ -462,6 +605,8 @@ static const struct option options[] = {
 	{ "connect", required_argument, NULL, 'c' },
 	{ "sensor", required_argument, NULL, 's' },
 	{ "count", required_argument, NULL, 'n' },
+	{ "store", required_argument, NULL, 'm' },
+	{ "extended", no_argument, NULL, 'x' },
 	{ "seed", required_argument, NULL, 'S' },
 	{ "patience", required_argument, NULL, 'p' },
 	{ "help", no_argument, NULL, 'h' },
@@ -509,6 +654,12 @@ static int take_number(struct simulation *s, int option)
 		if (!parse_number(optarg, 1, COUNT_MAX, &value))
 			return cli_fail(NAME, EXIT_USAGE, "--count takes 1 to %d", COUNT_MAX);
 		s->count = (unsigned int)value;
+		s->has_count = true;
+		return -1;
+	case 'm':
+		if (!parse_number(optarg, 1, STORE_MAX, &value))
+			return cli_fail(NAME, EXIT_USAGE, "--store takes 1 to %d", STORE_MAX);
+		s->memory.n = (unsigned int)value;
 		return -1;
 	case 'S':
 		if (!parse_number(optarg, 0, 0xffffff, &s->seed))
@@ -539,15 +690,33 @@ static int take_option(struct simulation *s, int option)
 				"pulseoximeter",
 				optarg);
 	case 'n':
+	case 'm':
 	case 'S':
 	case 'p':
 		return take_number(s, option);
+	case 'x':
+		s->is_extended = true;
+		return -1;
 	case 'h':
 		(void)fputs(usage, stdout);
 		return EXIT_GOOD;
 	default:
 		return cli_fail(NAME, EXIT_USAGE, "see --help");
 	}
+}
+
+/* the measurements of the store come first, those that are reported after them */
+static int prepare(struct simulation *s)
+{
+	s->config = phd_agent_config(s->sensor->config);
+	assert(s->config);
+	if (s->memory.n > 0 && !s->has_count)
+		s->count = 0;
+	s->count += s->memory.n;
+	s->next = s->memory.n;
+	if (s->is_extended || s->memory.n > 0)
+		extend(s);
+	return s->memory.n > 0 ? fill_memory(s) : 0;
 }
 
 int simulate_agent(int argc, char **argv)
@@ -562,7 +731,9 @@ int simulate_agent(int argc, char **argv)
 	}
 	if (optind < argc || !s.port || !s.sensor)
 		return cli_fail(NAME, EXIT_USAGE, "--connect HOST:PORT and --sensor; see --help");
-	s.config = phd_agent_config(s.sensor->config);
-	assert(s.config);
-	return run(&s);
+	if (prepare(&s) < 0)
+		return cli_fail(NAME, EXIT_IO, "no memory for the store");
+	status = run(&s);
+	free(s.memory.entries);
+	return status;
 }

@@ -34,13 +34,14 @@ class DoorStand(Stand):
                 return probe.connect_ex(("127.0.0.1", self.door)) == 0
         wait_for("the door", listens)
 
-    def start_agent(self, sensor, count, seed=1):
-        """Its confirmations are lines of JSON in the file whose path it has as .confirmed."""
+    def start_agent(self, sensor, count, seed=1, options=()):
+        """count None: what its options say. Its confirmations are lines of JSON in the file that it has
+        as .confirmed."""
         path = os.path.join(self.folder, f"confirmed-{sensor}-{seed}.jsonl")
         with open(path, "wb") as stream:
             agent = self.spawn(self.path("wellgate"), "simulate", "ieee11073-agent", "--connect",
-                               f"127.0.0.1:{self.door}", "--sensor", sensor, "--count", str(count), "--seed", str(seed),
-                               "--patience", "300", stdout=stream)
+                               f"127.0.0.1:{self.door}", "--sensor", sensor, *(["--count", str(count)] if count is not None else []),
+                               "--seed", str(seed), "--patience", "300", *options, stdout=stream)
         agent.confirmed = path
         self.agents.append(agent)
         return agent
