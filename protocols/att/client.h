@@ -23,6 +23,9 @@
 
 #include "protocols/att/table.h"
 
+/* What a peer reads as our Device Name 2a00, if it asks: the only thing that we serve. */
+#define ATT_OWN_NAME "Wellgate"
+
 #define ATT_QUEUE_MAX    8
 #define ATT_TIMEOUT_USEC INT64_C(30000000) /* part F 3.3.3: then the bearer is dead */
 

@@ -106,6 +106,14 @@ static void check_sent(struct watch *w, const uint8_t *pdu, size_t len)
 	case ATT_MTU_RSP:
 	case ATT_WRITE_CMD:
 		return;
+	case ATT_FIND_INFO_RSP: /* what it holds itself */
+	case ATT_FIND_TYPE_RSP:
+	case ATT_READ_TYPE_RSP:
+	case ATT_READ_RSP:
+	case ATT_READ_BLOB_RSP:
+	case ATT_READ_GROUP_RSP:
+		require(len <= ATT_MTU_DEFAULT);
+		return;
 	default:
 		require(w->asked == 0 && (pdu[0] & 1) == 0);
 		w->asked = pdu[0];
