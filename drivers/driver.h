@@ -129,6 +129,9 @@ struct driver {
 	 * is its ATT error code. Without it nothing happens. */
 	int (*refused)(struct drv_ctx *ctx, uint16_t channel, uint8_t error);
 	void (*close)(struct drv_ctx *ctx); /* optional */
+	/* Optional, on wires: this frame tells of somebody else's device, a neighbour's in reach: no
+	 * capture keeps it. Asked before frame(); changes nothing. */
+	bool (*hides)(struct drv_ctx *ctx, const struct drv_frame *frame);
 };
 
 #define DRV_STATE_MAX 131072 /* one holds a tracker's whole memory, to check it at once */

@@ -689,6 +689,11 @@ int session_frame(struct session *s, const struct drv_frame *frame, bool indicat
 	return r;
 }
 
+bool session_hides(struct session *s, const struct drv_frame *frame)
+{
+	return s->driver->hides && s->driver->hides(ctx_of(s), frame);
+}
+
 int session_advert(struct session *s, const struct drv_advert *advert, int64_t now)
 {
 	if (s->failed)

@@ -106,6 +106,8 @@ int session_open(struct session *s, enum link_security security, int64_t now);
  * and emitted all the same, and the device will offer them again on its next link.
  */
 int session_frame(struct session *s, const struct drv_frame *frame, bool indication, int64_t now);
+/* driver->hides: a recording is to leave this frame out. Call before session_frame(). */
+bool session_hides(struct session *s, const struct drv_frame *frame);
 int session_advert(struct session *s, const struct drv_advert *advert, int64_t now);
 int session_timeout(struct session *s, int64_t now);
 /* The device refused a write or a read on this channel; error: its ATT error, or another bus's. */

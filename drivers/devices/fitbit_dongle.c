@@ -600,6 +600,21 @@ static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 	return leave(ctx, d, r);
 }
 
+/* Discovery hears the neighbours', too. */
+static bool hides(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	const struct dongle *d = drv_state(ctx);
+	struct fitbit_found found;
+	const uint8_t *payload;
+	size_t len;
+
+	if (frame->channel != DRV_WIRE_REPORT ||
+	    fitbit_station_frame(frame->data, frame->len, &payload, &len) != FOUND)
+		return false;
+	return fitbit_found_decode(payload, len, &found) < 0 ||
+	       memcmp(found.id, d->allowed, sizeof(found.id)) != 0;
+}
+
 static int on_known(struct drv_ctx *ctx, struct dongle *d)
 {
 	uint8_t kept[DRV_KEPT_MAX];
@@ -671,6 +686,7 @@ const struct driver driver_fitbit_dongle = {
 	.frame = on_frame,
 	.committed = on_committed,
 	.timeout = on_timeout,
+	.hides = hides,
 };
 
 /* ---- who is in reach ---- */

@@ -338,7 +338,8 @@ static void feed(struct cable *c, uint16_t channel, const uint8_t *data, size_t 
 {
 	const struct drv_frame frame = { channel, data, len };
 
-	observe(c, CAP_FRAME, channel, data, len);
+	if (!session_hides(c->session, &frame))
+		observe(c, CAP_FRAME, channel, data, len);
 	settled(c, session_frame(c->session, &frame, false, now_us()));
 }
 

@@ -13,6 +13,7 @@ from world import scenario
 KEY = "000102030405060708090a0b0c0d0e0f"
 SERIAL = "{:02x}0000004207"
 TRACKER = "e5145333{:02x}ff"
+NEIGHBOURS = "0a1b2c3d"
 STATION = "id:{:02x}5544332211"
 
 
@@ -47,7 +48,22 @@ def begin(world, *commands, allowed=True):
     os.makedirs(os.path.join(world.folder, "devices"), mode=0o700, exist_ok=True)
     if allowed:
         allow(world)
-    hub(world, "add fitbit_dongle", *commands)
+    hub(world, "add fitbit_dongle", *commands, options=("--record", recordings(world)))
+
+
+def recordings(world):
+    folder = os.path.join(world.folder, "recordings")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder
+
+
+def recorded(world):
+    """What the recorder has kept, all of it."""
+    text = ""
+    for name in sorted(os.listdir(recordings(world))):
+        with open(os.path.join(recordings(world), name), encoding="ascii") as stream:
+            text += stream.read()
+    return text
 
 
 def seconds(text):
@@ -83,6 +99,27 @@ def truth(world):
     for start, until, steps, millimetres in re.findall(r" day (\d+) (\d+) (\d+) (\d+)$", log, re.M):
         day[int(start)] = (int(until), int(steps), int(millimetres))
     return counted, day
+
+
+def test_fitbit_usb_allowed_by_the_operator(world):
+    """wellgate fitbit: the trackers in reach are shown and kept nowhere; one is allowed, and is read."""
+    begin(world, "0 plug", allowed=False)
+    world.wait_log("devices", r"usb: device closed")
+    found = world.wellgate_json("fitbit", "list")
+    assert len(found) == 3 and found[0]["unsynced"], found
+    address = ":".join(reversed(re.findall("..", TRACKER.format(0)))).upper()
+    assert [f["model"] for f in found if f["address"] == address] == ["Flex"], found
+    state = os.path.join(world.folder, "devices")
+    result = world.wellgate("fitbit", "allow", address, "--state", state)
+    assert result.returncode == 0 and "in reach" in result.stdout, (result.stdout, result.stderr)
+    world.usb("0 unplug", "0 plug")
+    told(world, 1)
+    check(world)
+    closed(world)
+    assert NEIGHBOURS not in recorded(world)
+    assert world.wellgate("fitbit", "allow", "nobody").returncode == 64
+    world.usbctl("0 unplug")
+    world.wait("it to be gone", lambda: world.wellgate("fitbit", "list").returncode == 69)
 
 
 def told(world, count, limit=120):
@@ -139,7 +176,9 @@ def test_fitbit_usb_read_once(world):
     published = [r for r in world.published()]
     assert len(published) >= len(minutes(world)), (len(published), len(minutes(world)))
     for name in ("devices", "gateway"):
-        assert "0a1b2c3d" not in world.log(name) and TRACKER.format(0) not in world.log(name), name
+        assert NEIGHBOURS not in world.log(name) and TRACKER.format(0) not in world.log(name), name
+    kept = recorded(world)
+    assert TRACKER.format(0) in kept and NEIGHBOURS not in kept, "the neighbours are recorded"
     world.say(f"figure: {len(minutes(world))} minutes over three syncs, each once")
 
 

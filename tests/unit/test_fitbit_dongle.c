@@ -461,6 +461,32 @@ static void test_silent(void **state)
 	cut_everywhere(*state, true);
 }
 
+/* A capture holds nobody but the one who is allowed. */
+static void test_hidden(void **state)
+{
+	struct world *w = *state;
+	uint8_t report[32] = { 19, 0x03 };
+	struct drv_frame frame = { DRV_WIRE_REPORT, report, sizeof(report) };
+
+	memcpy(report + 2, mine, sizeof(mine));
+	plug_in(w, NEVER);
+	assert_true(session_hides(w->session, &frame)); /* nobody is allowed yet */
+	while (w->discoveries == 0 && turn(w))
+		;
+	assert_int_equal(w->discoveries, 1);
+	assert_false(session_hides(w->session, &frame));
+	memcpy(report + 2, others, sizeof(others));
+	assert_true(session_hides(w->session, &frame));
+	frame.channel = DRV_WIRE_BULK;
+	assert_false(session_hides(w->session, &frame));
+	frame.channel = DRV_WIRE_REPORT;
+	report[0] = 18; /* too short to say whose it is */
+	assert_true(session_hides(w->session, &frame));
+	report[1] = 0x01;
+	assert_false(session_hides(w->session, &frame));
+	unplug(w);
+}
+
 static void test_none_allowed(void **state)
 {
 	struct world *w = *state;
@@ -513,9 +539,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, clear_up)
 	const struct CMUnitTest tests[] = {
-		TEST(test_twice),  TEST(test_old_station),  TEST(test_unplugged),
-		TEST(test_silent), TEST(test_none_allowed), TEST(test_another_allowed),
-		TEST(test_long),   TEST(test_damaged),
+		TEST(test_twice),           TEST(test_old_station), TEST(test_unplugged),
+		TEST(test_silent),          TEST(test_hidden),      TEST(test_none_allowed),
+		TEST(test_another_allowed), TEST(test_long),        TEST(test_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -390,10 +390,12 @@ static void on_message(struct usb_device *d, const uint8_t *data, size_t len)
 	struct station *s = d->state;
 	struct fitbit_control m;
 
-	if (fitbit_control_decode(data, len, &m) < 0 || !s->linked || !s->piped) {
+	if (fitbit_control_decode(data, len, &m) < 0) {
 		usb_log_bytes(d, "host-error message", data, len);
 		return;
 	}
+	if (!s->linked || !s->piped)
+		return; /* nobody is there */
 	if (m.kind == FITBIT_AIRLINK_OPEN) {
 		open_airlink(d);
 	} else if (m.kind == FITBIT_DUMP_REQUEST && s->airlinked) {
