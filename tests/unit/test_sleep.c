@@ -294,7 +294,7 @@ static void check_by_the_book(size_t *nights)
 	*nights += said.n;
 }
 
-/* Short sleeps between times awake, each about as long as the rules are about, between long ones. */
+/* Short sleeps between times awake, each as long as the rules are about, between long ones. */
 static void restless(uint32_t seed)
 {
 	uint32_t x = seed;
