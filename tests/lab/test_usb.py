@@ -3,7 +3,9 @@ hidraw and a tty by hand. What the devices say and see is in their event log, "c
 """
 import glob
 import os
+import re
 import select
+import struct
 import subprocess
 import termios
 
@@ -124,7 +126,7 @@ class Host:
         self.errors = usb.core
         world.wait("libusb to find it", lambda: self._find(serial))
         self.device = self._find(serial)
-        self.pending = b""
+        self.pending = self.preamble = b""
 
     def _find(self, serial):
         for device in self.errors.find(find_all=True, idVendor=0x1209):
@@ -135,7 +137,15 @@ class Host:
                 pass  # it goes, or udev is not done with it
         return None
 
+    def want_preambles(self):
+        """SET_FEATURE of PHDC's metadata preamble; from now on there is one before each transfer."""
+        self.device.ctrl_transfer(0x21, 3, 0x0101, 0)
+        self.preamble = b"PhdcQoSSignature\x01\x01\x10\x00"
+
     def transfer(self, size=1024):
+        if self.preamble:
+            got = self.device.read(0x81, size, 60000).tobytes()
+            assert got == self.preamble, got.hex()
         return self.device.read(0x81, size, 60000).tobytes()
 
     def apdu(self):
@@ -148,7 +158,17 @@ class Host:
         return apdu
 
     def say(self, text, *more):
+        if self.preamble:
+            self.device.write(0x02, self.preamble, 60000)
         self.device.write(0x02, bytes.fromhex(text) + b"".join(more), 60000)
+
+    def ask(self, invoke, choice, body):
+        """A request; its answer without the header."""
+        body = struct.pack(">HHH", invoke, choice, len(body)) + body
+        self.say("e700", struct.pack(">HH", len(body) + 2, len(body)), body)
+        answer = self.apdu()
+        assert answer[6:10] == struct.pack(">HH", invoke, choice & 0xff | 0x0200), answer.hex()
+        return answer[12:]
 
     def associate(self):
         request = self.apdu()
@@ -227,6 +247,31 @@ def test_usb_phdc_extended_by_hand(world):
         assert host.report()[30:].hex().startswith("0001000cff0002bf"), "70.3"
         taken(world, device, 1)
         host.close()
+
+
+def test_usb_preamble_by_hand(world):
+    """The metadata preamble both ways, and a store that is read by hand: bytes of the standard."""
+    world.usb("add phdc_preamble", "0 measure 10", "0 plug")
+    configured(world, 0)
+    assert "04 20 02 01" in tool("lsusb", "-v", "-d", "1209:1073")
+    host = Host(world)
+    host.want_preambles()
+    host.associate()
+    assert host.ask(1, 0x0103, bytes.fromhex("000300000000")).hex().startswith(
+        "0003" "0002000e" "095100020002" "094400040000000a"), "two segments, ten entries"
+    answer = host.ask(2, 0x0107, bytes.fromhex("00030c1c00020002"))
+    assert answer.hex() == "00030c1c0004" "00020000", "the second one's transfer is started"
+    piece = host.apdu()
+    assert piece[8:10] == b"\x01\x01" and piece[18:20] == b"\x0d\x21", piece.hex()
+    info = piece[22:]
+    assert info[:12].hex() == "0002" "00000000" "00000002" "c000", info.hex()
+    assert info[12:14].hex() == "0028" and len(info) == 14 + 40, info.hex()
+    assert info[22:34].hex() == "00030006" "006d00450054" "003c", "109/69, mean 84, pulse 60"
+    host.say("e700001e001c", piece[6:8], bytes.fromhex("020100160003ffffffff0d21000c0002" "0000000000000002" "0080"))
+    taken(world, 0, 10)
+    assert not re.search(r" confirmed n=[1-8]$", world.log("cables"), re.M)
+    host.close()
+    assert "host-error" not in world.log("cables")
 
 
 def gadget(world, count):

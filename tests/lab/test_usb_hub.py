@@ -14,11 +14,11 @@ FAMILIES = ["phdc_cuff", "phdc_scale", "phdc_glucose", "phdc_oximeter", "phdc_ex
             "beurer_serial", "omron_memory", "omron_classic", "microlife"]
 
 
-def hub(world, *commands):
+def hub(world, *commands, options=()):
     """The daemons, then the devices: plugged in while everything runs, as at home."""
     world.usb()
     world.gateway(restart=1.0)
-    world.devices("--usb", restart=1.0)
+    world.devices("--usb", *options, restart=1.0)
     world.usb(*commands)
 
 

@@ -208,6 +208,11 @@ void usb_send(struct usb_device *d, uint8_t endpoint, const void *data, size_t l
 		d->flush_due = usb_now() + HOLD;
 }
 
+void usb_drop(struct usb_device *d, uint8_t endpoint)
+{
+	drop_packets(endpoint_of(d, endpoint));
+}
+
 bool usb_all_fetched(const struct usb_device *d, uint8_t endpoint)
 {
 	return d->in[endpoint & 0x0f].first == NULL;

@@ -133,6 +133,8 @@ unsigned int usb_waiting(const struct usb_device *d);
 int64_t usb_now(void); /* microseconds, monotonic */
 /* One transfer at an IN endpoint (with USB_IN). */
 void usb_send(struct usb_device *d, uint8_t endpoint, const void *data, size_t len);
+/* What waits there to be fetched is never said. */
+void usb_drop(struct usb_device *d, uint8_t endpoint);
 bool usb_all_fetched(const struct usb_device *d, uint8_t endpoint);
 /* timer() once, in so many microseconds; USB_NEVER: not at all */
 void usb_timer(struct usb_device *d, int64_t in);

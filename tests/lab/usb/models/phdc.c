@@ -1,14 +1,17 @@
 /*
  * Personal healthcare devices (USB class 0x0f): a cuff, a scale, a glucose meter, an oximeter
- * with standard configurations, and a scale with one of its own (0x4000), of IEEE 11073-20601
- * over PHDC.
+ * with standard configurations, a scale with one of its own (0x4000), and a meter that remembers
+ * (phdc_store.h), of IEEE 11073-20601 over PHDC.
  *
  *   plugged in --> AARQ --> AARE --> [configuration] --> operating --> report ... confirmed
  *
  * A device keeps a reading until its report is confirmed. One report is on its way at a time
  * (`window N`: several); one that is not answered for 3 s ends the association with an abort, and
  * the device begins anew. So it does after an abort or a release of the host, as long as it has
- * readings.
+ * readings. The meter reports nothing: its store is opened by the host, and keeps all that it has.
+ *
+ * phdc_preamble is a meter that offers the metadata preamble: once the host has switched it on,
+ * each transfer has one before it, either way.
  *
  * Descriptors: USB PHDC 1.0, 20h and 30h behind the interface, 21h behind each endpoint. Reports:
  * the fixed format of -20601, laid out here by hand.
@@ -23,6 +26,7 @@
 #include "protocols/bytes/writer.h"
 #include "protocols/ieee11073/agent.h"
 #include "tests/lab/usb/models/models.h"
+#include "tests/lab/usb/models/phdc_store.h"
 
 #define BULK_IN     0x81
 #define BULK_OUT    0x02
@@ -43,23 +47,35 @@
 #define CLEAR_FEATURE   1
 #define CLASS_GET       0xa1
 #define CLASS_SET       0x21
+#define METADATA        0x0101 /* the feature, and the version of the preamble */
 
 static const uint8_t DEVICE[18] = {
 	18, 1, 0x00, 0x02, 0, 0, 0, 64, 0x09, 0x12, 0x73, 0x10, 0x00, 0x01, 1, 2, 3, 1,
 };
 
 /* the specialisation is of the cuff; hosts ask the association for it, not this */
-static const uint8_t CONFIGURATION[] = {
-	9, 2,    61,       0,    1,    1,    0,  0xc0, 0, /* configuration, powered by itself */
-	9, 4,    0,        0,    3,    0x0f, 0,  0,    0, /* interface, three endpoints */
-	4, 0x20, 0x02,     0x00,                          /* 11073-20601, no preamble */
-	6, 0x30, 0,        1,    0x07, 0x10,              /* one specialisation: 4103 */
-	7, 5,    BULK_IN,  2,    64,   0,    0,           /* */
-	4, 0x21, 1,        0x10,                          /* high latency, best reliability */
-	7, 5,    BULK_OUT, 2,    64,   0,    0,           /* */
-	4, 0x21, 1,        0x10,                          /* */
-	7, 5,    EVENT_IN, 3,    64,   0,    16,          /* */
-	4, 0x21, 1,        0x01,                          /* low latency */
+/* preamble: 1, it can be switched on */
+#define CONFIGURATION_WITH(preamble)                                                 \
+	{                                                                            \
+		9, 2, 61, 0, 1, 1, 0, 0xc0, 0,        /* configuration */            \
+			9, 4, 0, 0, 3, 0x0f, 0, 0, 0, /* interface, 3 endpoints */   \
+			4, 0x20, 0x02, (preamble),    /* 11073-20601 */              \
+			6, 0x30, 0, 1, 0x07, 0x10,    /* one specialisation: 4103 */ \
+			7, 5, BULK_IN, 2, 64, 0, 0,   /* */                          \
+			4, 0x21, 1, 0x10,             /* latency, reliability */     \
+			7, 5, BULK_OUT, 2, 64, 0, 0,  /* */                          \
+			4, 0x21, 1, 0x10,             /* */                          \
+			7, 5, EVENT_IN, 3, 64, 0, 16, /* */                          \
+			4, 0x21, 1, 0x01,             /* low latency */              \
+	}
+
+static const uint8_t CONFIGURATION[] = CONFIGURATION_WITH(0);
+static const uint8_t CONFIGURATION_PREAMBLE[] = CONFIGURATION_WITH(1);
+
+/* signature, one transfer that follows, encoding, high latency and best reliability, no more */
+static const uint8_t PREAMBLE[20] = {
+	'P', 'h', 'd', 'c', 'Q', 'o', 'S', 'S', 'i',  'g',
+	'n', 'a', 't', 'u', 'r', 'e', 1,   1,   0x10, 0,
 };
 
 enum kind {
@@ -68,11 +84,13 @@ enum kind {
 	GLUCOSE,
 	OXIMETER,
 	EXTENDED,
+	METER,
 };
 
 struct variant {
 	enum kind kind;
 	uint16_t config_id;
+	bool offers_preamble;
 };
 
 /* ConfigReport of a scale that also says the body mass index: two numeric objects, each FLOAT and
@@ -104,10 +122,13 @@ struct phdc {
 	struct phdc_reading stock[STOCK];
 	unsigned int n, window, batch;
 	bool releases;
+	bool preamble;  /* the host has switched it on */
+	bool announced; /* by a preamble: the next transfer of the host */
 	uint16_t report_no;
 	uint8_t apdu[APDU_MAX];
 	size_t have;
 	enum phd_agent_state was;
+	struct phdc_store memory; /* of the meter */
 };
 
 static const struct variant *variant_of(const struct usb_device *d)
@@ -115,27 +136,12 @@ static const struct variant *variant_of(const struct usb_device *d)
 	return d->model->variant;
 }
 
+static bool has_store(const struct usb_device *d)
+{
+	return variant_of(d)->kind == METER;
+}
+
 /* ---- reports ---- */
-
-static void put_bcd(struct writer *w, int value)
-{
-	writer_u8(w, (uint8_t)(value / 10 << 4 | value % 10));
-}
-
-static void put_time(struct writer *w, time_t time)
-{
-	struct tm t;
-
-	(void)gmtime_r(&time, &t);
-	put_bcd(w, (t.tm_year + 1900) / 100);
-	put_bcd(w, t.tm_year % 100);
-	put_bcd(w, t.tm_mon + 1);
-	put_bcd(w, t.tm_mday);
-	put_bcd(w, t.tm_hour);
-	put_bcd(w, t.tm_min);
-	put_bcd(w, t.tm_sec);
-	writer_u8(w, 0);
-}
 
 /* ObservationScanFixed with a time stamp at its end */
 static void begin_observation(struct writer *w, uint16_t handle, uint16_t value_len)
@@ -154,10 +160,10 @@ static void put_cuff(const struct usb_device *d, struct writer *w, const struct 
 	writer_be16(w, p.systolic);
 	writer_be16(w, p.diastolic);
 	writer_be16(w, p.mean);
-	put_time(w, r->time);
+	phdc_put_time(w, r->time);
 	begin_observation(w, 2, 2);
 	writer_be16(w, p.pulse);
-	put_time(w, r->time);
+	phdc_put_time(w, r->time);
 }
 
 /* tenths: FLOAT with exponent -1 */
@@ -165,14 +171,14 @@ static void put_float(struct writer *w, uint16_t handle, uint32_t tenths, time_t
 {
 	begin_observation(w, handle, 4);
 	writer_be32(w, 0xff000000U | tenths);
-	put_time(w, time);
+	phdc_put_time(w, time);
 }
 
 static void put_basic(struct writer *w, uint16_t handle, uint16_t value, time_t time)
 {
 	begin_observation(w, handle, 2);
 	writer_be16(w, value);
-	put_time(w, time);
+	phdc_put_time(w, time);
 }
 
 static unsigned int put_reading(const struct usb_device *d, struct writer *w,
@@ -196,6 +202,8 @@ static unsigned int put_reading(const struct usb_device *d, struct writer *w,
 		put_float(w, 1, 702 + r->number, r->time);
 		put_float(w, 7, 240 + r->number, r->time);
 		return 2;
+	case METER:
+		break;
 	}
 	return 0;
 }
@@ -243,6 +251,8 @@ static bool report(struct usb_device *d)
 	uint16_t invoke_id;
 	size_t len;
 
+	if (has_store(d))
+		return false;
 	while (first < s->n && (s->stock[first].sent || s->stock[first].confirmed))
 		first++;
 	while (n < s->batch && first + n < s->n && !s->stock[first + n].confirmed)
@@ -295,6 +305,8 @@ static void go_on(struct usb_device *d)
 			;
 		if (on_their_way(s) > 0)
 			usb_timer(d, CONFIRM);
+		else if (s->agent.segment)
+			usb_timer(d, ASSOCIATION);
 		else if (s->releases)
 			phd_agent_release(&s->agent);
 		else
@@ -312,7 +324,11 @@ static void on_send(void *user, const uint8_t *apdu, size_t len)
 {
 	struct usb_device *const d = user;
 
+	const struct phdc *const s = d->state;
+
 	usb_log_bytes(d, "sends", apdu, len);
+	if (s->preamble)
+		usb_send(d, BULK_IN, PREAMBLE, sizeof(PREAMBLE));
 	usb_send(d, BULK_IN, apdu, len);
 }
 
@@ -332,17 +348,57 @@ static void on_answered(void *user, uint16_t invoke_id, bool taken)
 	}
 }
 
-static const struct phd_agent_sink SINK = { .send = on_send, .answered = on_answered };
+static void on_segment_taken(void *user, uint16_t segment, uint32_t first, uint32_t count)
+{
+	struct usb_device *const d = user;
+	struct phdc *const s = d->state;
 
-static void phdc_configured(struct usb_device *d)
+	for (uint32_t i = first; i < first + count; i++) {
+		const uint32_t number = phdc_store_number(segment, i);
+
+		s->stock[number - 1].confirmed = true;
+		usb_log(d, "confirmed n=%u", number);
+	}
+}
+
+static void on_segment_cleared(void *user, uint16_t segment)
+{
+	usb_log(user, "host-error cleared segment %u", segment);
+}
+
+static const struct phd_agent_sink SINK = {
+	.send = on_send,
+	.answered = on_answered,
+	.segment_taken = on_segment_taken,
+	.segment_cleared = on_segment_cleared,
+};
+
+static void associate(struct usb_device *d)
+{
+	struct phdc *const s = d->state;
+
+	if (has_store(d))
+		phdc_store_show(&s->memory, s->n);
+	phd_agent_associate(&s->agent);
+}
+
+/* the dialogue from its beginning */
+static void begin(struct usb_device *d)
 {
 	struct phdc *const s = d->state;
 
 	s->have = 0;
+	s->announced = false;
 	forget_sent(s);
 	phd_agent_disconnected(&s->agent);
-	phd_agent_associate(&s->agent);
+	associate(d);
 	go_on(d);
+}
+
+static void phdc_configured(struct usb_device *d)
+{
+	((struct phdc *)d->state)->preamble = false;
+	begin(d);
 }
 
 static void phdc_unplugged(struct usb_device *d)
@@ -366,11 +422,37 @@ static void phdc_timer(struct usb_device *d)
 		phd_agent_disconnected(&s->agent);
 		forget_sent(s);
 	}
-	phd_agent_associate(&s->agent);
+	associate(d);
 	go_on(d);
 }
 
 /* ---- what the host says ---- */
+
+/* One transfer is announced at a time: our host has no need for more. */
+static bool is_preamble(const uint8_t *data, size_t len)
+{
+	const size_t quality = sizeof(PREAMBLE) - 2;
+
+	return len == sizeof(PREAMBLE) && memcmp(data, PREAMBLE, quality) == 0 &&
+	       data[quality] == PREAMBLE[quality] && data[len - 1] == 0;
+}
+
+/* true: the transfer belongs to the dialogue */
+static bool is_data(struct usb_device *d, const uint8_t *data, size_t len)
+{
+	struct phdc *const s = d->state;
+
+	if (!s->preamble)
+		return true;
+	if (s->announced) {
+		s->announced = false;
+		return true;
+	}
+	s->announced = is_preamble(data, len);
+	if (!s->announced)
+		usb_log_bytes(d, "host-error no preamble", data, len);
+	return false;
+}
 
 /* Whole APDUs; transfers may cut them anywhere. */
 static void phdc_out(struct usb_device *d, uint8_t endpoint, const uint8_t *data, size_t len)
@@ -379,6 +461,8 @@ static void phdc_out(struct usb_device *d, uint8_t endpoint, const uint8_t *data
 	size_t need;
 
 	(void)endpoint;
+	if (!is_data(d, data, len))
+		return;
 	if (len > sizeof(s->apdu) - s->have) {
 		usb_log(d, "host-error too long");
 		s->have = 0;
@@ -397,6 +481,25 @@ static void phdc_out(struct usb_device *d, uint8_t endpoint, const uint8_t *data
 	}
 }
 
+/* What was said before the host asked is said anew. */
+static int switch_preamble(struct usb_device *d, const struct usb_setup *setup)
+{
+	struct phdc *const s = d->state;
+	const bool on = setup->request == SET_FEATURE;
+
+	if (!variant_of(d)->offers_preamble || setup->value != METADATA) {
+		usb_log(d, "host-error asked for what is not offered");
+		return USB_STALL;
+	}
+	usb_log(d, "preamble %s", on ? "on" : "off");
+	if (on == s->preamble)
+		return 0;
+	s->preamble = on;
+	usb_drop(d, BULK_IN);
+	begin(d);
+	return 0;
+}
+
 static int phdc_control(struct usb_device *d, const struct usb_setup *setup, uint8_t *data)
 {
 	if (setup->type == CLASS_GET && setup->request == GET_DATA_STATUS && setup->length == 2) {
@@ -406,7 +509,7 @@ static int phdc_control(struct usb_device *d, const struct usb_setup *setup, uin
 	}
 	if (setup->type == CLASS_SET &&
 	    (setup->request == SET_FEATURE || setup->request == CLEAR_FEATURE))
-		usb_log(d, "host-error asked for preambles, which are not offered");
+		return switch_preamble(d, setup);
 	return USB_STALL;
 }
 
@@ -416,7 +519,8 @@ static void phdc_born(struct usb_device *d)
 {
 	struct phdc *const s = d->state;
 	const struct variant *const v = variant_of(d);
-	const struct phd_config *config = phd_config_standard(v->config_id);
+	const struct phd_config *config =
+		has_store(d) ? phd_agent_config(v->config_id) : phd_config_standard(v->config_id);
 	const uint8_t system_id[8] = {
 		0x02, 0x00, 0x5e, 0xff, 0xfe, 0, (uint8_t)v->kind, (uint8_t)d->index
 	};
@@ -431,6 +535,10 @@ static void phdc_born(struct usb_device *d)
 	}
 	s->window = s->batch = 1;
 	phd_agent_init(&s->agent, &SINK, d, config, system_id);
+	if (!has_store(d))
+		return;
+	phdc_store_init(&s->memory);
+	s->agent.store = &s->memory.store;
 }
 
 static void say_measured(const struct usb_device *d, const struct phdc_reading *r)
@@ -440,6 +548,7 @@ static void say_measured(const struct usb_device *d, const struct phdc_reading *
 
 	switch (variant_of(d)->kind) {
 	case CUFF:
+	case METER:
 		usb_say_pressure(d, n, 0, true, r->time);
 		return;
 	case SCALE:
@@ -465,19 +574,21 @@ static int phdc_measure(struct usb_device *d, unsigned int count)
 {
 	struct phdc *const s = d->state;
 
-	if (count > STOCK - s->n)
+	if (count > (has_store(d) ? PHDC_STORE_MAX : STOCK) - s->n)
 		return -ENOSPC;
 	for (unsigned int i = 0; i < count; i++) {
 		struct phdc_reading *const r = &s->stock[s->n];
 
 		s->n++;
 		*r = (struct phdc_reading){ .number = s->n, .time = usb_device_time(s->n) };
+		if (has_store(d))
+			phdc_store_put(&s->memory, d, s->n, r->time);
 		say_measured(d, r);
 	}
 	if (d->plug.fd < 0 || d->configuration == 0)
 		return 0;
 	if (s->agent.state == PHD_AGENT_IDLE)
-		phd_agent_associate(&s->agent);
+		associate(d);
 	if (s->agent.state == PHD_AGENT_OPERATING || s->was == PHD_AGENT_IDLE)
 		go_on(d);
 	return 0;
@@ -503,27 +614,30 @@ static int phdc_command(struct usb_device *d, char **words, size_t n, char *answ
 	return 0;
 }
 
-#define PHDC(id, model_name, product, what, config)                                          \
-	const struct usb_model id = {                                                        \
-		.name = (model_name),                                                        \
-		.speed = USBIP_FULL,                                                         \
-		.device = { DEVICE, sizeof(DEVICE) },                                        \
-		.configuration = { CONFIGURATION, sizeof(CONFIGURATION) },                   \
-		.strings = { NULL, "Simulated", (product), "SIM" },                          \
-		.state_size = sizeof(struct phdc),                                           \
-		.variant = &(const struct variant){ .kind = (what), .config_id = (config) }, \
-		.born = phdc_born,                                                           \
-		.configured = phdc_configured,                                               \
-		.control = phdc_control,                                                     \
-		.out = phdc_out,                                                             \
-		.unplugged = phdc_unplugged,                                                 \
-		.timer = phdc_timer,                                                         \
-		.measure = phdc_measure,                                                     \
-		.command = phdc_command,                                                     \
+#define PHDC(id, model_name, product, what, config, offers)                           \
+	const struct usb_model id = {                                                 \
+		.name = (model_name),                                                 \
+		.speed = USBIP_FULL,                                                  \
+		.device = { DEVICE, sizeof(DEVICE) },                                 \
+		.configuration = { (offers) ? CONFIGURATION_PREAMBLE : CONFIGURATION, \
+				   sizeof(CONFIGURATION) },                           \
+		.strings = { NULL, "Simulated", (product), "SIM" },                   \
+		.state_size = sizeof(struct phdc),                                    \
+		.variant = &(const struct variant){ (what), (config), (offers) },     \
+		.born = phdc_born,                                                    \
+		.configured = phdc_configured,                                        \
+		.control = phdc_control,                                              \
+		.out = phdc_out,                                                      \
+		.unplugged = phdc_unplugged,                                          \
+		.timer = phdc_timer,                                                  \
+		.measure = phdc_measure,                                              \
+		.command = phdc_command,                                              \
 	}
 
-PHDC(usb_phdc_cuff, "phdc_cuff", "11073 cuff", CUFF, 0x02bc);
-PHDC(usb_phdc_scale, "phdc_scale", "11073 scale", SCALE, 0x05dc);
-PHDC(usb_phdc_glucose, "phdc_glucose", "11073 glucose meter", GLUCOSE, 0x06a4);
-PHDC(usb_phdc_oximeter, "phdc_oximeter", "11073 oximeter", OXIMETER, 0x0191);
-PHDC(usb_phdc_extended, "phdc_extended", "11073 scale of its own", EXTENDED, 0x4000);
+PHDC(usb_phdc_cuff, "phdc_cuff", "11073 cuff", CUFF, 0x02bc, false);
+PHDC(usb_phdc_scale, "phdc_scale", "11073 scale", SCALE, 0x05dc, false);
+PHDC(usb_phdc_glucose, "phdc_glucose", "11073 glucose meter", GLUCOSE, 0x06a4, false);
+PHDC(usb_phdc_oximeter, "phdc_oximeter", "11073 oximeter", OXIMETER, 0x0191, false);
+PHDC(usb_phdc_extended, "phdc_extended", "11073 scale of its own", EXTENDED, 0x4000, false);
+PHDC(usb_phdc_meter, "phdc_meter", "11073 meter", METER, PHD_AGENT_EXTENDED, false);
+PHDC(usb_phdc_preamble, "phdc_preamble", "11073 meter, QoS", METER, PHD_AGENT_EXTENDED, true);
