@@ -1,0 +1,100 @@
+"""A Fitbit tracker by its own radio, over the real kernel and bluetoothd: from its advertisement to readings
+on the broker. What it holds is the life of a virtual wearer, and what a hub must know of it the tracker's
+model writes into the log by itself.
+"""
+import re
+from collections import Counter
+from datetime import datetime
+
+import enrolled
+from world import HUB_CONF, scenario
+
+CUTS = 30  # more messages than a tracker says in one sync
+
+
+def truth(world, peer):
+    """Counter of (second, steps) of the minutes that a whole sync must bring."""
+    world.ctl(f"{peer} truth")
+    return Counter((int(at), int(steps)) for at, steps in
+                   re.findall(rf"^\S+ {peer} fitbit truth (\d+) (\d+)$", world.log("world"), re.M))
+
+
+def second(stamp):
+    return int(datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp())
+
+
+def minutes(world):
+    """Counter of (device, second, steps) of what is durable."""
+    found = Counter()
+    for reading in world.wellgate_json("readings", "--limit", "10000"):
+        if reading["metric"] == "steps" and reading.get("duration_ms") == 60000:
+            steps, = (c["value"] for c in reading["components"] if c["metric"] == "steps")
+            found[reading["device"]["serial_digest"], second(reading["device_time"]), int(steps)] += 1
+    return found
+
+
+def of_device(found, device):
+    return Counter({(at, steps): n for (digest, at, steps), n in found.items() if digest == device})
+
+
+def happened(world, peer, event):
+    """How often."""
+    return len(re.findall(rf"^\S+ {peer} fitbit {event}$", world.log("world"), re.M))
+
+
+def published(world):
+    """Counter of (second, steps) of what came out of the broker."""
+    found = Counter()
+    for reading in world.published():
+        if reading["metric"] == "steps" and reading.get("duration_ms") == 60000:
+            found[reading["measured_at_ms"] // 1000, int(reading["components"][0]["value"])] += 1
+    return found
+
+
+@scenario(limit=300)
+def test_fitbit_ble(world):
+    """Paired, read, published; a stranger's tracker is heard, too, and nobody links to it."""
+    world.hub("add fitbit 2", "all advertise off")
+    world.ctl("1 advertise on")
+    world.ctl("0 advertise on")
+    device = world.pair(0)[-1]["device"]
+    world.wait_log("world", r"^\S+ 0 fitbit closed")
+    expected = truth(world, 0)
+    assert len(expected) >= 19, expected
+    world.wait("the minutes to be durable", lambda: len(minutes(world)) >= len(expected))
+    assert of_device(minutes(world), device) == expected
+    world.wait("the broker to have them", lambda: world.wellgate_json("status")[0]["waiting"] == 0)
+    assert published(world) == expected
+    log = world.log("world")
+    assert not re.search(r"^\S+ 1 fitbit (connected|airlink)", log, re.M), "the stranger was linked to"
+    assert "unexpected" not in log
+
+
+@scenario(limit=900)
+def test_fitbit_ble_cut(world):
+    """As many trackers as a sync has messages; of each the link ends behind another one. The next sync is
+    whole, and every minute is there once."""
+    with open(HUB_CONF, encoding="utf-8") as stream:
+        world.up(f"add fitbit {CUTS}", "all advertise off", config=stream.read())
+    enrolled.enrol(world, "fitbit_ble")
+    world.gateway(restart=1.0)
+    world.devices(restart=1.0)
+    world.wait_log("devices", r"adapter ready")
+    for peer in range(CUTS):
+        world.ctl(f"{peer} cut {peer + 1}")
+    world.ctl("all advertise on")
+    expected = [truth(world, peer) for peer in range(CUTS)]
+    total = sum(len(one) for one in expected)
+    world.wait("all minutes to be durable", lambda: len(minutes(world)) >= total, limit=600)
+    world.wait("no airlink to be open", lambda: all(
+        happened(world, peer, "airlink") <= happened(world, peer, "closed") + happened(world, peer, "cut")
+        for peer in range(CUTS)))
+    found = minutes(world)
+    assert set(found.values()) == {1}, [key for key, n in found.items() if n > 1]
+    assert sum(found.values()) == total
+    assert Counter((at, steps) for _, at, steps in found) == sum(expected, Counter())
+    log = world.log("world")
+    cut = [int(n) for n in re.findall(r"^\S+ (\d+) fitbit cut$", log, re.M)]
+    world.say(f"cut: {sorted(cut)}")
+    assert sorted(cut) == list(range(len(cut))) and 20 <= len(cut) < CUTS, cut  # the last ones said all before
+    assert "unexpected" not in log
