@@ -58,6 +58,7 @@ struct state {
 	size_t n_held_before;
 	bool has_open;
 	struct measurement open; /* may be completed by the next observation */
+	struct measurement next; /* what is made of that, while there is an open one */
 };
 
 static const struct drv_match match[] = {
@@ -440,7 +441,7 @@ static void on_observation(void *user, const struct phd_observation *o, bool is_
 {
 	struct drv_ctx *ctx = user;
 	struct state *s = drv_state(ctx);
-	struct measurement apart, *m = s->has_open ? &apart : &s->open;
+	struct measurement *m = s->has_open ? &s->next : &s->open;
 
 	measurement_begin(m);
 	for (size_t i = 0; i < o->n_values; i++) {
