@@ -50,9 +50,12 @@ static uint8_t find_information(const struct att_pdu *p, uint8_t *list, struct a
 {
 	size_t n = 0;
 
-	for (uint16_t h = p->handle; h <= p->end && h <= GROUP_END; h++, n += 4) {
-		put16(list + n, h);
-		put16(list + n + 2, attributes[h - 1].type);
+	for (uint16_t i = 0; i < GROUP_END; i++) {
+		if (i + 1 < p->handle || i + 1 > p->end)
+			continue;
+		put16(list + n, (uint16_t)(i + 1));
+		put16(list + n + 2, attributes[i].type);
+		n += 4;
 	}
 	*ret = (struct att_pdu){
 		.opcode = ATT_FIND_INFO_RSP, .item_size = 4, .data = list, .len = n
@@ -78,13 +81,14 @@ static uint8_t read_by_type(const struct att_pdu *p, uint8_t *list, struct att_p
 {
 	size_t n = 0, item = 0;
 
-	for (uint16_t h = p->handle; h <= p->end && h <= GROUP_END; h++) {
-		const struct attribute *const a = &attributes[h - 1];
+	for (uint16_t i = 0; i < GROUP_END; i++) {
+		const struct attribute *const a = &attributes[i];
 
-		if (a->type != att_uuid_16(&p->type) || (n > 0 && 2U + a->len != item))
+		if (i + 1 < p->handle || i + 1 > p->end || a->type != att_uuid_16(&p->type) ||
+		    (n > 0 && 2U + a->len != item))
 			continue;
 		item = 2U + a->len;
-		put16(list + n, h);
+		put16(list + n, (uint16_t)(i + 1));
 		memcpy(list + n + 2, a->value, a->len);
 		n += item;
 	}
