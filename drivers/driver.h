@@ -71,8 +71,8 @@ enum drv_wire_channel {
 	DRV_WIRE_BULK = 5,
 	/*
 	 * DRV_BUS_USB with both DRV_WIRE_REPORT and DRV_WIRE_BULK in its table: one wire over two
-	 * interfaces, `interface` says which is whose. Each is read and written at its first pair of
-	 * endpoints, bulk or interrupt as they say; a kernel's driver (usbhid) is sent away
+	 * interfaces, `interface` says which is whose. Each is read and written at its first pair
+	 * of endpoints, bulk or interrupt as they say; a kernel's driver (usbhid) is sent away
 	 * meanwhile. Reports are packets there: out, number 0 leads them and is not sent.
 	 */
 };
@@ -129,8 +129,8 @@ struct driver {
 	 * is its ATT error code. Without it nothing happens. */
 	int (*refused)(struct drv_ctx *ctx, uint16_t channel, uint8_t error);
 	void (*close)(struct drv_ctx *ctx); /* optional */
-	/* Optional, on wires: this frame tells of somebody else's device, a neighbour's in reach: no
-	 * capture keeps it. Asked before frame(); changes nothing. */
+	/* Optional, on wires: this frame tells of somebody else's device, a neighbour's in reach:
+	 * no capture keeps it. Asked before frame(); changes nothing. */
 	bool (*hides)(struct drv_ctx *ctx, const struct drv_frame *frame);
 };
 
@@ -181,8 +181,8 @@ int drv_clock(struct drv_ctx *ctx, const struct device_time *now);
  * know the time well enough to set anybody's clock. */
 bool drv_local_time(const struct drv_ctx *ctx, struct device_time *ret);
 /* When the local day began, in the hub's zone, that the instant lies in (at midnight: the day that
- * begins); right across changes of summer time. Seconds since 1970, UTC. -ENODATA: this hub does not
- * know its zone. */
+ * begins); right across changes of summer time. Seconds since 1970, UTC. -ENODATA: this hub does
+ * not know its zone. */
 int drv_midnight(const struct drv_ctx *ctx, int64_t at, int64_t *ret);
 /* A secret of the device's owner, which the owner has put into the hub's folder under this name
  * (letters, digits and . - _; say in the driver's header which): its length, 0: there is none that

@@ -75,8 +75,8 @@ int fitbit_measure(const struct fitbit_dump *d, const uint8_t *key,
 int fitbit_emit(struct drv_ctx *ctx, const struct fitbit_dump *d, const uint8_t *key,
 		const struct fitbit_rules *rules, struct fitbit_told *ret);
 /*
- * The owner's key of a tracker, out of what an owner may write: the key, or the serial (6 bytes) and
- * the key. -EBADMSG neither; -ENOKEY of another tracker.
+ * The owner's key of a tracker, out of what an owner may write: the key, or the serial (6 bytes)
+ * and the key. -EBADMSG neither; -ENOKEY of another tracker.
  */
 int fitbit_key_of(const uint8_t *bytes, size_t len, const uint8_t serial[FITBIT_SERIAL_SIZE],
 		  uint8_t ret[FITBIT_KEY_SIZE]);

@@ -1,6 +1,6 @@
 /*
- * Fitbit's base station (2687:fb01), as its driver and the operator's `wellgate fitbit` both see it:
- * what it says of itself and of trackers in reach, and what a hub keeps about the one that is
+ * Fitbit's base station (2687:fb01), as its driver and the operator's `wellgate fitbit` both see
+ * it: what it says of itself and of trackers in reach, and what a hub keeps about the one that is
  * allowed. Source: see devices/fitbit_dongle.c.
  */
 #pragma once

@@ -9,7 +9,8 @@
  * own afterwards; so nothing re-enters, a device that answers at once cannot keep the loop, and an
  * interface is never closed from inside libusb.
  *
- * A pair of usb_choose_pair() may be interrupt endpoints: they are the bulk pipes here all the same.
+ * A pair of usb_choose_pair() may be interrupt endpoints: they are the bulk pipes here all the
+ * same.
  *
  * An IN transfer is one packet long. So it ends with whatever the device sends, and a device that
  * ends its data with a full packet and sends no empty one behind it is not waited for.

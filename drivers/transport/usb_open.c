@@ -33,14 +33,12 @@ static int open_node(const struct usb_opening *o, int *ret)
 	return r;
 }
 
-/* A channel, an interface: see enum drv_wire_channel. On success the node is taken, and on failure
- * only those that were opened here are closed. */
-static int open_pairs(const struct usb_opening *o, int fd, const uint8_t *descriptors, size_t len,
-		      const struct wire_sink *sink, struct wire **ret)
+/* A channel, an interface: see enum drv_wire_channel. */
+static int choose_pairs(const struct usb_opening *o, const uint8_t *descriptors, size_t len,
+			struct usb_pairs_part parts[USB_PAIRS_MAX], size_t *ret_n)
 {
 	const uint8_t configuration = usb_read_configuration(o->attachment->parent);
-	struct usb_pairs_part parts[USB_PAIRS_MAX] = { { .fd = fd } };
-	size_t n = 0, opened = 1;
+	size_t n = 0;
 	int r = 0;
 
 	for (const struct drv_channel *c = o->driver->channels; c->mode && r >= 0; c++) {
@@ -49,18 +47,33 @@ static int open_pairs(const struct usb_opening *o, int fd, const uint8_t *descri
 		r = usb_choose_pair(descriptors, len, configuration, c->interface,
 				    &parts[n++].choice);
 	}
-	for (; r >= 0 && opened < n; opened += r >= 0)
+	*ret_n = n;
+	return r;
+}
+
+/* The node is the first one's, and taken once all of them are open. */
+static int open_pairs(const struct usb_opening *o, int *fd, const uint8_t *descriptors, size_t len,
+		      const struct wire_sink *sink, struct wire **ret)
+{
+	struct usb_pairs_part parts[USB_PAIRS_MAX] = { { .fd = *fd } };
+	size_t n, opened = 1;
+	int r = choose_pairs(o, descriptors, len, parts, &n);
+
+	while (r >= 0 && opened < n) {
 		r = open_node(o, &parts[opened].fd);
-	if (r >= 0)
-		r = usb_pairs_open(o->event, parts, n, sink, ret);
-	if (r >= 0)
-		return 0;
+		opened += r >= 0;
+	}
+	if (r >= 0) {
+		*fd = -1;
+		return usb_pairs_open(o->event, parts, n, sink, ret);
+	}
 	while (--opened > 0)
 		(void)close(parts[opened].fd);
 	return r;
 }
 
-static int open_usb(const struct usb_opening *o, int fd, const struct wire_sink *sink,
+/* *fd: -1 where it was taken */
+static int open_usb(const struct usb_opening *o, int *fd, const struct wire_sink *sink,
 		    struct wire **ret)
 {
 	uint8_t descriptors[USB_DESCRIPTORS_MAX];
@@ -79,8 +92,11 @@ static int open_usb(const struct usb_opening *o, int fd, const struct wire_sink 
 	if (r < 0)
 		return r;
 	choice.use_preamble = choice.can_preamble && o->preamble;
-	return apdus ? phdc_open(o->event, fd, &choice, sink, ret)
-		     : usb_bulk_open(o->event, fd, &choice, sink, ret);
+	r = apdus ? phdc_open(o->event, *fd, &choice, sink, ret)
+		  : usb_bulk_open(o->event, *fd, &choice, sink, ret);
+	if (r >= 0)
+		*fd = -1;
+	return r;
 }
 
 int usb_open_wire(const struct usb_opening *o, const struct wire_sink *sink, struct wire **ret)
@@ -91,14 +107,13 @@ int usb_open_wire(const struct usb_opening *o, const struct wire_sink *sink, str
 	if (r < 0)
 		return r;
 	switch (o->attachment->bus) {
+	case DRV_BUS_USB:
+		return open_usb(o, &fd, sink, ret);
 	case DRV_BUS_HID:
 		r = hidraw_open(o->event, fd, sink, ret);
 		break;
 	case DRV_BUS_SERIAL:
 		r = serial_open(o->event, fd, o->driver->baud, sink, ret);
-		break;
-	case DRV_BUS_USB:
-		r = open_usb(o, fd, sink, ret);
 		break;
 	case DRV_BUS_ANY:
 	case DRV_BUS_BLE:

@@ -182,28 +182,26 @@ static const struct wire_ops OPS = { .write = pairs_write, .hold = pairs_hold, .
 
 /* ---- the beginning ---- */
 
-/* usb_io takes the node that it is given, and closes it when it ends: not of a wire that comes to
- * nothing, whose nodes are still the caller's. */
 static int open_part(struct pairs *p, sd_event *event, const struct usb_pairs_part *from)
 {
 	struct part *t = &p->parts[p->n];
 	const struct usb_io_handlers handlers = {
 		.in = on_in, .halted = on_halted, .gone = on_gone, .user = t
 	};
-	const int fd = dup(from->fd);
 	int r;
 
-	if (fd < 0)
-		return -errno;
 	t->pairs = p;
 	t->channel = from->channel;
-	r = usb_io_open(event, fd, &from->choice, &handlers, &t->io);
-	if (r < 0) {
-		(void)close(fd);
-		return r;
-	}
-	p->n++;
-	return 0;
+	r = usb_io_open(event, from->fd, &from->choice, &handlers, &t->io);
+	if (r >= 0)
+		p->n++;
+	return r;
+}
+
+static void close_from(const struct usb_pairs_part *parts, size_t first, size_t n)
+{
+	for (size_t i = first; i < n; i++)
+		(void)close(parts[i].fd);
 }
 
 int usb_pairs_open(sd_event *event, const struct usb_pairs_part *parts, size_t n,
@@ -213,19 +211,20 @@ int usb_pairs_open(sd_event *event, const struct usb_pairs_part *parts, size_t n
 	int r;
 
 	assert(n > 0 && n <= USB_PAIRS_MAX);
-	if (!p)
+	if (!p) {
+		close_from(parts, 0, n);
 		return -ENOMEM;
+	}
 	p->wire.ops = &OPS;
 	p->sink = *sink;
 	r = sd_event_add_defer(event, &p->turn, on_turn, p); /* the first reads are asked there */
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = open_part(p, event, &parts[i]);
 	if (r < 0) {
+		close_from(parts, p->n, n);
 		destroy(p);
 		return r;
 	}
-	for (size_t i = 0; i < n; i++)
-		(void)close(parts[i].fd);
 	*ret = &p->wire;
 	return 0;
 }

@@ -27,9 +27,9 @@ struct usb_pairs_part {
 };
 
 /*
- * The nodes are taken on success, and only then. Each must be opened by itself: the kernel lends
- * interfaces to open files, and hands each the transfers that it began. The sink is copied. Errors
- * as phdc_open().
+ * The nodes are taken, also on failure. Each must be opened by itself: the kernel lends interfaces
+ * to open files, and hands each the transfers that it began. The sink is copied. Errors as
+ * phdc_open().
  */
 int usb_pairs_open(sd_event *event, const struct usb_pairs_part *parts, size_t n,
 		   const struct wire_sink *sink, struct wire **ret);

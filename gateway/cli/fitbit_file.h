@@ -7,8 +7,8 @@
  *   what came over the base station     the same in frames of 32 bytes, the last is the length
  *   a capture of our own                protocols/capture/cap.h, of either link
  *
- *   the key      key_file.h: 16 bytes; or one line: 32 hexadecimal digits, or the serial (12) and the
- *                key; lines that begin with # say nothing. Nobody but its owner may read it.
+ *   the key      key_file.h: 16 bytes; or one line: 32 hexadecimal digits, or the serial (12) and
+ *                the key; lines that begin with # say nothing. Nobody but its owner may read it.
  */
 #pragma once
 

@@ -6,8 +6,8 @@
  *   data      a packet of at most 20 bytes | 0 | its length
  *
  * The tracker is on somebody made up (tests/wearer): its memory as at an instant of its own, of
- * yesterday half past three, and a minute more for each that is measured. What it tells in a dump is
- * in the log beforehand: "minute TIME STEPS", "day BEGIN END STEPS MILLIMETRES".
+ * yesterday half past three, and a minute more for each that is measured. What it tells in a dump
+ * is in the log beforehand: "minute TIME STEPS", "day BEGIN END STEPS MILLIMETRES".
  *
  * Source: the project's notes on the base station, from the trace and the tests of an open client.
  * Not from hardware. A host that uploads, sets or deletes anything is logged as a host's error.
@@ -33,7 +33,7 @@
 #define MINUTE      60
 #define NOW_IN_DAY  (15 * 3600 + 30 * MINUTE + 30)
 #define NEIGHBOURS  2
-#define KEY_DIGITS  (2 * FITBIT_KEY_SIZE)
+#define KEY_DIGITS  ((size_t)2 * FITBIT_KEY_SIZE)
 
 enum quirk {
 	LATE = 1 << 0,     /* StartDiscovery comes after the count */
