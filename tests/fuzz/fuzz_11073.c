@@ -13,6 +13,7 @@
 #include "protocols/ieee11073/agent.h"
 #include "protocols/ieee11073/manager.h"
 #include "protocols/ieee11073/nomenclature.h"
+#include "tests/fuzz/must.h"
 
 #define COMMIT   0xffff
 #define WAIT     0xfffe
@@ -23,12 +24,6 @@
 #define APDU_MAX 1024
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
 
 struct watch {
 	struct phd_cache cache;

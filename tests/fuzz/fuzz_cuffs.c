@@ -14,29 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/registry.h"
-#include "drivers/session.h"
 #include "protocols/beurer/cuff.h"
 #include "protocols/microlife/cuff.h"
 #include "protocols/microlife/frame.h"
+#include "tests/fuzz/play.h"
 
 #define TIMER_MAX 4096 /* firings until the end: one for each record that is asked for, at most */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
-
-static void must_be_untouched(const void *x, size_t size)
-{
-	const uint8_t *bytes = x;
-
-	for (size_t i = 0; i < size; i++)
-		must(bytes[i] == 0xa5);
-}
 
 /* ---- records ---- */
 
@@ -51,7 +36,7 @@ static void beurer_serial(const uint8_t *data, size_t len)
 {
 	struct beurer_reading x;
 
-	memset(&x, 0xa5, sizeof(x));
+	memset(&x, MUST_UNTOUCHED, sizeof(x));
 	if (beurer_serial_decode(data, len, &x) < 0) {
 		must_be_untouched(&x, sizeof(x));
 		return;
@@ -64,7 +49,7 @@ static void beurer_hid(const uint8_t *data, size_t len)
 {
 	struct beurer_reading x;
 
-	memset(&x, 0xa5, sizeof(x));
+	memset(&x, MUST_UNTOUCHED, sizeof(x));
 	if (beurer_hid_decode(data, len, &x) < 0) {
 		must_be_untouched(&x, sizeof(x));
 		return;
@@ -78,7 +63,7 @@ static void beurer_cardio(const uint8_t *data, size_t len)
 {
 	struct beurer_row x;
 
-	memset(&x, 0xa5, sizeof(x));
+	memset(&x, MUST_UNTOUCHED, sizeof(x));
 	if (beurer_cardio_decode(data, len, &x) < 0) {
 		must_be_untouched(&x, sizeof(x));
 		return;
@@ -99,7 +84,7 @@ static void check_memory(const uint8_t *text, size_t len)
 	}
 	must(count <= MICROLIFE_RECORDS_MAX);
 	for (size_t i = 0; i < count; i++) {
-		memset(&x, 0xa5, sizeof(x));
+		memset(&x, MUST_UNTOUCHED, sizeof(x));
 		if (microlife_record(text, i, &x) < 0)
 			must_be_untouched(&x, sizeof(x));
 		else
@@ -116,7 +101,7 @@ static void check_clock(const uint8_t *text, size_t len)
 	const uint8_t *back;
 	size_t back_len;
 
-	memset(&t, 0xa5, sizeof(t));
+	memset(&t, MUST_UNTOUCHED, sizeof(t));
 	if (microlife_clock(text, len, &t) < 0) {
 		must_be_untouched(&t, sizeof(t));
 		return;
@@ -176,7 +161,7 @@ static void check_frame(const uint8_t *frame, size_t len)
 		return;
 	must(MICROLIFE_FRAME_HEAD + count * MICROLIFE_FRAME_RECORD == n);
 	for (size_t i = 0; i < count; i++) {
-		memset(&x, 0xa5, sizeof(x));
+		memset(&x, MUST_UNTOUCHED, sizeof(x));
 		if (microlife_frame_record(payload, i, &x, &flags) < 0)
 			must_be_untouched(&x, sizeof(x));
 		else
@@ -275,13 +260,6 @@ static void on_request(void *user, const struct session_request *request)
 	}
 }
 
-static void on_confirm(void *user, uint16_t channel)
-{
-	(void)user;
-	(void)channel;
-	must(false);
-}
-
 static void on_fault(void *user, uint16_t channel, enum session_fault fault, int r)
 {
 	(void)user;
@@ -359,14 +337,11 @@ static void dialogue(unsigned int which, const uint8_t *data, size_t len)
 	struct watch w = { .next_seq = 1, .which = which };
 	const struct session_sink sink = { .measurement = on_measurement,
 					   .request = on_request,
-					   .confirm = on_confirm,
+					   .confirm = play_never_confirms,
 					   .fault = on_fault,
 					   .user = &w };
 
-	must(session_new(registry_by_name(names[which]), which == 3, &sink, &w.next_seq,
-			 &w.session) == 0);
-	session_set_wall(w.session, INT64_C(1778612020000));
-	session_set_zone(w.session, 0);
+	w.session = play_begin(names[which], which == 3, &sink, &w.next_seq, 0);
 	(void)session_open(w.session, LINK_CABLE, 0);
 	end(&w, play(&w, data, len));
 }

@@ -9,31 +9,17 @@
  * is answered, nothing is asked beside the regions of the model and nothing written beside its
  * windows; no write before the commit; and an end after a bounded number of questions.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "drivers/registry.h"
 #include "drivers/session.h"
 #include "protocols/omron/classic.h"
 #include "protocols/omron/walk.h"
+#include "tests/fuzz/must.h"
 
 #define QUESTIONS_MAX 20000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
-
-static void must_be_untouched(const void *x, size_t size)
-{
-	const uint8_t *bytes = x;
-
-	for (size_t i = 0; i < size; i++)
-		must(bytes[i] == 0xa5);
-}
 
 /* ---- records and frames ---- */
 
@@ -43,7 +29,7 @@ static void record(const uint8_t *data, size_t len)
 
 	if (len == 0)
 		return;
-	memset(&x, 0xa5, sizeof(x));
+	memset(&x, MUST_UNTOUCHED, sizeof(x));
 	if (omron_record_decode((enum omron_layout)(1 + data[0] % (OMRON_LAYOUT_END - 1)), data + 1,
 				len - 1, &x) < 0) {
 		must_be_untouched(&x, sizeof(x));
@@ -60,7 +46,7 @@ static void frame(const uint8_t *data, size_t len)
 	struct writer w = writer_of(again, sizeof(again));
 	struct omron_frame f;
 
-	memset(&f, 0xa5, sizeof(f));
+	memset(&f, MUST_UNTOUCHED, sizeof(f));
 	if (omron_frame_decode(data, len, &f) < 0) {
 		must_be_untouched(&f, sizeof(f));
 		return;

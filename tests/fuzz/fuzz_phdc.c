@@ -11,14 +11,9 @@
 
 #include "protocols/phdc/descriptor.h"
 #include "protocols/phdc/stream.h"
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
 
 static void check_endpoint(const struct usb_endpoint_choice *e, uint8_t direction)
 {

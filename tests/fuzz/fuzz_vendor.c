@@ -9,28 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/registry.h"
-#include "drivers/session.h"
 #include "protocols/colmi/ring.h"
 #include "protocols/xiaomi/scale.h"
+#include "tests/fuzz/play.h"
 
 #define SEEN_MAX 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool truth)
-{
-	if (!truth)
-		abort();
-}
-
-static void must_be_untouched(const void *x, size_t size)
-{
-	const uint8_t *bytes = x;
-
-	for (size_t i = 0; i < size; i++)
-		must(bytes[i] == 0xa5);
-}
 
 /* ---- Xiaomi ---- */
 
@@ -46,7 +31,7 @@ static void xiaomi_record(const uint8_t *data, size_t len)
 {
 	struct xiaomi_scale x;
 
-	memset(&x, 0xa5, sizeof(x));
+	memset(&x, MUST_UNTOUCHED, sizeof(x));
 	if (xiaomi_scale_decode(data, len, &x) < 0)
 		must_be_untouched(&x, sizeof(x));
 	else
@@ -57,7 +42,7 @@ static void xiaomi_history(const uint8_t *data, size_t len)
 {
 	struct xiaomi_history_frame f;
 
-	memset(&f, 0xa5, sizeof(f));
+	memset(&f, MUST_UNTOUCHED, sizeof(f));
 	if (xiaomi_history_decode(data, len, &f) < 0) {
 		must_be_untouched(&f, sizeof(f));
 		return;
@@ -77,8 +62,8 @@ static void colmi_frame(const uint8_t *data, size_t len)
 	struct colmi_steps steps;
 	uint8_t percent;
 
-	memset(&rates, 0xa5, sizeof(rates));
-	memset(&steps, 0xa5, sizeof(steps));
+	memset(&rates, MUST_UNTOUCHED, sizeof(rates));
+	memset(&steps, MUST_UNTOUCHED, sizeof(steps));
 	if (colmi_heart_rates_decode(data, len, &rates) < 0)
 		must_be_untouched(&rates, sizeof(rates));
 	else
@@ -97,7 +82,7 @@ static void colmi_message(const uint8_t *data, size_t len)
 	struct colmi_night nights[COLMI_NIGHTS_MAX];
 	size_t n = 99, whole;
 
-	memset(nights, 0xa5, sizeof(nights));
+	memset(nights, MUST_UNTOUCHED, sizeof(nights));
 	if (colmi_big_length(data, len, &whole) == 0)
 		must(whole <= COLMI_BIG_HEADER + COLMI_BIG_MAX);
 	if (colmi_sleep_decode(data, len, nights, &n) < 0) {
@@ -180,13 +165,6 @@ static void on_request(void *user, const struct session_request *request)
 	must(request->kind != SESSION_WRITE && request->kind != SESSION_READ);
 }
 
-static void on_confirm(void *user, uint16_t channel)
-{
-	(void)user;
-	(void)channel;
-	must(false);
-}
-
 static void on_fault(void *user, uint16_t channel, enum session_fault fault, int r)
 {
 	(void)user;
@@ -199,17 +177,13 @@ static void begin(struct watch *w)
 {
 	const struct session_sink sink = { .measurement = on_measurement,
 					   .request = on_request,
-					   .confirm = on_confirm,
+					   .confirm = play_never_confirms,
 					   .fault = on_fault,
 					   .user = w };
 
 	session_free(w->session);
-	w->session = NULL;
 	w->n_seen = 0;
-	must(session_new(registry_by_name("xiaomi_scale"), 0, &sink, &w->next_seq, &w->session) ==
-	     0);
-	session_set_wall(w->session, INT64_C(1778612020000));
-	session_set_zone(w->session, 60);
+	w->session = play_begin("xiaomi_scale", 0, &sink, &w->next_seq, 60);
 	must(session_open(w->session, LINK_BROADCAST, 0) == 0);
 }
 
