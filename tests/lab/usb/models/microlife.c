@@ -14,12 +14,9 @@
 
 #include "tests/lab/usb/models/stock.h"
 
-#define REPORTS_IN  0x81
-#define REPORTS_OUT 0x02
-#define REPORT      8
-#define COUNT       0x07
-#define LINE_SIZE   5
-#define TEXT_MAX    (64 + 32 * USB_STOCK_MAX)
+#define COUNT     0x07
+#define LINE_SIZE 5
+#define TEXT_MAX  (64 + 32 * USB_STOCK_MAX)
 
 #define SET_REPORT     0x09
 #define GET_REPORT     0x01
@@ -48,7 +45,6 @@ static void put(struct microlife *m, const char *format, ...)
 		m->len += (size_t)n;
 }
 
-/* seven bytes a report */
 static void send_text(struct usb_device *d)
 {
 	struct microlife *const m = d->state;
@@ -58,13 +54,7 @@ static void send_text(struct usb_device *d)
 		sum += (uint8_t)m->text[i];
 	put(m, "%02X", sum & 0xff);
 	usb_log(d, "sends %zu characters", m->len);
-	for (size_t at = 0; at < m->len; at += REPORT - 1) {
-		const size_t n = m->len - at < REPORT - 1 ? m->len - at : REPORT - 1;
-		uint8_t report[REPORT] = { (uint8_t)n };
-
-		memcpy(report + 1, m->text + at, n);
-		usb_send(d, REPORTS_IN, report, sizeof(report));
-	}
+	usb_stock_send(d, m->text, m->len);
 }
 
 static void put_record(struct usb_device *d, uint32_t number)
@@ -129,7 +119,7 @@ static void microlife_out(struct usb_device *d, uint8_t endpoint, const uint8_t 
 	struct microlife *const m = d->state;
 
 	(void)endpoint;
-	if (len == 0 || len > REPORT || (data[0] & COUNT) > len - 1) {
+	if (len == 0 || len > USB_REPORT || (data[0] & COUNT) > len - 1) {
 		usb_log_bytes(d, "host-error report", data, len);
 		return;
 	}
@@ -174,16 +164,7 @@ static const uint8_t REPORTS[] = {
 	0x09, 0xa7, 0x95, 0x08, 0x91, 0x02,       /* out */
 	0x09, 0xa8, 0x95, 0x05, 0xb1, 0x02, 0xc0, /* feature: the line */
 };
-static const uint8_t CONFIGURATION[] = {
-	9,  2,    41,          0,    1,      1, 0,    0x80,
-	50, /* configuration */
-	9,  4,    0,           0,    2,      3, 0,    0,
-	0, /* HID, two endpoints */
-	9,  0x21, 0x11,        0x01, 0,      1, 0x22, sizeof(REPORTS),
-	0,                                          /* */
-	7,  5,    REPORTS_IN,  3,    REPORT, 0, 10, /* */
-	7,  5,    REPORTS_OUT, 3,    REPORT, 0, 10, /* */
-};
+static const uint8_t CONFIGURATION[] = USB_HID_CONFIGURATION(sizeof(REPORTS), USB_REPORT, 10);
 
 const struct usb_model usb_microlife = {
 	.name = "microlife",

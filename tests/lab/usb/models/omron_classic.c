@@ -15,9 +15,6 @@
 #include "protocols/bytes/writer.h"
 #include "tests/lab/usb/models/stock.h"
 
-#define REPORTS_IN  0x81
-#define REPORTS_OUT 0x02
-#define REPORT      8
 #define ZEROS       12
 #define COMMAND_MAX 12
 #define ANSWER_MAX  32
@@ -35,13 +32,7 @@ static const char VERSION[] = "M7080IT 207";
 static void reply_bytes(struct usb_device *d, const uint8_t *data, size_t len)
 {
 	usb_log_bytes(d, "sends", data, len);
-	for (size_t at = 0; at < len; at += REPORT - 1) {
-		const size_t n = len - at < REPORT - 1 ? len - at : REPORT - 1;
-		uint8_t report[REPORT] = { (uint8_t)n };
-
-		memcpy(report + 1, data + at, n);
-		usb_send(d, REPORTS_IN, report, sizeof(report));
-	}
+	usb_stock_send(d, data, len);
 }
 
 /* OK 00, data, and what makes the xor of all behind OK zero */
@@ -161,7 +152,7 @@ static void classic_out(struct usb_device *d, uint8_t endpoint, const uint8_t *d
 	struct classic *const c = d->state;
 
 	(void)endpoint;
-	if (len != REPORT || data[0] == 0 || data[0] > REPORT - 1) {
+	if (len != USB_REPORT || data[0] == 0 || data[0] > USB_REPORT - 1) {
 		usb_log_bytes(d, "host-error report", data, len);
 		return;
 	}
@@ -210,16 +201,7 @@ static const uint8_t REPORTS[] = {
 	0x09, 0x03, 0x95, 0x08, 0x91, 0x02,       /* out */
 	0x09, 0x04, 0x95, 0x02, 0xb1, 0x02, 0xc0, /* feature: the mode */
 };
-static const uint8_t CONFIGURATION[] = {
-	9,  2,    41,          0,    1,      1, 0,    0x80,
-	50, /* configuration */
-	9,  4,    0,           0,    2,      3, 0,    0,
-	0, /* HID, two endpoints */
-	9,  0x21, 0x11,        0x01, 0,      1, 0x22, sizeof(REPORTS),
-	0,                                          /* */
-	7,  5,    REPORTS_IN,  3,    REPORT, 0, 10, /* */
-	7,  5,    REPORTS_OUT, 3,    REPORT, 0, 10, /* */
-};
+static const uint8_t CONFIGURATION[] = USB_HID_CONFIGURATION(sizeof(REPORTS), USB_REPORT, 10);
 
 const struct usb_model usb_omron_classic = {
 	.name = "omron_classic",

@@ -18,12 +18,10 @@
 #include "protocols/bytes/writer.h"
 #include "tests/lab/usb/models/stock.h"
 
-#define REPORTS_IN  0x81
-#define REPORTS_OUT 0x02
-#define REPORT      64
-#define NUMBER      2
-#define FRAME_MIN   8
-#define BLOCK_MAX   40
+#define REPORT    64
+#define NUMBER    2
+#define FRAME_MIN 8
+#define BLOCK_MAX 40
 
 #define MEMORY     0x1000
 #define SETTINGS   0x0260
@@ -118,7 +116,7 @@ static void reply(struct usb_device *d, uint16_t command, uint16_t address, cons
 		check ^= report[1 + i];
 	writer_u8(&w, check);
 	usb_log_bytes(d, "sends", report, 1 + w.len);
-	usb_send(d, REPORTS_IN, report, sizeof(report));
+	usb_send(d, USB_REPORTS_IN, report, sizeof(report));
 }
 
 static void on_read(struct usb_device *d, uint16_t address, uint8_t size)
@@ -212,16 +210,7 @@ static const uint8_t REPORTS[] = {
 	0x09, 0x02,   0x95, REPORT - 1, 0x81, 0x02,       /* in */
 	0x09, 0x03,   0x95, REPORT - 1, 0x91, 0x02, 0xc0, /* out */
 };
-static const uint8_t CONFIGURATION[] = {
-	9,  2,    41,          0,    1,      1, 0,    0x80,
-	50, /* configuration */
-	9,  4,    0,           0,    2,      3, 0,    0,
-	0, /* HID, two endpoints */
-	9,  0x21, 0x11,        0x01, 0,      1, 0x22, sizeof(REPORTS),
-	0,                                         /* */
-	7,  5,    REPORTS_IN,  3,    REPORT, 0, 4, /* */
-	7,  5,    REPORTS_OUT, 3,    REPORT, 0, 4, /* */
-};
+static const uint8_t CONFIGURATION[] = USB_HID_CONFIGURATION(sizeof(REPORTS), REPORT, 4);
 
 const struct usb_model usb_omron_memory = {
 	.name = "omron_memory",

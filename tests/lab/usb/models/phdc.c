@@ -589,6 +589,8 @@ static int phdc_measure(struct usb_device *d, unsigned int count)
 		return 0;
 	if (s->agent.state == PHD_AGENT_IDLE)
 		associate(d);
+	else if (has_store(d) && s->agent.state == PHD_AGENT_OPERATING && !s->agent.segment)
+		phd_agent_release(&s->agent); /* and associate anew: the store has grown */
 	if (s->agent.state == PHD_AGENT_OPERATING || s->was == PHD_AGENT_IDLE)
 		go_on(d);
 	return 0;
