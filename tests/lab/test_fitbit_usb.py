@@ -1,6 +1,7 @@
 """Fitbit's base station over real libusb, with a tracker in its reach: plugged in, published once. What
 the tracker counted is in the event log of usb/models/fitbit_dongle.c, before it is told.
 """
+import glob
 import os
 import re
 import zlib
@@ -8,6 +9,7 @@ from collections import Counter
 from datetime import datetime
 
 from test_usb_hub import files, hub, nothing_left, stored, transfers
+from test_usb_shipped import installed
 from world import scenario
 
 KEY = "000102030405060708090a0b0c0d0e0f"
@@ -231,6 +233,23 @@ def test_fitbit_usb_keys(world):
     closed(world)
     for name in ("devices", "gateway"):
         assert KEY not in world.log(name), name
+
+
+def test_fitbit_usb_shipped(world):
+    """As it is installed: its own user opens both interfaces; root allows a tracker as that user."""
+    installed(world)
+    world.usb("add fitbit_dongle", "0 plug")
+    world.wait_log("devices", r"usb: device closed driver=fitbit_dongle error=0")
+    state = os.path.join(world.folder, "devices")
+    address = ":".join(reversed(re.findall("..", TRACKER.format(0)))).upper()
+    result = world.wellgate("fitbit", "allow", address, "--state", state)
+    assert result.returncode == 0, (result.stdout, result.stderr)
+    owners = {os.stat(path).st_uid for path in glob.glob(state + "/wired/*")}
+    assert owners == {os.stat(state).st_uid} and owners != {0}, owners
+    world.usb("0 unplug", "0 plug")
+    told(world, 1)
+    check(world)
+    closed(world)
 
 
 def test_fitbit_usb_nobody(world):
