@@ -190,11 +190,13 @@ static int give_copy(struct bench *b, uint16_t channel, const uint8_t *data, siz
 	return r;
 }
 
-/* Text may end anywhere, and so may a list of beats, bytes of a wire that cuts them anyhow, and the
- * answers of FFF1, which come in pieces. Everything else says how long it is. */
+/* Text may end anywhere, and so may a list of beats, bytes of a wire that cuts them anyhow, the
+ * answers of FFF1, which come in pieces, and the packets of a Fitbit's dump, whose length and sum
+ * come behind them. Everything else says how long it is. */
 static bool fixed_layout(const struct cap_event *e)
 {
-	if (e->channel == DRV_WIRE_BYTES || e->channel == DRV_WIRE_BULK || e->channel == 0xfff1)
+	if (e->channel == DRV_WIRE_BYTES || e->channel == DRV_WIRE_BULK || e->channel == 0xfff1 ||
+	    e->channel == 0xfb01)
 		return false;
 	if (e->channel >= 0x2a24 && e->channel <= 0x2a29)
 		return false;
