@@ -175,6 +175,7 @@ static const struct frame_row FRAMES[] = {
 	{ "heart_rate", 0, false, false, "16 3d 3902" },
 	{ "infinitime", 0, false, false, "45000000" },
 	{ "infinitime", 1, false, false, "00 3d" },
+	{ "hr_sharing", 0, false, false, "00 2e" },
 	{ "xiaomi_scale", 0, false, false, "02 22 ea070b17081e0f 9101 5527" },
 	{ "xiaomi_scale", 0, true, false, "02 20 ea070b17081e0f feff 5527" },
 	{ "colmi_ring", 0, false, false, "43 261123 22 00 01 0000 a900 7000 0000 d9" },
@@ -229,7 +230,7 @@ static int decode(const char *model, unsigned int part, const uint8_t *data, siz
 		return gatt_plx_spot_decode(data, len, &out.plx);
 	if (!strcmp(model, "glucose_meter"))
 		return gatt_glucose_decode(data, len, &out.glucose);
-	if (!strcmp(model, "heart_rate"))
+	if (!strcmp(model, "heart_rate") || !strcmp(model, "hr_sharing"))
 		return gatt_heart_rate_decode(data, len, &out.heart);
 	if (!strcmp(model, "xiaomi_scale"))
 		return len == 13 ? 0 : -EMSGSIZE; /* no layout of the standard */

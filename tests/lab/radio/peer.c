@@ -246,6 +246,8 @@ static void smp_failed(void *context, uint8_t reason, bool by_host)
 	struct peer_state *const s = context;
 
 	air_log(s->peer, "pairing failed %02x by=%s", reason, by_host ? "host" : "peer");
+	if (by_host && s->model->pairing_failed)
+		s->model->pairing_failed(s);
 }
 
 /* ---- birth ---- */
@@ -547,6 +549,8 @@ void peer_receive(struct peer *p, uint16_t cid, const uint8_t *data, size_t len)
 	struct peer_state *const s = p->state;
 
 	if (!s->server.connected)
+		return;
+	if (cid == PEER_CID_ATT && s->model->answer && s->model->answer(s, data, len))
 		return;
 	if (cid == PEER_CID_ATT && !kept_from_server(s, data, len))
 		server_receive(&s->server, data, len);

@@ -143,8 +143,10 @@ void smp_request(struct smp *s)
 {
 	const uint8_t auth = own_auth(s);
 
-	if (s->method != SMP_NONE)
-		send_pdu(s, OP_SECURITY_REQUEST, &auth, 1);
+	if (s->method == SMP_NONE)
+		return;
+	s->asked = true;
+	send_pdu(s, OP_SECURITY_REQUEST, &auth, 1);
 }
 
 /* can this host's abilities and ours give what our method stands for (table 2.8)? */
@@ -469,8 +471,9 @@ static bool expected(const struct smp *s, uint8_t opcode)
 
 static void on_failed(struct smp *s, uint8_t reason)
 {
-	if (s->state == SMP_IDLE)
+	if (s->state == SMP_IDLE && !s->asked)
 		return;
+	s->asked = false;
 	end_pairing(s);
 	s->host.failed(s->host.context, reason, true);
 }

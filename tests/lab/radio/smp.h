@@ -89,6 +89,8 @@ struct smp {
 	struct crypto_pair pair;   /* addresses and nonces */
 	enum server_level offered; /* level of the key given last */
 
+	bool asked; /* for security, and nothing came of it yet */
+
 	/* of one pairing */
 	enum smp_state state;
 	bool secure, with_passkey, bonding;

@@ -137,6 +137,9 @@ struct model {
 	void (*gone)(struct peer_state *s); /* its own memory, but for `own` */
 	void (*connected)(struct peer_state *s);
 	void (*encrypted)(struct peer_state *s);
+	void (*pairing_failed)(struct peer_state *s); /* the host said so */
+	/* the host's answer to an ATT request of this device; false: it is not one */
+	bool (*answer)(struct peer_state *s, const uint8_t *pdu, size_t len);
 	void (*disconnected)(struct peer_state *s);
 	uint8_t (*read)(struct peer_state *s, uint8_t id, struct writer *w);
 	/* before the response; ATT_OK or an error */
