@@ -66,6 +66,7 @@ static inline size_t protobuf_begin(struct writer *w, unsigned int field)
 	return w->len;
 }
 
+/* the length takes more than the byte that was left for it */
 void protobuf_end_long(struct writer *w, size_t begun);
 
 static inline void protobuf_end(struct writer *w, size_t begun)
