@@ -6,6 +6,9 @@
  *
  * No time stamp, no acknowledgement: what is not heard is gone. Rate 0 means that no beat was
  * found.
+ * Watches that share their heart rate (Fitbit Charge 6, Pixel Watch) are such belts; what they ask
+ * of the hub, our name and an answer to their Security Request, is below drivers: see the README.
+ *
  * Beats are 1/1024 s; those that do not fit one measurement follow in further ones, flagged as
  * parts. Energy counts from the belt's last reset, so it is no interval and adds up to nothing.
  */
