@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "protocols/colmi/ring.h"
+#include "protocols/fitbit/dump.h"
+#include "protocols/fitbit/message.h"
 #include "protocols/gatt/blood_pressure.h"
 #include "protocols/gatt/body_composition.h"
 #include "protocols/gatt/glucose.h"
@@ -996,6 +998,107 @@ static void xiaomi_history(void **state)
 
 /* ---- commands and hostile input ---- */
 
+/* ---- Fitbit ---- */
+
+/* a Write Command, which is all that it takes */
+static void command(struct peer *p, const char *hex)
+{
+	const uint16_t handle = server_handle(&p->state->server, 2);
+	uint8_t pdu[64] = { 0x52, (uint8_t)handle, (uint8_t)(handle >> 8) };
+
+	say(p, pdu, 3 + world_bytes(hex, pdu + 3, sizeof(pdu) - 3));
+}
+
+static void message(struct peer *p, const char *hex)
+{
+	uint8_t expected[FITBIT_PACKET_MAX];
+	const size_t len = world_bytes(hex, expected, sizeof(expected));
+	const struct world_sdu *const sdu = value_under(0x1b, server_handle(&p->state->server, 1));
+
+	assert_int_equal(sdu->len, 3 + len);
+	assert_memory_equal(sdu->data + 3, expected, len);
+}
+
+static void hear_dump(struct peer *p)
+{
+	uint8_t memory[4096];
+	struct writer w = writer_of(memory, sizeof(memory));
+	struct fitbit_transfer t = fitbit_transfer_of(&w, FITBIT_MEGADUMP);
+	struct fitbit_dump dump;
+
+	while (!t.complete) {
+		const struct world_sdu *sdu;
+
+		while (world_silent())
+			assert_true(world_wait(p, SECOND));
+		sdu = value_under(0x1b, server_handle(&p->state->server, 1));
+		assert_int_equal(fitbit_transfer_packet(&t, sdu->data + 3, sdu->len - 3), 0);
+	}
+	assert_int_equal(fitbit_dump_recognise(w.data, w.len, &dump), 0);
+	assert_int_equal(dump.verdict, FITBIT_READABLE);
+	assert_int_equal(fitbit_dump_read(&dump, NULL, NULL, NULL), 0);
+}
+
+static void fitbit_dialogue(void **state)
+{
+	struct peer *const p = born("fitbit");
+
+	(void)state;
+	world_link_up(p);
+	refused(p, server_handle(&p->state->server, 2), "c001", 0x03);
+	wrote(p, server_handle(&p->state->server, 1) + 1, "0100");
+	command(p, "c0100d"); /* no airlink */
+	message(p, "c003 0a10");
+	command(p, "c00a0a00080010000000c80001");
+	message(p, "c0");
+	message(p, "c014 0c010000 0500105e00c0 1700");
+	command(p, "c0100d");
+	hear_dump(p);
+	command(p, "c024040000000000000000");
+	assert_non_null(strstr(world.log, "unexpected c02404"));
+	(void)tell(p, "cut 1");
+	command(p, "c001");
+	message(p, "c001");
+	assert_true(world_wait(p, SECOND));
+	assert_int_equal(world.dropped, 0x08);
+	peer_free(p);
+}
+
+/* ---- heart-rate sharing ---- */
+
+static void asks(const uint8_t *expected, uint16_t cid, size_t len)
+{
+	const struct world_sdu *const sdu = world_next();
+
+	assert_int_equal(sdu->cid, cid);
+	assert_int_equal(sdu->len, len);
+	assert_memory_equal(sdu->data, expected, len);
+}
+
+static void sharing_dialogue(void **state)
+{
+	struct peer *const p = born("hr_sharing");
+	const uint8_t name[] = { 0x09, 4, 3, 0, 'H', 'i' }, no[] = { 0x05, 0x05 };
+
+	(void)state;
+	(void)tell(p, "measure");
+	world_link_up(p);
+	asks((const uint8_t[]){ 0x0b, 0x09 }, PEER_CID_SMP, 2);
+	asks((const uint8_t[]){ 0x08, 1, 0, 0xff, 0xff, 0, 0x2a }, PEER_CID_ATT, 7);
+	wrote(p, handle_of(p, 0x2a37) + 1, "0100");
+	say(p, name, sizeof(name));
+	assert_true(world_silent()); /* not before both were answered */
+	peer_receive(p, PEER_CID_SMP, no, sizeof(no));
+	(void)value_under(0x1b, handle_of(p, 0x2a37));
+	world_link_down(p);
+	/* only one of them */
+	world_link_up(p);
+	peer_receive(p, PEER_CID_SMP, no, sizeof(no));
+	assert_true(world_wait(p, 30 * SECOND));
+	assert_int_equal(world.dropped, 0x13);
+	peer_free(p);
+}
+
 static void commands_not_understood(void **state)
 {
 	static const char *const LINES[] = {
@@ -1152,6 +1255,8 @@ int main(void)
 		cmocka_unit_test(xiaomi_weighing),
 		cmocka_unit_test(xiaomi_history),
 		cmocka_unit_test(colmi_dialogue),
+		cmocka_unit_test(fitbit_dialogue),
+		cmocka_unit_test(sharing_dialogue),
 		cmocka_unit_test(commands_not_understood),
 		cmocka_unit_test(full_stock),
 		cmocka_unit_test(storm),
