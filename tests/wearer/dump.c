@@ -114,7 +114,8 @@ static void put_events(struct maker *m, int64_t at)
 {
 	section_begin(m);
 	put_le(m, (uint32_t)at, 4);
-	put_le(m, 5, m->product == FITBIT_ZIP ? 9 : 11);
+	put_le(m, 5, 8);
+	put_le(m, 0, m->product == FITBIT_ZIP ? 1 : 3);
 	section_end(m);
 }
 
