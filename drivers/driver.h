@@ -216,9 +216,11 @@ int drv_keep(struct drv_ctx *ctx, const void *data, size_t len);
 size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX]);
 /*
  * What somebody in front of the device could do or has to know; nothing else is news, and no word
- * of the device is passed on. Said as often as it is true: it stands until drv_news_over(), or until
- * a later link of the device was good and did not say it. Also where the callback then returns an
- * error. The words for people are in gateway/news.c.
+ * of the device is passed on. Said as often as it is true: it stands until drv_news_over(), or
+ * until a later link of the device was good and did not say it. Also where the callback then
+ * returns an error. BATTERY_LOW and MEASURE_AGAIN also follow from the flags low_battery and error
+ * of the last measurement, unless that is out of a memory. The words for people are in
+ * gateway/news.c.
  */
 enum drv_news {
 	DRV_NEWS_PRESS_BUTTON = 1,    /* it sends only after a button or a menu of its own */

@@ -646,6 +646,21 @@ static size_t list_news(Wellgate__V1__News list[DRV_NEWS_END], const struct sess
 	return n;
 }
 
+/* A device may change what it says of itself as often as it likes: the last word is enough, as long
+ * as no measurement stands between the two that would be sent again under the wrong one. */
+static void forget_overtaken(struct link *l, uint32_t id)
+{
+	for (size_t i = l->n - 1; i > 0; i--) {
+		const struct entry *e = &l->entries[i - 1];
+
+		if (e->id != id)
+			continue;
+		if (e->kind == ENTRY_UP)
+			remove_entry(l, i - 1);
+		return;
+	}
+}
+
 /* address: NULL, or text that is digested on arrival */
 static int say_up(struct link *l, uint32_t id, char *address, const struct session *session,
 		  bool test)
@@ -674,9 +689,11 @@ static int say_up(struct link *l, uint32_t id, char *address, const struct sessi
 	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP;
 	message.link_up = &up;
 	r = append(l, (struct entry){ .kind = ENTRY_UP, .id = id }, &message);
-	if (r == 0)
-		send_queue(l);
-	return r;
+	if (r < 0)
+		return r;
+	forget_overtaken(l, id);
+	send_queue(l);
+	return 0;
 }
 
 int link_up(struct link *l, uint32_t id, const struct session *session, bool test)

@@ -88,9 +88,12 @@ static int say_clock(struct drv_ctx *ctx, struct omron_reader *r)
 	struct gatt_date_time t, now;
 	int64_t ahead;
 
-	if (!r->walk.has_clock ||
-	    omron_clock_decode(r->walk.profile, r->walk.clock, (size_t)(w.end - w.start), &t) < 0)
+	if (!r->walk.has_clock)
 		return 0;
+	if (omron_clock_decode(r->walk.profile, r->walk.clock, (size_t)(w.end - w.start), &t) < 0) {
+		drv_news(ctx, DRV_NEWS_CLOCK_NOT_SET);
+		return 0;
+	}
 	if (sig_local_time(ctx, &now)) {
 		ahead = sig_seconds(&t) - sig_seconds(&now);
 		r->clock_off = ahead > SIG_CLOCK_OFF_S || ahead < -SIG_CLOCK_OFF_S;

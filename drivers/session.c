@@ -68,6 +68,7 @@ struct session {
 	bool memory_changed;
 	struct keep waiting;
 	struct session_facts facts;
+	uint32_t said, of_reading; /* news: of the driver, of the last measurement */
 	struct session_counts counts;
 	_Alignas(max_align_t) unsigned char state[];
 };
@@ -459,16 +460,27 @@ size_t drv_kept(const struct drv_ctx *ctx, uint8_t ret[DRV_KEPT_MAX])
 	return s->memory.kept_len;
 }
 
+static void set_news(struct session *s, uint32_t said, uint32_t of_reading)
+{
+	s->said = said;
+	s->of_reading = of_reading;
+	s->facts.news = said | of_reading;
+}
+
 void drv_news(struct drv_ctx *ctx, enum drv_news news)
 {
+	struct session *s = session_of(ctx);
+
 	assert(news > 0 && news < DRV_NEWS_END);
-	session_of(ctx)->facts.news |= SESSION_NEWS(news);
+	set_news(s, s->said | SESSION_NEWS(news), s->of_reading);
 }
 
 void drv_news_over(struct drv_ctx *ctx, enum drv_news news)
 {
+	struct session *s = session_of(ctx);
+
 	assert(news > 0 && news < DRV_NEWS_END);
-	session_of(ctx)->facts.news &= ~SESSION_NEWS(news);
+	set_news(s, s->said & ~SESSION_NEWS(news), s->of_reading);
 }
 
 void drv_done(struct drv_ctx *ctx)
@@ -512,6 +524,22 @@ static void reject(struct session *s, uint16_t channel, int r)
 	s->sink.fault(s->sink.user, channel, fault, r);
 }
 
+/* What a measurement of now says of the device itself; one out of its memory is of another day. */
+static void note_news(struct session *s, const struct measurement *m)
+{
+	uint32_t news = 0;
+
+	if (m->flags & (FLAG_BIT(FLAG_BACKFILL) | FLAG_BIT(FLAG_TEST)))
+		return;
+	if (m->flags & FLAG_BIT(FLAG_LOW_BATTERY))
+		news |= SESSION_NEWS(DRV_NEWS_BATTERY_LOW);
+	if (m->flags & FLAG_BIT(FLAG_ERROR))
+		news |= SESSION_NEWS(DRV_NEWS_MEASURE_AGAIN);
+	else if (!measurement_is_final(m)) /* what is still moving does not say how it ends */
+		news |= s->of_reading & SESSION_NEWS(DRV_NEWS_MEASURE_AGAIN);
+	set_news(s, s->said, news);
+}
+
 /* Hands on what the callback emitted. True if there was a reading among it. */
 static bool deliver(struct session *s)
 {
@@ -525,6 +553,7 @@ static bool deliver(struct session *s)
 		m->has_clock_offset = s->has_clock_offset;
 		m->clock_offset_ms = s->clock_offset_ms;
 		s->counts.measurements++;
+		note_news(s, m);
 		if (measurement_is_final(m)) {
 			s->last_seq = seq;
 			s->pending = true;

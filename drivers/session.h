@@ -29,6 +29,12 @@ struct session_request {
 	unsigned int msec; /* SESSION_TIMER; 0 cancels */
 };
 
+/* When a SESSION_TIMER is due, in the caller's microseconds. INT64_MAX: never. */
+static inline int64_t session_deadline(const struct session_request *request, int64_t now)
+{
+	return request->msec == 0 ? INT64_MAX : now + (int64_t)request->msec * 1000;
+}
+
 enum session_fault {
 	FAULT_LENGTH,
 	FAULT_CHECKSUM,
@@ -78,6 +84,7 @@ struct session_facts {
 	char text[DRV_FACT_END][64]; /* valid UTF-8, "" = unknown */
 	bool has_battery;
 	uint8_t battery;
+	uint16_t unused; /* zero: it is compared as bytes, so nothing may be padding */
 	uint32_t news;
 };
 

@@ -4,8 +4,8 @@
 #define COUNT(a)   (sizeof(a) / sizeof((a)[0]))
 
 static const struct news_words words[] = {
-	{ NEWS(PRESS_BUTTON), "It sends its readings when its button is pressed.",
-	  "devices that send when their button is pressed",
+	{ NEWS(PRESS_BUTTON), "It waits until its button is pressed.",
+	  "devices that wait until their button is pressed",
 	  "press its button, or choose the transfer in its menu, as its manual says" },
 	{ NEWS(MODEL_NOT_SUPPORTED), "This model, or what it sends, cannot be read yet.",
 	  "devices that cannot be read yet",

@@ -388,12 +388,27 @@ static bool is_encrypted(const struct drv_frame *frame)
 	       (frame->data[0] == 0xc0 || (frame->data[0] == 0xff && frame->data[1] == 0x26));
 }
 
+static int on_encrypted(struct drv_ctx *ctx)
+{
+	drv_news(ctx, DRV_NEWS_MODEL_NOT_SUPPORTED);
+	return end_with(ctx, -ENOMSG);
+}
+
+/* It takes a new key only while somebody lets it. */
+static int on_pairing(struct drv_ctx *ctx, bool allowed)
+{
+	if (allowed)
+		return take_step(ctx, STEP_PUT);
+	drv_news(ctx, DRV_NEWS_PRESS_BUTTON);
+	return end_with(ctx, -ENOMSG);
+}
+
 static int on_unlock(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
 	const struct state *s = drv_state(ctx);
 
 	if (is_encrypted(frame))
-		return end_with(ctx, -ENOMSG);
+		return on_encrypted(ctx);
 	if (frame->len < 2)
 		return -EMSGSIZE;
 	switch (frame->data[0]) {
@@ -404,8 +419,7 @@ static int on_unlock(struct drv_ctx *ctx, const struct drv_frame *frame)
 	case 0x82:
 		if (s->step != STEP_PAIR)
 			return -ENOMSG;
-		/* somebody must press its button */
-		return frame->data[1] == 0 ? take_step(ctx, STEP_PUT) : end_with(ctx, -ENOMSG);
+		return on_pairing(ctx, frame->data[1] == 0);
 	case 0x80:
 		if (s->step != STEP_PUT)
 			return -ENOMSG;
@@ -434,8 +448,10 @@ static int begin(struct drv_ctx *ctx)
 {
 	struct state *s = drv_state(ctx);
 
-	if (!s->profile)
+	if (!s->profile) {
+		drv_news(ctx, DRV_NEWS_MODEL_NOT_SUPPORTED);
 		return hang_up(ctx);
+	}
 	if (is_modern(ctx, s->profile))
 		return take_step(ctx,
 				 s->profile->unlock == OMRON_UNLOCK_NONE ? STEP_READ : STEP_TOKEN);
@@ -467,7 +483,7 @@ static int on_piece(struct drv_ctx *ctx, const struct drv_frame *frame)
 	int r;
 
 	if (frame->channel == RX && is_encrypted(frame))
-		return end_with(ctx, -ENOMSG);
+		return on_encrypted(ctx);
 	if (s->step != STEP_READ)
 		return -ENOMSG;
 	r = add_piece(s, frame);

@@ -83,6 +83,7 @@ static int on_open(struct drv_ctx *ctx)
 		return e;
 	r->send = send;
 	r->answer_ms = ANSWER_MS;
+	drv_news(ctx, DRV_NEWS_PRESS_BUTTON);
 	return omron_reader_begin(ctx, r, omron_profile_by_model(model), 0, PATIENCE);
 }
 
@@ -92,6 +93,7 @@ static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 
 	if (frame->channel != DRV_WIRE_REPORT || frame->len < 1 || frame->data[0] != REPORT_NUMBER)
 		return -ENOMSG;
+	drv_news_over(ctx, DRV_NEWS_PRESS_BUTTON); /* without that it says nothing */
 	/* a report that is cut short is spoiled, even if only its padding is missing */
 	len = frame->len == REPORT_SIZE ? frame->data[1] : 0;
 	if (len > REPORT_SIZE - 1)

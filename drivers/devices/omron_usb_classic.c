@@ -202,8 +202,10 @@ static int on_version(struct drv_ctx *ctx)
 	if (r < 0)
 		return r;
 	s->model = omron_classic_model(text, OMRON_VERSION_LENGTH);
-	if (!s->model) /* a pedometer, or a cuff that nobody has described */
+	if (!s->model) { /* a pedometer, or a cuff that nobody has described */
+		drv_news(ctx, DRV_NEWS_MODEL_NOT_SUPPORTED);
 		return take_step(ctx, STEP_OVER);
+	}
 	r = drv_fact(ctx, DRV_MODEL, s->model->name, strlen(s->model->name));
 	return r < 0 ? r : take_step(ctx, STEP_SERIAL);
 }

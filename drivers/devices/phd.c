@@ -607,10 +607,27 @@ static bool is_confirmed(const struct drv_frame *frame)
 	       operation == APDU_EVENT_CONFIRMED;
 }
 
+static bool is_refused(const struct state *s)
+{
+	return s->manager.state == PHD_CONFIGURING && s->manager.attempts > 0;
+}
+
+/* An agent offers configurations until one of them is known, or it gives up. */
+static void say_supported(struct drv_ctx *ctx, bool was_refused)
+{
+	const struct state *s = drv_state(ctx);
+
+	if (s->manager.state == PHD_OPERATING)
+		drv_news_over(ctx, DRV_NEWS_MODEL_NOT_SUPPORTED);
+	else if (was_refused && s->manager.state != PHD_CONFIGURING)
+		drv_news(ctx, DRV_NEWS_MODEL_NOT_SUPPORTED);
+}
+
 static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
 	struct state *s = drv_state(ctx);
 	const struct phd_manager_counts before = s->manager.counts;
+	const bool was_refused = is_refused(s);
 	int r, err;
 
 	if (frame->channel != DRV_WIRE_APDU || s->is_over)
@@ -618,6 +635,7 @@ static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 	begin(s);
 	s->holds = awaits_clock(s) && is_confirmed(frame);
 	phd_manager_apdu(&s->manager, frame->data, frame->len, drv_now(ctx));
+	say_supported(ctx, was_refused);
 	r = settle(ctx, &before);
 	if (r == 0 && s->n_finals > 0)
 		s->waits = true;
@@ -646,10 +664,12 @@ static int on_committed(struct drv_ctx *ctx)
 static int on_timeout(struct drv_ctx *ctx)
 {
 	struct state *s = drv_state(ctx);
+	const bool was_refused = is_refused(s);
 
 	begin(s);
 	s->armed = PHD_NO_DEADLINE;
 	phd_manager_timeout(&s->manager, drv_now(ctx));
+	say_supported(ctx, was_refused);
 	if (!awaits_clock(s))
 		let_go(ctx);
 	if (s->error < 0)

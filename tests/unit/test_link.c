@@ -390,6 +390,28 @@ static void news_go_with_the_link(void **state)
 	session_free(session);
 }
 
+/* A device that says something else of itself with each frame fills nobody's memory. */
+static void the_last_word_is_enough(void **state)
+{
+	struct stand *s = *state;
+
+	for (int i = 0; i < 1000; i++) /* nobody listens yet */
+		assert_int_equal(link_up(s->link, 1, s->session, true), 0);
+	measure(s, 1, 1);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(link_up(s->link, 1, s->session, true), 0);
+	assert_int_equal(link_up(s->link, 2, s->session, true), 0);
+	gateway_listen(s);
+	gateway_accept(s);
+	gateway_hear(s, 4);
+	expect(s, 0, UP, 0);
+	expect(s, 1, M, 1);
+	expect(s, 2, UP, 0);
+	assert_int_equal(s->heard[2].link, 1);
+	expect(s, 3, UP, 0);
+	assert_int_equal(s->heard[3].link, 2);
+}
+
 static void what_was_not_committed_is_sent_again(void **state)
 {
 	struct stand *s = *state;
@@ -660,6 +682,7 @@ int main(void)
 		TEST(without_a_gateway_it_waits_for_one),
 		TEST(commits_are_handed_on_once_and_rise),
 		TEST(news_go_with_the_link),
+		TEST(the_last_word_is_enough),
 		TEST(what_was_not_committed_is_sent_again),
 		TEST(a_gateway_that_commits_the_unsent_is_left),
 		TEST(garbage_ends_the_connection),

@@ -528,6 +528,16 @@ static void test_facts(void **state)
 	session_free(s);
 }
 
+static void test_deadline(void **state)
+{
+	const struct session_request none = { .kind = SESSION_TIMER },
+				     longest = { .kind = SESSION_TIMER, .msec = UINT32_MAX };
+
+	(void)state;
+	assert_true(session_deadline(&none, 5) == INT64_MAX);
+	assert_true(session_deadline(&longest, 5) == INT64_C(4294967295005));
+}
+
 /* ---- news ---- */
 
 /* says the news of its first byte, or, with a second byte, that it is over */
@@ -577,6 +587,60 @@ static void test_news(void **state)
 	assert_int_equal(facts->news, SESSION_NEWS(DRV_NEWS_ANOTHER_DEVICE));
 	assert_int_equal(say_news(s, EIO, DRV_NEWS_KEY_WRONG, 1), -EIO);
 	assert_false(session_was_good(s)); /* the link must drop */
+	session_free(s);
+}
+
+/* emits a measurement whose flags are the numbers in its frame; 255: and spoils it */
+static int flags_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	uint64_t flags = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < frame->len; i++) {
+		if (frame->data[i] == 255)
+			r = -EBADMSG;
+		else
+			flags |= FLAG_BIT(frame->data[i]);
+	}
+	assert_int_equal(emit(ctx, flags), 0);
+	return r;
+}
+
+static void test_news_of_measurements(void **state)
+{
+	enum {
+		AGAIN = SESSION_NEWS(DRV_NEWS_MEASURE_AGAIN),
+		BATTERY = SESSION_NEWS(DRV_NEWS_BATTERY_LOW),
+	};
+	static const struct driver teller = { .name = "teller", .frame = flags_frame };
+	static const struct {
+		size_t n;
+		uint32_t news;
+		uint8_t flags[2];
+	} rows[] = {
+		{ 2, 0, { FLAG_ERROR, 255 } }, /* spoiled: it says nothing */
+		{ 2, 0, { FLAG_ERROR, FLAG_BACKFILL } },
+		{ 1, AGAIN, { FLAG_ERROR } },
+		{ 1, AGAIN, { FLAG_UNSTABLE } }, /* the next try, still going on */
+		{ 2, AGAIN, { FLAG_LOW_BATTERY, FLAG_BACKFILL } },
+		{ 1, BATTERY, { FLAG_LOW_BATTERY } },
+		{ 0, 0, { 0 } },
+	};
+	struct fixture *f = *state;
+	const struct session_sink sink = { .measurement = on_measurement,
+					   .request = on_request,
+					   .confirm = on_confirm,
+					   .fault = on_fault,
+					   .user = f };
+	struct session *s;
+
+	assert_int_equal(session_new(&teller, 0, &sink, &f->next_seq, &s), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct drv_frame frame = { 1, rows[i].flags, rows[i].n };
+
+		(void)session_frame(s, &frame, false, 0);
+		assert_int_equal(session_facts(s)->news, rows[i].news);
+	}
 	session_free(s);
 }
 
@@ -955,7 +1019,9 @@ int main(void)
 		TEST(test_security_and_clock),
 		TEST(test_digest),
 		TEST(test_facts),
+		TEST(test_deadline),
 		TEST(test_news),
+		TEST(test_news_of_measurements),
 		TEST(test_huge_numbers),
 		CLERK(test_kept_once_durable),
 		CLERK(test_kept_not_by_a_spoiled_frame),
