@@ -4,19 +4,18 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "drivers/log.h"
 #include "drivers/transport/radio.h"
+#include "drivers/wiring.h"
 
 #define HELPER "wellgate-link"
 
 struct bluetooth {
+	struct wiring wiring; /* first */
 	struct bluetooth_options options;
 	char *state, *helper;
 	struct adapter_options adapter;
-	struct link *link;
 	struct radio *radio; /* NULL before it is started */
 };
 
@@ -27,58 +26,21 @@ static int on_up(void *user, uint32_t id, const struct ble_address *address,
 {
 	const struct bluetooth *b = user;
 
-	return link_up_ble(b->link, id, address, session);
-}
-
-static int on_measurement(void *user, uint32_t id, const struct measurement *m, uint64_t seq)
-{
-	const struct bluetooth *b = user;
-	struct link_stamp stamp;
-	int r = link_stamp_now(&stamp);
-
-	if (r >= 0)
-		r = link_measurement(b->link, id, m, seq, &stamp);
-	if (r < 0)
-		log_error("gateway: measurement not queued error=%d", -r);
-	return r;
-}
-
-static int on_down(void *user, uint32_t id, const struct session *session)
-{
-	const struct bluetooth *b = user;
-
-	return link_down(b->link, id, session);
-}
-
-static bool has_room(void *user)
-{
-	const struct bluetooth *b = user;
-
-	return link_has_room(b->link);
+	return link_up_ble(b->wiring.link, id, address, session);
 }
 
 static void on_pairing(void *user, const struct radio_pairing *pairing)
 {
 	const struct bluetooth *b = user;
 
-	link_pairing(b->link, pairing);
+	link_pairing(b->wiring.link, pairing);
 }
 
 static void on_changed(void *user)
 {
 	const struct bluetooth *b = user;
 
-	link_changed(b->link);
-}
-
-static void on_observe(void *user, uint32_t id, const struct cap_event *event)
-{
-	const struct bluetooth *b = user;
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	b->options.observe(b->options.user, id, event,
-			   (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000);
+	link_changed(b->wiring.link);
 }
 
 /* ---- the radio's state, for the gateway ---- */
@@ -224,6 +186,8 @@ int bluetooth_new(const struct bluetooth_options *options, struct bluetooth **re
 	if (!b)
 		return -ENOMEM;
 	b->options = *options;
+	b->wiring.observe = options->observe;
+	b->wiring.observe_user = options->user;
 	b->adapter.any = !options->adapter;
 	if (options->adapter)
 		r = ble_address_parse(options->adapter, BLE_PUBLIC, &b->adapter.adapter);
@@ -248,12 +212,12 @@ int bluetooth_start(struct bluetooth *b, sd_event *event, struct link *link)
 	};
 	const struct radio_sink sink = {
 		.up = on_up,
-		.measurement = on_measurement,
-		.down = on_down,
-		.has_room = has_room,
+		.measurement = wiring_measurement,
+		.down = wiring_down,
+		.has_room = wiring_has_room,
 		.pairing = on_pairing,
 		.changed = on_changed,
-		.observe = b->options.observe ? on_observe : NULL,
+		.observe = b->wiring.observe ? wiring_observe : NULL,
 		.user = b,
 	};
 	const struct status_source source = {
@@ -266,7 +230,7 @@ int bluetooth_start(struct bluetooth *b, sd_event *event, struct link *link)
 	};
 	int r;
 
-	b->link = link;
+	b->wiring.link = link;
 	r = radio_new(event, &options, &sink, b->options.next_seq, b->options.next_id, &b->radio);
 	if (r >= 0)
 		link_set_source(link, &source);

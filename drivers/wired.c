@@ -5,19 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#include "drivers/log.h"
 #include "drivers/transport/usb.h"
 #include "drivers/transport/usb_io.h"
+#include "drivers/wiring.h"
 
 #define FOLDER      "wired"
 #define SETTLE_USEC INT64_C(1000000)
 
 struct wired {
+	struct wiring wiring; /* first */
 	struct wired_options options;
 	char *state, *folder;
-	struct link *link;
 	struct usb *usb; /* NULL before it is started */
 	bool trusted;
 	int zone_min;
@@ -29,51 +28,14 @@ static int on_up(void *user, uint32_t id, const char *identity, const struct ses
 {
 	const struct wired *w = user;
 
-	return link_up_wired(w->link, id, identity, session);
-}
-
-static int on_measurement(void *user, uint32_t id, const struct measurement *m, uint64_t seq)
-{
-	const struct wired *w = user;
-	struct link_stamp stamp;
-	int r = link_stamp_now(&stamp);
-
-	if (r >= 0)
-		r = link_measurement(w->link, id, m, seq, &stamp);
-	if (r < 0)
-		log_error("gateway: measurement not queued error=%d", -r);
-	return r;
-}
-
-static int on_down(void *user, uint32_t id, const struct session *session)
-{
-	const struct wired *w = user;
-
-	return link_down(w->link, id, session);
-}
-
-static bool has_room(void *user)
-{
-	const struct wired *w = user;
-
-	return link_has_room(w->link);
+	return link_up_wired(w->wiring.link, id, identity, session);
 }
 
 static void on_changed(void *user)
 {
 	const struct wired *w = user;
 
-	link_examine(w->link);
-}
-
-static void on_observe(void *user, uint32_t id, const struct cap_event *event)
-{
-	const struct wired *w = user;
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	w->options.observe(w->options.user, id, event,
-			   (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000);
+	link_examine(w->wiring.link);
 }
 
 /* ---- their state, for the gateway ---- */
@@ -86,10 +48,14 @@ struct teller {
 
 static void tell(void *user, enum usb_finding_level level, const char *text, const char *advice)
 {
+	static const enum adapter_finding_level levels[] = {
+		[USB_FINDING_GOOD] = ADAPTER_GOOD,
+		[USB_FINDING_NOTICE] = ADAPTER_NOTICE,
+		[USB_FINDING_PROBLEM] = ADAPTER_PROBLEM,
+	};
 	const struct teller *t = user;
 
-	t->finding(t->user, level == USB_FINDING_PROBLEM ? ADAPTER_PROBLEM : ADAPTER_NOTICE, text,
-		   advice);
+	t->finding(t->user, levels[level], text, advice);
 }
 
 static void get_findings(void *user,
@@ -113,6 +79,8 @@ int wired_new(const struct wired_options *options, struct wired **ret)
 	if (!w)
 		return -ENOMEM;
 	w->options = *options;
+	w->wiring.observe = options->observe;
+	w->wiring.observe_user = options->user;
 	if (asprintf(&w->folder, "%s/" FOLDER, options->state) < 0)
 		w->folder = NULL;
 	w->state = strdup(options->state);
@@ -132,16 +100,16 @@ int wired_start(struct wired *w, sd_event *event, struct link *link)
 	};
 	const struct usb_sink sink = {
 		.up = on_up,
-		.measurement = on_measurement,
-		.down = on_down,
-		.has_room = has_room,
+		.measurement = wiring_measurement,
+		.down = wiring_down,
+		.has_room = wiring_has_room,
 		.changed = on_changed,
-		.observe = w->options.observe ? on_observe : NULL,
+		.observe = w->wiring.observe ? wiring_observe : NULL,
 		.user = w,
 	};
 	int r;
 
-	w->link = link;
+	w->wiring.link = link;
 	if (mkdir(w->state, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	r = usb_new(event, &options, &sink, w->options.next_seq, w->options.next_id, &w->usb);

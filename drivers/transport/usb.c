@@ -15,8 +15,9 @@
 #include "drivers/transport/cable.h"
 #include "drivers/transport/usb_open.h"
 
-#define NEVER     INT64_MAX
-#define STEADY_US INT64_C(60000000) /* at work that long: the failures before do not count */
+#define FINDING_TEXT 128
+#define NEVER        INT64_MAX
+#define STEADY_US    INT64_C(60000000) /* at work that long: the failures before do not count */
 
 enum plug_state {
 	PLUG_WAITING, /* to be opened at retry_at */
@@ -655,11 +656,28 @@ static bool any_waits(const struct usb *u)
 	return false;
 }
 
+static void find_good(const struct usb *u,
+		      void (*finding)(void *user, enum usb_finding_level level, const char *text,
+				      const char *advice),
+		      void *user)
+{
+	char text[FINDING_TEXT];
+
+	if (u->n == 0)
+		(void)snprintf(text, sizeof(text), "nothing is plugged in that can be read");
+	else
+		(void)snprintf(text, sizeof(text),
+			       "%zu device%s plugged in that can be read, connected now: %zu", u->n,
+			       u->n == 1 ? " is" : "s are", usb_connected(u));
+	finding(user, USB_FINDING_GOOD, text, NULL);
+}
+
 void usb_findings(const struct usb *u,
 		  void (*finding)(void *user, enum usb_finding_level level, const char *text,
 				  const char *advice),
 		  void *user)
 {
+	find_good(u, finding, user);
 	if (u->monitor && !usb_monitor_hears(u->monitor))
 		finding(user, USB_FINDING_NOTICE, "udev is not heard: USB devices are found late",
 			"run outside of a container, or pass its network to it");

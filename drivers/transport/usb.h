@@ -57,7 +57,8 @@ struct usb_sink {
 };
 
 enum usb_finding_level {
-	USB_FINDING_NOTICE = 1,
+	USB_FINDING_GOOD = 1,
+	USB_FINDING_NOTICE,
 	USB_FINDING_PROBLEM
 };
 

@@ -160,8 +160,8 @@ static void on_finding(void *user, enum usb_finding_level level, const char *tex
 	struct stand *s = user;
 	const size_t n = strlen(s->findings);
 
-	assert_true(level == USB_FINDING_NOTICE || level == USB_FINDING_PROBLEM);
-	assert_non_null(advice);
+	assert_in_range(level, USB_FINDING_GOOD, USB_FINDING_PROBLEM);
+	assert_int_equal(advice == NULL, level == USB_FINDING_GOOD);
 	(void)snprintf(s->findings + n, sizeof(s->findings) - n, "%s\n", text);
 }
 
@@ -451,8 +451,9 @@ static void unplugged_before_the_commit(void **state)
 static void more_than_can_be_read_at_once(void **state)
 {
 	struct stand *s = *state;
-	char serial[16];
+	char serial[16], good[96];
 
+	assert_true(finds(s, "nothing is plugged in that can be read"));
 	s->commits = false;
 	for (size_t i = 0; i < CUFFS; i++) {
 		(void)snprintf(serial, sizeof(serial), "A5%02zuX7K", i);
@@ -461,6 +462,10 @@ static void more_than_can_be_read_at_once(void **state)
 	UNTIL(s, s->readings == USB_CABLES_MAX);
 	assert_int_equal(usb_connected(s->usb), USB_CABLES_MAX);
 	assert_true(finds(s, "more USB devices than can be read at once"));
+	(void)snprintf(good, sizeof(good),
+		       "%d devices are plugged in that can be read, connected now: %d", CUFFS,
+		       USB_CABLES_MAX);
+	assert_true(finds(s, good));
 	s->commits = true;
 	UNTIL(s, s->readings == CUFFS && s->downs == CUFFS);
 }
