@@ -10,6 +10,7 @@
 
 #define REFERENCE_MIN  4
 #define NUMBER_DIGITS  3 /* longer is a reference */
+#define KIND_UNKNOWN   "device"
 #define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
 #define SECURITY(name) WELLGATE__V1__LINK_SECURITY__LINK_##name
 #define STATE(name)    WELLGATE__V1__RADIO_DEVICE__STATE__STATE_##name
@@ -136,6 +137,14 @@ void device_text(char *ret, size_t size, const char *text)
 	ret[n] = '\0';
 }
 
+/* It told no name: what is known is what it is read by. */
+static const char *unnamed(const char *driver)
+{
+	const char *kind = device_kind(driver);
+
+	return strcmp(kind, KIND_UNKNOWN) == 0 ? "unnamed device" : kind;
+}
+
 void device_name(char ret[DEVICE_NAME], const Wellgate__V1__DeviceInfo *d)
 {
 	const Wellgate__V1__DeviceRef *ref = d->device;
@@ -147,7 +156,7 @@ void device_name(char ret[DEVICE_NAME], const Wellgate__V1__DeviceInfo *d)
 		(void)snprintf(text, sizeof(text), "%s%s%s", ref->make ? ref->make : "",
 			       ref->make && ref->model ? " " : "", ref->model ? ref->model : "");
 	else
-		(void)snprintf(text, sizeof(text), "unnamed device");
+		(void)snprintf(text, sizeof(text), "%s", unnamed(ref ? ref->driver : NULL));
 	device_text(ret, DEVICE_NAME, text);
 }
 
@@ -323,6 +332,20 @@ static const struct {
 	  "Step on it and stay until the number stands still." },
 };
 
+/* what is never paired, so there is no hint */
+static const struct {
+	const char *driver, *kind;
+} wired_kinds[] = {
+	{ "beurer_cardio", "Beurer blood pressure monitor" },
+	{ "beurer_hid", "Beurer blood pressure monitor" },
+	{ "beurer_serial", "Beurer or Sanitas blood pressure monitor" },
+	{ "fitbit_dongle", "Fitbit base station" },
+	{ "microlife", "Microlife blood pressure monitor" },
+	{ "omron_usb", "Omron blood pressure monitor" },
+	{ "omron_usb_classic", "Omron blood pressure monitor" },
+	{ "phd", "meter (IEEE 11073)" },
+};
+
 const char *device_hint(const char *driver)
 {
 	for (size_t i = 0; driver && i < COUNT(hints); i++) {
@@ -338,7 +361,11 @@ const char *device_kind(const char *driver)
 		if (strcmp(hints[i].driver, driver) == 0)
 			return hints[i].kind;
 	}
-	return "device";
+	for (size_t i = 0; driver && i < COUNT(wired_kinds); i++) {
+		if (strcmp(wired_kinds[i].driver, driver) == 0)
+			return wired_kinds[i].kind;
+	}
+	return KIND_UNKNOWN;
 }
 
 const char *device_first_reading(const char *driver)
