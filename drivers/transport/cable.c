@@ -255,7 +255,7 @@ static void on_request(void *user, const struct session_request *request)
 
 	switch (request->kind) {
 	case SESSION_TIMER:
-		c->deadline = request->msec == 0 ? NEVER : now_us() + (int64_t)request->msec * 1000;
+		c->deadline = session_deadline(request, now_us());
 		return;
 	case SESSION_CLOSE:
 		c->done = true;

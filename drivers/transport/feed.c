@@ -39,8 +39,7 @@ static void on_request(void *user, const struct session_request *request)
 	struct feed_link *l = user;
 
 	if (request->kind == SESSION_TIMER)
-		l->deadline =
-			request->msec == 0 ? NO_DEADLINE : l->now + (int64_t)request->msec * 1000;
+		l->deadline = session_deadline(request, l->now);
 	else
 		l->feed->sink.request(l->feed->sink.user, l->id, request);
 }

@@ -65,9 +65,7 @@ static void on_request(void *user, const struct session_request *request)
 
 	switch (request->kind) {
 	case SESSION_TIMER:
-		p->driver_deadline = request->msec == 0
-					     ? PEER_NEVER
-					     : peer_now() + (int64_t)request->msec * 1000;
+		p->driver_deadline = session_deadline(request, peer_now());
 		return;
 	case SESSION_CLOSE:
 		p->done_wanted = true;

@@ -20,9 +20,7 @@ static void heard_request(void *user, const struct session_request *request)
 	struct node *n = user;
 
 	if (request->kind == SESSION_TIMER)
-		n->heard_deadline = request->msec == 0
-					    ? RADIO_NEVER
-					    : radio_now() + (int64_t)request->msec * 1000;
+		n->heard_deadline = session_deadline(request, radio_now());
 	else if (request->kind == SESSION_CLOSE)
 		n->heard_done = true;
 	/* nobody can be written to */
