@@ -116,6 +116,12 @@ static void on_clock(void *user, bool trusted, int zone_offset_min)
 		abort();
 }
 
+static void on_zone(const char *name, int zone_offset_min)
+{
+	if (!name || abs(zone_offset_min) > 24 * 60)
+		abort();
+}
+
 /* ---- the gateway ---- */
 
 static void read_all(struct world *w, int64_t now)
@@ -157,9 +163,18 @@ static void hear(struct world *w, const uint8_t *data, size_t len, int64_t now)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct world w = { 0 };
-	const struct status_handlers handlers = { on_pair,   on_address, on_passkey, on_answer,
-						  on_cancel, on_address, on_address, on_clock,
-						  &w,        on_clock,   &w };
+	const struct status_handlers handlers = { .pair = on_pair,
+						  .choose = on_address,
+						  .passkey = on_passkey,
+						  .answer = on_answer,
+						  .cancel = on_cancel,
+						  .unpair = on_address,
+						  .retry = on_address,
+						  .clock = on_clock,
+						  .zone = on_zone,
+						  .user = &w,
+						  .wired_clock = on_clock,
+						  .wired = &w };
 	const struct status_source source = { state, counts, devices, device_at, findings, &w };
 	int64_t now = INT64_C(1000000000);
 
