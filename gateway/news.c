@@ -33,7 +33,7 @@ static const struct news_words words[] = {
 	  "its owner can put the right key into the key folder of this hub" },
 	{ NEWS(NOT_CHOSEN), "Nobody has chosen yet which device it reads.",
 	  "base stations for which no device is chosen",
-	  "choose the device that belongs to the person" },
+	  "choose the device that belongs to the person: wellgate fitbit --help" },
 	{ NEWS(OUT_OF_REACH), "The device that it reads was not near.",
 	  "base stations whose device was not near", "bring the device near for some minutes" },
 	{ NEWS(ANOTHER_DEVICE), "Another device answered than before. Nothing of it was read.",
