@@ -66,7 +66,7 @@ static int take_option(struct import *i, int option)
 {
 	switch (option) {
 	case 'z':
-		i->zone = optarg;
+		i->zone = i->options.zone = optarg;
 		return -1;
 	case 'n':
 		i->dry_run = true;

@@ -62,13 +62,14 @@ enum fitbit_times {
 struct fitbit_options {
 	enum fitbit_times times; /* of steps and exercises in JSON */
 	enum unit weight;        /* of weights in JSON; UNIT_NONE: unsaid */
+	const char *zone;        /* IANA: local times are of it; NULL: of the hub's. Borrowed */
 };
 
 /* m.context points into `context`: whoever copies an item sets it anew. */
 struct fitbit_item {
 	struct measurement m;
 	char id[FITBIT_ID_MAX];           /* the same event has it in every export */
-	char context[FITBIT_CONTEXT_MAX]; /* where its time comes from, in words */
+	char context[FITBIT_CONTEXT_MAX]; /* where its time comes from, in words; the zone, too */
 };
 
 struct fitbit_counts {

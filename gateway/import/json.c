@@ -59,6 +59,12 @@ static int64_t whole_at(const json_t *object, const char *key)
 	return json_is_integer(value) ? json_integer_value(value) : -1;
 }
 
+/* For words: which zone a time without one is read in. No name is longer than its longest. */
+static const char *zone_of(const struct fitbit_reader *r)
+{
+	return r->options->zone ? r->options->zone : "the hub's zone";
+}
+
 /* ---- steps of a minute */
 
 static int take_steps(const struct fitbit_reader *r, const json_t *entry)
@@ -135,7 +141,7 @@ static int take_weight(const struct fitbit_reader *r, const json_t *entry)
 	item.m.time = t;
 	(void)snprintf(item.id, sizeof(item.id), "weight/%lld", (long long)stamp_seconds(&t));
 	(void)snprintf(item.context, sizeof(item.context),
-		       "Fitbit export; time: local, without a zone");
+		       "Fitbit export; time: local, without a zone, read in %.32s", zone_of(r));
 	return reader_take(r, &item);
 }
 
@@ -180,6 +186,19 @@ static bool adds_up(const struct device_time *start, const struct device_time *e
 	       (apart >= -HOUR_S - 60 && apart <= -HOUR_S + 60);
 }
 
+static void put_sleep_context(const struct fitbit_reader *r, const json_t *entry,
+			      struct fitbit_item *item)
+{
+	const bool utc = item->m.time.kind == DEVICE_TIME_UTC;
+
+	(void)snprintf(item->context, sizeof(item->context),
+		       "Fitbit export; %s; woke up on %.10s; time: %s%.32s",
+		       json_is_false(json_object_get(entry, "mainSleep")) ? "nap" : "main sleep",
+		       text_of(entry, "dateOfSleep"),
+		       utc ? "UTC, as the file says" : "local, without a zone, read in ",
+		       utc ? "" : zone_of(r));
+}
+
 static int take_sleep(const struct fitbit_reader *r, const json_t *entry)
 {
 	const int64_t duration_ms = whole_at(entry, "duration"), log = whole_at(entry, "logId");
@@ -203,10 +222,7 @@ static int take_sleep(const struct fitbit_reader *r, const json_t *entry)
 	if (strcmp(text_of(entry, "logType"), "manual") == 0)
 		item.m.flags = FLAG_BIT(FLAG_MANUAL);
 	(void)snprintf(item.id, sizeof(item.id), "sleep/%lld", (long long)log);
-	(void)snprintf(
-		item.context, sizeof(item.context), "Fitbit export; %s; woke up on %.10s; time: %s",
-		json_is_false(json_object_get(entry, "mainSleep")) ? "nap" : "main sleep", date,
-		start.kind == DEVICE_TIME_UTC ? "UTC, as the file says" : "local, without a zone");
+	put_sleep_context(r, entry, &item);
 	return reader_take(r, &item);
 }
 
@@ -243,8 +259,8 @@ static int take_exercise(const struct fitbit_reader *r, const json_t *entry)
 					      " -") != strlen(name))
 		name = "activity";
 	(void)snprintf(item.context, sizeof(item.context),
-		       "Fitbit export; %s; time: %s, as was said at the import", name,
-		       utc ? "UTC" : "local");
+		       "Fitbit export; %.32s; time: %s, as said at the import%s%.32s", name,
+		       utc ? "UTC" : "local", utc ? "" : ", in ", utc ? "" : zone_of(r));
 	return reader_take(r, &item);
 }
 

@@ -124,6 +124,8 @@ def check_times(stand):
                   ("2026-03-29T01:30", True)], at
     walk = [r for r in lines if r["metric"] == "exercise_duration"][0]
     assert walk["measured_at"].startswith("2026-03-01T12:10:53") and "UTC" in walk["context"], walk
+    nights = [r for r in stand.readings() if r["metric"] == "sleep_duration"]
+    assert all(r["context"].endswith("read in Europe/London") and r["offset_source"] == "import" for r in nights), nights
     weight = [r for r in lines if r["metric"] == "body_weight"][0]
     assert [c["value"] for c in weight["components"]] == ["80.4000"], weight
     resting = [r for r in lines if r["metric"] == "resting_heart_rate"][0]

@@ -30,10 +30,12 @@ static int take(void *user, const struct fitbit_item *item)
 	return 0;
 }
 
+static const char *zone; /* of the options */
+
 static int parse(enum fitbit_kind kind, enum fitbit_times times, enum unit weight, const char *text,
 		 struct got *ret)
 {
-	const struct fitbit_options options = { times, weight };
+	const struct fitbit_options options = { times, weight, zone };
 	const struct fitbit_reader reader = { &options, take, ret, &ret->counts };
 
 	*ret = (struct got){ 0 };
@@ -175,7 +177,14 @@ static void test_sleep(void **state)
 	assert_int_equal(got.items[0].m.duration_ms, 25200000);
 	assert_string_equal(got.items[0].id, "sleep/7");
 	assert_non_null(strstr(got.items[0].context, "woke up on 2024-03-31"));
-	assert_non_null(strstr(got.items[0].context, "local, without a zone"));
+	assert_non_null(
+		strstr(got.items[0].context, "local, without a zone, read in the hub's zone"));
+	zone = "America/Argentina/ComodRivadavia"; /* there is no longer one */
+	assert_int_equal(parse(FITBIT_SLEEP, FITBIT_TIMES_UNSAID, UNIT_NONE,
+			       SLEEP("2024-03-31", "2024-03-31T07:00:00.000", "25200000"), &got),
+			 0);
+	assert_non_null(strstr(got.items[0].context, zone));
+	zone = NULL;
 	assert_int_equal(parse(FITBIT_SLEEP, FITBIT_TIMES_UNSAID, UNIT_NONE,
 			       SLEEP("2024-03-30", "2024-03-31T07:00:00.000", "25200000"), &got),
 			 0);
