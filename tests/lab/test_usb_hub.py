@@ -12,6 +12,9 @@ from world import scenario
 
 FAMILIES = ["phdc_cuff", "phdc_scale", "phdc_glucose", "phdc_oximeter", "phdc_extended", "beurer_hid",
             "beurer_serial", "omron_memory", "omron_classic", "microlife"]
+# those that are opened by libusb
+LIBUSB = ["phdc_cuff", "phdc_scale", "phdc_glucose", "phdc_oximeter", "phdc_extended", "phdc_meter",
+          "phdc_preamble"]
 
 
 def hub(world, *commands, options=()):
@@ -168,17 +171,56 @@ def test_usb_cut_hid(world):
     cut_memory_everywhere(world, "beurer_hid")
 
 
+@scenario(limit=600)
+def test_usb_cut_serial(world):
+    cut_memory_everywhere(world, "beurer_serial")
+
+
+@scenario(limit=600)
+def test_usb_cut_memory(world):
+    cut_memory_everywhere(world, "omron_memory")
+
+
+def open_nodes(world):
+    """How many devices it holds open in usbfs: what it has asked of them hangs on that, and on nothing else."""
+    return sum(count for path, count in files(world).items() if path.startswith("/dev/bus/usb"))
+
+
+def listened_to(world):
+    """Every one is open, and has a request of the host at it."""
+    world.wait("all to be listened to", lambda: open_nodes(world) == len(LIBUSB) and all(
+        transfers(world, device)[2] > 0 for device in range(len(LIBUSB))))
+
+
+def nothing_waits(world):
+    world.wait("nothing to wait", lambda: not any(transfers(world, device)[2] for device in range(len(LIBUSB))))
+
+
 def test_usb_nothing_waits(world):
-    """When the program ends, or is killed, usbfs takes back what it asked of a device that stays."""
-    hub(world, "add phdc_cuff", "0 measure", "0 plug")
-    confirmed(world, 0, 1)
-    world.wait("it to be listened to", lambda: transfers(world, 0)[2] > 0)
+    """When the program ends, or is killed, usbfs takes back what it asked of a device that stays; and
+    of one that is pulled nothing is left: each model that libusb opens."""
+    hub(world, *[f"add {model}" for model in LIBUSB])
+    world.wait_log("devices", r"gateway: connected")
+    before = files(world)
+    world.usb("all measure", "all plug")
+    for device in range(len(LIBUSB)):
+        confirmed(world, device, 1)
+    listened_to(world)
+    world.usbctl("all unplug")
+    world.wait("usbfs to be let go", lambda: open_nodes(world) == 0)
+    nothing_left(world, before)
+    world.usb("all measure", "all plug")
+    for device in range(len(LIBUSB)):
+        confirmed(world, device, 2)
+    listened_to(world)
     world.kill("devices")
-    world.wait_log("cables", r" 0 \S+ cancelled ")
-    world.usbctl("0 measure")
-    confirmed(world, 0, 2)
+    for device in range(len(LIBUSB)):
+        world.wait_log("cables", rf" {device} \S+ cancelled ")
+    world.usbctl("all measure")
+    for device in range(len(LIBUSB)):
+        confirmed(world, device, 3)
     world.running["devices"].stop()
-    world.wait("nothing to wait", lambda: transfers(world, 0)[2] == 0)
+    nothing_waits(world)
     check(world)
 
 
@@ -252,6 +294,7 @@ def test_usb_gadget(world):
     world.wait_log("gadget", r"^confirmed n=1$")
     put(GADGET + "/UDC", "\n")
     world.wait_log("gadget", r"^event 1$")  # unbound
+    world.wait("usbfs to be let go", lambda: open_nodes(world) == 0)
     put(GADGET + "/UDC", CONTROLLER)
     world.wait_log("gadget", r"^confirmed n=3$")
     got = sorted(int(frames.of_reading(r)["systolic"]) for r in stored(world))
