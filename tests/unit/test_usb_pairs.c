@@ -248,8 +248,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, clear_up)
 	const size_t fds = fake_count("/proc/self/fd");
 	const struct CMUnitTest tests[] = {
-		TEST(test_chosen),    TEST(test_both_ways), TEST(test_held),
-		TEST(test_unplugged), TEST(test_busy),
+		cmocka_unit_test(test_chosen), TEST(test_both_ways), TEST(test_held),
+		TEST(test_unplugged),          TEST(test_busy),
 	};
 	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
