@@ -185,7 +185,8 @@ static int on_measurement(void *user, const struct measurement *m,
 
 	if (record && record->kind == FITBIT_MINUTE)
 		return put_minute(p, m, record);
-	r = put_coverage(p);
+	/* a night is said between two minutes, and is no end of their row */
+	r = m->metric == METRIC_SLEEP_DURATION ? 0 : put_coverage(p);
 	if (r < 0 || record)
 		return r < 0 ? r : put_day(m, record);
 	line = line_of(m);

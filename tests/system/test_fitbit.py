@@ -166,6 +166,19 @@ def check_kept(bench, key):
     assert "refused" in bench.refused(cap(PLAIN, [b"\xc0\x41\x0d", b"\xc0\x03\x17\x20"]))
 
 
+def check_nights(bench, programs):
+    """Seven days of minutes: a row ends where minutes are missing, not where a night is said."""
+    path = os.path.join(bench.folder, "week")
+    subprocess.run([os.path.join(programs, "wearer-sync"), "--dump", path, "--seed", "3"], check=True)
+    lines = [json.loads(line) for line in bench.run(path).stdout.splitlines()]
+    starts = [m["device_time"] for m in lines if m.get("metric") == "steps"]
+    rows = [(m["start"], m["end"], m["minutes"]) for m in lines if m.get("record") == "coverage"]
+    assert sum(row[2] for row in rows) == len(starts) == 10080, rows
+    assert all(a[1] < b[0] for a, b in zip(rows, rows[1:])), rows
+    nights = [m for m in lines if m.get("metric") == "sleep_duration"]
+    assert len(nights) >= 4 and all("estimated" in m["flags"] and "Cole-Kripke" in m["context"] for m in nights), nights
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(sys.argv[1], folder)
@@ -175,6 +188,7 @@ def main():
         check_keys(bench)
         check_damage(bench, key)
         check_kept(bench, key)
+        check_nights(bench, sys.argv[1])
         energy = [m for m in bench.lines(PLAIN, "--resting-kcal", "1440") if m.get("metric") == "energy"]
         assert [(m["components"][0]["value"], m["context"]) for m in energy] == [("23.400", "estimated")], energy
         for wrong in (("--resting-kcal", "0"), ("--resting-kcal", "x"), ("--key",), ("more",), ("--no",)):

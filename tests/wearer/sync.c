@@ -1,5 +1,6 @@
 /*
  * wearer-sync --socket PATH --truth FILE [--seed N] [--march]
+ * wearer-sync --dump FILE [--seed N] [--march]     the last dump of the fortnight, and no more
  *
  * Fourteen days of the virtual wearer, two syncs a day, to a gateway: the real driver (fitbit_ble)
  * in real sessions, the hub's zone from the gateway, the real socket; the tracker is made up. Time
@@ -182,6 +183,15 @@ static void on_memory(void *user, const struct session_memory *memory)
 
 /* ---- one sync after the other ---- */
 
+static int take_dump(struct program *p, int64_t at)
+{
+	const struct wearer_tracker tracker = { .product = FITBIT_FLEX,
+						.serial = { 0x10, 0xff, 0xee, 0, 1 },
+						.battery_percent = 80 };
+
+	return wearer_dump(p->wearer, at, &tracker, p->dump, sizeof(p->dump), &p->dump_len);
+}
+
 static int begin_sync(struct program *p)
 {
 	const struct session_sink sink = { .measurement = on_measurement,
@@ -190,14 +200,11 @@ static int begin_sync(struct program *p)
 					   .fault = on_fault,
 					   .memory = on_memory,
 					   .user = p };
-	const struct wearer_tracker tracker = { .product = FITBIT_FLEX,
-						.serial = { 0x10, 0xff, 0xee, 0, 1 },
-						.battery_percent = 80 };
 	const int64_t at = p->syncs[p->sync];
 	int r;
 
 	p->now = (at - p->first) * US;
-	r = wearer_dump(p->wearer, at, &tracker, p->dump, sizeof(p->dump), &p->dump_len);
+	r = take_dump(p, at);
 	if (r == 0)
 		r = session_new(registry_by_name("fitbit_ble"), 0, &sink, &p->next_seq,
 				&p->session);
@@ -340,6 +347,20 @@ static int write_truth(const struct program *p, const char *path)
 	return fclose(f) == 0 ? 0 : -errno;
 }
 
+static int write_dump(struct program *p, const char *path)
+{
+	FILE *f = fopen(path, "we");
+	int r = f ? 0 : -errno;
+
+	if (r == 0)
+		r = take_dump(p, p->syncs[p->n_syncs - 1]);
+	if (r == 0 && fwrite(p->dump, 1, p->dump_len, f) != p->dump_len)
+		r = -EIO;
+	if (f && fclose(f) != 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
 /* ---- the program ---- */
 
 static void plan_syncs(struct program *p)
@@ -376,6 +397,8 @@ static int make(struct program *p, uint64_t seed, bool march, const char *socket
 	(void)wearer_midnight(NULL, plan.first, &p->first);
 	plan_syncs(p);
 	p->next_seq = 1;
+	if (!socket)
+		return 0;
 	r = sd_event_default(&p->event);
 	return r < 0 ? r : link_new(p->event, socket, &handlers, &p->link);
 }
@@ -395,11 +418,12 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "socket", required_argument, NULL, 's' },
 						 { "truth", required_argument, NULL, 't' },
+						 { "dump", required_argument, NULL, 'd' },
 						 { "seed", required_argument, NULL, 'n' },
 						 { "march", no_argument, NULL, 'm' },
 						 { 0 } };
 	static struct program p;
-	const char *socket = NULL, *truth = NULL;
+	const char *socket = NULL, *truth = NULL, *dump = NULL;
 	uint64_t seed = 1;
 	bool march = false;
 	int c, r;
@@ -409,6 +433,8 @@ int main(int argc, char **argv)
 			socket = optarg;
 		else if (c == 't')
 			truth = optarg;
+		else if (c == 'd')
+			dump = optarg;
 		else if (c == 'n')
 			seed = strtoull(optarg, NULL, 10);
 		else if (c == 'm')
@@ -416,12 +442,12 @@ int main(int argc, char **argv)
 		else
 			return 64;
 	}
-	if (!socket || !truth)
+	if (dump ? socket || truth : !socket || !truth)
 		return 64;
 	r = make(&p, seed, march, socket);
 	if (r == 0)
-		r = write_truth(&p, truth);
-	if (r == 0)
+		r = dump ? write_dump(&p, dump) : write_truth(&p, truth);
+	if (r == 0 && !dump)
 		r = run(&p);
 	if (r < 0)
 		(void)fprintf(stderr, "wearer-sync: %s\n", strerror(-r));
