@@ -104,14 +104,14 @@ static int clear_up(void **state)
 
 /* ---- midnights ---- */
 
-/* Each third of an hour of a year, and the seconds around each midnight. */
+/* A year in steps of 14 hours, and the seconds around each midnight. */
 static void compare(struct hub_world *w, const char *name)
 {
 	struct zone *z;
 
 	assert_int_equal(zone_load(name, &z), 0);
 	assert_int_equal(hub_set_zone(name, zone_offset(z, time(NULL)) / 60), 0);
-	for (int64_t at = 1767225600, end = at + 31622400; at < end; at += 8400) {
+	for (int64_t at = 1767225600, end = at + 31622400; at < end; at += 50400) {
 		const int64_t begins = zone_day_start(z, zone_day_of(z, at));
 
 		ask(w, at);
