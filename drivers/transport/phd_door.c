@@ -15,8 +15,10 @@
 #include "drivers/registry.h"
 #include "drivers/transport/cable.h"
 #include "protocols/ieee11073/apdu.h"
+#include "protocols/phdc/stream.h"
 
 #define DRIVER_NAME "phd"
+#define IN_MAX      16384
 #define OUT_MAX     65536 /* bytes that wait to be sent */
 #define ADDRESS_MAX 64
 
@@ -37,8 +39,9 @@ struct tcp {
 	sd_event_source *io, *work;
 	bool held, ended, told; /* ended: no more to read or write */
 	int error;
-	size_t in_len, out_len;
-	uint8_t in[APDU_MAX_FROM_AGENT + APDU_HEADER];
+	size_t out_len;
+	struct phdc_stream stream; /* of what is in `in` */
+	uint8_t in[IN_MAX];
 	uint8_t out[OUT_MAX];
 };
 
@@ -162,19 +165,24 @@ static void end(struct tcp *t, int error)
 	schedule(t);
 }
 
+/* not while what was read is not handed on: so the agent has to wait, too */
+static bool wants_more(const struct tcp *t)
+{
+	return !t->held && !phdc_stream_is_pending(&t->stream);
+}
+
 static void look_events(struct tcp *t)
 {
 	uint32_t events = 0;
 
-	if (t->ended) {
-		(void)sd_event_source_set_enabled(t->io, SD_EVENT_OFF);
-		return;
-	}
-	if (!t->held && t->in_len < sizeof(t->in))
+	if (wants_more(t))
 		events |= EPOLLIN;
 	if (t->out_len > 0)
 		events |= EPOLLOUT;
 	(void)sd_event_source_set_io_events(t->io, events);
+	/* a hang-up that nobody can look into yet would be told for ever */
+	(void)sd_event_source_set_enabled(t->io,
+					  t->ended || events == 0 ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
 static void send_out(struct tcp *t)
@@ -245,21 +253,21 @@ static const struct wire_ops tcp_ops = {
 /* Hands on what is whole. last: nothing will follow, so it is not held back any more. */
 static void hand_on(struct tcp *t, bool last)
 {
-	size_t done = 0, size;
+	const uint8_t *apdu;
+	size_t len;
+	int r = 0;
 
-	while (!t->held || last) {
-		size = apdu_size(t->in + done, t->in_len - done);
-		if (size > APDU_MAX_FROM_AGENT) {
-			end(t, EPROTO);
-			break;
-		}
-		if (size == 0 || size > t->in_len - done)
-			break;
-		t->sink.frame(t->sink.user, DRV_WIRE_APDU, t->in + done, size);
-		done += size;
+	while (r == 0 && (!t->held || last) && phdc_stream_is_pending(&t->stream)) {
+		r = phdc_stream_pull(&t->stream, &apdu, &len);
+		if (r > 0 && len > APDU_MAX_FROM_AGENT)
+			r = -EMSGSIZE;
+		if (r <= 0)
+			continue;
+		t->sink.frame(t->sink.user, DRV_WIRE_APDU, apdu, len);
+		r = 0;
 	}
-	t->in_len -= done;
-	memmove(t->in, t->in + done, t->in_len);
+	if (r < 0)
+		end(t, EPROTO);
 }
 
 static void receive(struct tcp *t)
@@ -267,7 +275,7 @@ static void receive(struct tcp *t)
 	ssize_t n;
 
 	do {
-		n = recv(t->fd, t->in + t->in_len, sizeof(t->in) - t->in_len, MSG_DONTWAIT);
+		n = recv(t->fd, t->in, sizeof(t->in), MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -275,7 +283,7 @@ static void receive(struct tcp *t)
 		end(t, ENODEV);
 		return;
 	}
-	t->in_len += (size_t)n;
+	(void)phdc_stream_push(&t->stream, t->in, (size_t)n); /* a preamble it would refuse */
 	hand_on(t, false);
 }
 
@@ -288,8 +296,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
 	if (revents & EPOLLOUT)
 		send_out(t);
 	/* a half-closed or broken connection may still have something to read */
-	if (!t->ended && t->in_len < sizeof(t->in) &&
-	    (revents & EPOLLIN || (revents & (EPOLLHUP | EPOLLERR))))
+	if (!t->ended && !phdc_stream_is_pending(&t->stream) &&
+	    revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		receive(t);
 	look_events(t);
 	return 0;
@@ -318,6 +326,7 @@ static int tcp_new(sd_event *event, int fd, const struct wire_sink *sink, struct
 	if (!t)
 		return -ENOMEM;
 	t->wire.ops = &tcp_ops;
+	phdc_stream_init(&t->stream, 1, false); /* of no packets: their size does not matter */
 	t->sink = *sink;
 	t->fd = fd;
 	r = sd_event_add_io(event, &t->io, fd, EPOLLIN, on_io, t);

@@ -17,6 +17,7 @@
 
 #include "drivers/transport/phd_door.h"
 
+#define TURNS_MAX   10000    /* more than any test has to do */
 #define PATIENCE_US 60000000 /* of a turn of the loop: a hang, not a delay */
 
 struct stand {
@@ -116,8 +117,10 @@ static void turn(struct stand *s)
 /* what is ready now, and nothing is waited for */
 static void let_run(struct stand *s)
 {
+	int turns = 0;
+
 	while (sd_event_run(s->event, 0) > 0)
-		;
+		assert_true(turns++ < TURNS_MAX);
 }
 
 /* ---- the agent ---- */
@@ -187,10 +190,13 @@ static void hear_nothing(int fd)
 #define TAKEN "e7000012001000010201000a0000ffffffff0d1d0000"
 
 /* 70.2 kg */
+#define WEIGHT                                                         \
+	"e700002a00280001010100220000ffffffff0d1d0018f000000000010010" \
+	"0001000cff0002be2026112301411650"
+
 static void say_weight(int fd)
 {
-	say(fd, "e700002a00280001010100220000ffffffff0d1d0018f000000000010010"
-		"0001000cff0002be2026112301411650");
+	say(fd, WEIGHT);
 }
 
 static int associate(struct stand *s)
@@ -263,6 +269,11 @@ static void test_byte_by_byte_and_all_at_once(void **state)
 
 static void test_nonsense_ends_that_connection_alone(void **state)
 {
+	static const char *const nonsense[] = {
+		"e700ffff00", /* longer than any agent may say */
+		"47",         /* no APDU begins so */
+		"e701000400", /* nor so */
+	};
 	struct stand s;
 	uint8_t byte;
 	int good, bad;
@@ -270,15 +281,17 @@ static void test_nonsense_ends_that_connection_alone(void **state)
 	(void)state;
 	open_door(&s);
 	good = associate(&s);
-	bad = dial(&s);
-	say(bad, "e700ffff00"); /* longer than any agent may say */
-	while (s.n_downs == 0)
-		turn(&s);
-	assert_true(recv(bad, &byte, 1, 0) <= 0); /* closed, with what was not read */
+	for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
+		bad = dial(&s);
+		say(bad, nonsense[i]);
+		while (s.n_downs == i)
+			turn(&s);
+		assert_true(recv(bad, &byte, 1, 0) <= 0); /* closed, with what was not read */
+		(void)close(bad);
+	}
 	say_weight(good);
 	wait_for_weight(&s, 1);
 	(void)close(good);
-	(void)close(bad);
 	close_door(&s);
 }
 
@@ -317,6 +330,29 @@ static void test_no_room(void **state)
 	phd_door_wake(s.door);
 	wait_for_weight(&s, 1);
 	(void)close(fd);
+	close_door(&s);
+}
+
+/* The loop has other things to do than to be told again and again that somebody hung up. */
+static void test_cut_off_while_there_is_no_room(void **state)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+	struct stand s;
+	int fd;
+
+	(void)state;
+	open_door(&s);
+	fd = associate(&s);
+	s.no_room = true;
+	say(fd, WEIGHT WEIGHT); /* the second one has to wait where it was read */
+	let_run(&s);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+	(void)close(fd);
+	let_run(&s);
+	s.no_room = false;
+	phd_door_wake(s.door);
+	while (s.n_downs == 0)
+		turn(&s);
 	close_door(&s);
 }
 
@@ -390,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_nonsense_ends_that_connection_alone),
 		cmocka_unit_test(test_said_before_it_was_cut_off),
 		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_cut_off_while_there_is_no_room),
 		cmocka_unit_test(test_a_refused_reading_ends_the_connection),
 		cmocka_unit_test(test_a_crowd),
 		cmocka_unit_test(test_addresses),
