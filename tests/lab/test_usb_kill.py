@@ -20,9 +20,11 @@ HELD = 3  # readings that a phdc device may hold before it waits with the next
 MEMORY = 60  # readings of a cuff that keeps all; then it is only read again
 RECOVERY = 180.0  # seconds
 CONFIRMING = ["phdc_cuff", "phdc_scale", "phdc_cuff"]
-KEEPING = ["beurer_hid", "omron_memory", "beurer_serial"]
+KEEPING = ["beurer_hid", "omron_memory", "beurer_serial", "phdc_meter"]
 MODELS = CONFIRMING + KEEPING
 DEVICES = range(len(MODELS))
+# what a device logs when it gives readings away
+GIVES = {**dict.fromkeys(CONFIRMING, "reported"), **dict.fromkeys(KEEPING, "sends"), "phdc_meter": "confirmed"}
 # who is killed, how often; "both": the gateway stands still for a while, then both daemons at once
 VICTIMS = {"devices": 4, "gateway": 3, "both": 3}
 BAD = ("lost", "missing", "doubled", "strange", "misfiled", "refused", "host errors")
@@ -68,13 +70,12 @@ class Cables:
             device, event, words = int(match.group(1)), match.group(2), match.group(3)
             if event in ("plugged", "associating"):
                 self._spoke.discard(device)
-            elif event == ("sends" if MODELS[device] in KEEPING else "reported"):
+            if event == GIVES[MODELS[device]]:
                 if device not in self._spoke:
                     self.sessions[device] += 1
                 self._spoke.add(device)
                 on_reading()
-            else:
-                self.count(device, event, words)
+            self.count(device, event, words)
 
     def count(self, device, event, words):
         if event == "measured":
@@ -105,7 +106,8 @@ class UsbCampaign:
         self.plugs = 0
 
     def measure(self, device, most):
-        held = self.taken[device] - sum(1 for key in self.cables.confirmed if key[0] == device)
+        gone = 0 if MODELS[device] in KEEPING else sum(1 for key in self.cables.confirmed if key[0] == device)
+        held = self.taken[device] - gone
         if held < most:
             self.world.usbctl(f"{device} measure")
             self.taken[device] += 1
