@@ -2,6 +2,7 @@
 on the broker. What it holds is the life of a virtual wearer, and what a hub must know of it the tracker's
 model writes into the log by itself.
 """
+import os
 import re
 from collections import Counter
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 import enrolled
 from world import HUB_CONF, scenario
 
+KEY = "000102030405060708090a0b0c0d0e0f"  # the model's
 CUTS = 30  # more messages than a tracker says in one sync
 
 
@@ -70,16 +72,46 @@ def test_fitbit_ble(world):
     assert "unexpected" not in log
 
 
-@scenario(limit=900)
-def test_fitbit_ble_cut(world):
-    """As many trackers as a sync has messages; of each the link ends behind another one. The next sync is
-    whole, and every minute is there once."""
+def enrolled_hub(world, *commands):
     with open(HUB_CONF, encoding="utf-8") as stream:
-        world.up(f"add fitbit {CUTS}", "all advertise off", config=stream.read())
+        world.up(*commands, "all advertise off", config=stream.read())
     enrolled.enrol(world, "fitbit_ble")
     world.gateway(restart=1.0)
     world.devices(restart=1.0)
     world.wait_log("devices", r"adapter ready")
+
+
+def put_key(world, peer, text):
+    folder = os.path.join(world.folder, "devices", "keys")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(folder, f"10ffee{peer:04x}07")
+    with open(path, "w", encoding="ascii", opener=lambda p, flags: os.open(p, flags, 0o600)) as stream:
+        stream.write(text + "\n")
+
+
+@scenario(limit=300)
+def test_fitbit_ble_key(world):
+    """Encrypted: read with the owner's key; with another or none it is news, and nothing is kept."""
+    enrolled_hub(world, "add fitbit 3", "all encrypt on")
+    put_key(world, 0, KEY)
+    put_key(world, 1, "ff" * 16)
+    world.ctl("all advertise on")
+    for peer in range(3):
+        world.wait_log("world", rf"^\S+ {peer} fitbit closed")
+    expected = truth(world, 0)
+    world.wait("the minutes to be durable", lambda: len(minutes(world)) >= len(expected))
+    assert Counter({(at, steps): n for (_, at, steps), n in minutes(world).items()}) == expected
+    world.wait("the news to be told", lambda: sum(bool(d.get("news")) for d in world.wellgate_json("devices")) == 2)
+    world.say("news: " + str([d.get("news") for d in world.wellgate_json("devices")]))
+    for name in "devices", "gateway":
+        assert KEY not in world.log(name), name
+
+
+@scenario(limit=900)
+def test_fitbit_ble_cut(world):
+    """As many trackers as a sync has messages; of each the link ends behind another one. The next sync is
+    whole, and every minute is there once."""
+    enrolled_hub(world, f"add fitbit {CUTS}")
     for peer in range(CUTS):
         world.ctl(f"{peer} cut {peer + 1}")
     world.ctl("all advertise on")

@@ -45,5 +45,6 @@ def test_hr_sharing_refused(world):
     world.wait_log("world", r" 0 hr_sharing shares level=1")
     world.ctl("0 measure")
     world.wait("its heart rate", lambda: rates(world))
+    assert {r["link_security"] for r in rates(world)} == {"clear"}, rates(world)
     log = world.log("world")
     assert "stalled" not in log and " 0 hr_sharing bonded" not in log
