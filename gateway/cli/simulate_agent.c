@@ -731,9 +731,10 @@ int simulate_agent(int argc, char **argv)
 	}
 	if (optind < argc || !s.port || !s.sensor)
 		return cli_fail(NAME, EXIT_USAGE, "--connect HOST:PORT and --sensor; see --help");
-	if (prepare(&s) < 0)
-		return cli_fail(NAME, EXIT_IO, "no memory for the store");
-	status = run(&s);
+	if (prepare(&s) == 0)
+		status = run(&s);
+	else
+		status = cli_fail(NAME, EXIT_IO, "no memory for the store");
 	free(s.memory.entries);
 	return status;
 }
