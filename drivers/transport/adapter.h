@@ -56,8 +56,8 @@ struct adapter_handlers {
 			 enum adapter_question question, uint32_t passkey);
 	/* somebody asked to pair outside a window, or another device than the one in it: refused */
 	void (*intruder)(void *user, const struct ble_address *address);
-	/* Is it enrolled? Among many strangers it is the one that is never forgotten. The type of the
-	 * address may be wrong. */
+	/* Is it enrolled? Such a one is never forgotten among strangers. The type of the address
+	 * may be wrong. */
 	bool (*is_ours)(void *user, const struct ble_address *address);
 	void *user;
 };
