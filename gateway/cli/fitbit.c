@@ -26,7 +26,7 @@
 
 static const char usage[] =
 	"usage: wellgate fitbit list [--json]\n"
-	"       wellgate fitbit allow ADDRESS [--state DIR]\n\n"
+	"       wellgate fitbit allow ADDRESS [--replace] [--state DIR]\n\n"
 	"A Fitbit base station hears every tracker in reach, the neighbours', too. This hub\n"
 	"reads the one that was allowed, and looks for nobody before. Run it as root, with\n"
 	"one base station plugged in.\n\n"
@@ -34,9 +34,12 @@ static const char usage[] =
 	"        whose is whose: take the wearer's away, and list again\n"
 	"allow   the wearer's tracker, by its address: it is read from the next visit on,\n"
 	"        which is within 15 minutes, or when the base station is plugged in again\n\n"
+	"  --replace     another tracker was allowed before. Readings are filed under the\n"
+	"                base station: if it is somebody else's now, end the loan first\n"
 	"  --state DIR   of wellgate-devices, default " /* */
 	"/var/lib/wellgate-devices\n\n"
-	"Exit status: 0 done, 64 usage, 69 no base station, or it is in use, 74 I/O.\n";
+	"Exit status: 0 done, 64 usage, 69 no base station, in use, or another tracker is\n"
+	"allowed, 74 I/O.\n";
 
 #define NAME          "fitbit"
 #define DEFAULT_STATE "/var/lib/wellgate-devices"
@@ -46,7 +49,7 @@ static const char usage[] =
 #define ADDRESS_TEXT  18 /* 02:00:5E:10:00:01 */
 
 struct options {
-	bool json, allow;
+	bool json, allow, replace;
 	const char *state;
 	uint8_t id[FITBIT_ID_SIZE];
 };
@@ -159,9 +162,27 @@ static int become_owner(const char *state)
 	return 0;
 }
 
+/* -EEXIST: another tracker is allowed. The same one again: what is known of it stays. */
+static int save_note(const struct survey *s, struct wire_notes *notes)
+{
+	struct wire_note note = { .kept_len = FITBIT_ALLOWED_SIZE }, before;
+	int r;
+
+	(void)snprintf(note.driver, sizeof(note.driver), "%s", "fitbit_dongle");
+	usb_identify(&s->station, s->serial, note.identity);
+	fitbit_allow(s->options->id, note.kept);
+	r = wire_notes_load(notes, note.driver, note.identity, &before);
+	if (r == 0 && before.kept_len >= FITBIT_ALLOWED_SIZE) {
+		if (memcmp(before.kept, note.kept, FITBIT_ALLOWED_SIZE) == 0)
+			return 0;
+		if (!s->options->replace)
+			return -EEXIST;
+	}
+	return wire_notes_save(notes, &note);
+}
+
 static int write_note(const struct survey *s)
 {
-	struct wire_note note = { .kept_len = FITBIT_ALLOWED_SIZE };
 	_cleanup_free_ char *folder = NULL;
 	struct wire_notes *notes;
 	int r = become_owner(s->options->state);
@@ -172,13 +193,10 @@ static int write_note(const struct survey *s)
 		folder = NULL;
 		return -ENOMEM;
 	}
-	(void)snprintf(note.driver, sizeof(note.driver), "%s", "fitbit_dongle");
-	usb_identify(&s->station, s->serial, note.identity);
-	fitbit_allow(s->options->id, note.kept);
 	r = wire_notes_open(folder, &notes);
 	if (r < 0)
 		return r;
-	r = wire_notes_save(notes, &note);
+	r = save_note(s, notes);
 	wire_notes_free(notes);
 	return r;
 }
@@ -329,6 +347,9 @@ static int print_all(struct survey *s)
 
 static int say_allowed(const struct survey *s)
 {
+	if (s->noted == -EEXIST)
+		return cli_fail(NAME, EXIT_UNAVAILABLE,
+				"another tracker is allowed here: see --replace in --help");
 	if (s->noted < 0)
 		return cli_fail(NAME, EXIT_IO, "it could not be noted: %s", strerror(-s->noted));
 	for (size_t i = 0; i < s->n_found; i++) {
@@ -377,6 +398,7 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "replace", no_argument, NULL, 'r' },
 		{ "state", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -389,6 +411,8 @@ static int parse(int argc, char **argv, struct options *o)
 			return fputs(usage, stdout) < 0 ? EXIT_IO : EXIT_GOOD;
 		if (option == 'j')
 			o->json = true;
+		else if (option == 'r')
+			o->replace = true;
 		else if (option == 's')
 			o->state = optarg;
 		else
