@@ -443,11 +443,8 @@ static void station_configured(struct usb_device *d)
 static int station_measure(struct usb_device *d, unsigned int count)
 {
 	struct station *s = d->state;
-	int r = make_wearer(d, s);
+	const int r = make_wearer(d, s);
 
-	if (r < 0)
-		return r;
-	r = wearer_synced(s->wearer, s->now); /* as if it had been read then: a snapshot is kept */
 	s->now += (int64_t)count * MINUTE;
 	return r;
 }
