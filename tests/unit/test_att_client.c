@@ -1025,7 +1025,8 @@ static void test_timeouts(void **state)
 
 /* ---- the peer as a client, and out of turn ---- */
 
-static void test_peer_asks(void **state)
+/* All that we hold: a GAP service with the name of the hub. */
+static void test_peer_reads_our_name(void **state)
 {
 	static const char *const script[] = {
 		"<02 4000",
@@ -1071,6 +1072,15 @@ static void test_peer_asks(void **state)
 		">01 12 0300 03",
 		"<12 0600 0100",
 		">01 12 0600 01",
+	};
+
+	(void)state;
+	PLAY_ALL(ATT_SECURITY_CLEAR, script);
+}
+
+static void test_peer_asks(void **state)
+{
+	static const char *const script[] = {
 		"<16 0300 0000 01",
 		">01 16 0300 06",
 		"<18 01",
@@ -1516,6 +1526,7 @@ int main(void)
 		cmocka_unit_test(test_second_indication),
 		cmocka_unit_test(test_in_clear),
 		cmocka_unit_test(test_timeouts),
+		cmocka_unit_test(test_peer_reads_our_name),
 		cmocka_unit_test(test_peer_asks),
 		cmocka_unit_test(test_out_of_turn),
 		cmocka_unit_test(test_every_truncation),
