@@ -64,8 +64,9 @@ def listed(world):
 
 
 def of_usb(world):
-    """What `wellgate doctor` finds about devices on USB."""
-    return [line for line in world.wellgate("doctor").stdout.splitlines() if "USB: " in line]
+    """What `wellgate doctor` finds about devices on USB that is not as it should be."""
+    return [line for line in world.wellgate("doctor").stdout.splitlines()
+            if "USB: " in line and not line.startswith("good")]
 
 
 def restarted(world, name):
