@@ -132,7 +132,7 @@ def transfers(world, device):
 
 def places(last):
     """Each of a short dialogue; of a long one its ends, and what fits in between."""
-    step = max(1, last // 12)
+    step = max(1, last // 24)
     return sorted({*range(1, min(last, 7)), *range(1, last + 1, step), last - 1, last, last + 1})
 
 
