@@ -91,11 +91,12 @@ static int64_t local_day(int64_t at)
 static int midnight(void *user, int64_t at, int64_t *ret)
 {
 	const int64_t day = at > EARLIEST && at < LATEST ? local_day(at) : -1;
-	int64_t before = at - DAY_MOST, in = at;
+	int64_t before, in = at;
 
 	(void)user;
 	if (!knows_zone || day < 0)
 		return -ENODATA;
+	before = at - DAY_MOST;
 	while (in - before > 1) {
 		const int64_t middle = before + (in - before) / 2;
 
