@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "drivers/transport/adapter_private.h"
@@ -161,20 +162,40 @@ static int on_drain(sd_event_source *source, void *user)
 	return 0;
 }
 
+void adapter_because(struct adapter *a, const char *why)
+{
+	(void)snprintf(a->why, sizeof(a->why), "%s", why);
+}
+
 void adapter_doubt(struct adapter *a, enum adapter_doubt doubt)
 {
 	switch (doubt) {
 	case ADAPTER_DOUBT_SILENT:
+		adapter_because(a, "nothing is heard");
 		adapter_post(a, LADDER_SILENT);
 		break;
 	case ADAPTER_DOUBT_CONNECTS:
+		adapter_because(a, "attempts to connect never end");
 		adapter_post(a, LADDER_CONNECTS);
 		break;
 	case ADAPTER_DOUBT_CALL:
+		adapter_because(a, "a call is not answered");
+		adapter_post(a, LADDER_DOUBT);
+		break;
 	case ADAPTER_DOUBT_SCAN:
+		adapter_because(a, "discovery was begun and does not run");
 		adapter_post(a, LADDER_DOUBT);
 		break;
 	}
+}
+
+const char *adapter_why(const struct adapter *a)
+{
+	const enum adapter_state state = ladder_public(a->ladder.state);
+
+	return state == ADAPTER_SUSPECT || state == ADAPTER_RESET || state == ADAPTER_FAILED
+		       ? a->why
+		       : "";
 }
 
 void adapter_works(struct adapter *a)

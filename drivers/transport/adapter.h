@@ -33,7 +33,7 @@ const char *adapter_state_name(enum adapter_state state);
 enum adapter_doubt {            /* why the radio is suspected */
 	ADAPTER_DOUBT_SILENT,   /* no advertisement for 90 s and the probe failed */
 	ADAPTER_DOUBT_CONNECTS, /* attempts at several different peers never ended */
-	ADAPTER_DOUBT_CALL,     /* a D-Bus call took more than 5 s */
+	ADAPTER_DOUBT_CALL,     /* a D-Bus call was not answered in time */
 	ADAPTER_DOUBT_SCAN,     /* scanning "in progress", and is not */
 };
 
@@ -82,6 +82,8 @@ int adapter_new(sd_event *event, const struct adapter_options *options,
 void adapter_free(struct adapter *a); /* NULL is fine */
 
 enum adapter_state adapter_state(const struct adapter *a);
+/* Why it is SUSPECT, RESET or FAILED, for the log: words of ours. "": it is not, or nobody knows. */
+const char *adapter_why(const struct adapter *a);
 /* its own Bluetooth address; -ENODEV while there is none */
 int adapter_address(const struct adapter *a, struct ble_address *ret);
 

@@ -2,6 +2,7 @@
  * The bus, the bluetoothd on it, and calls to it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct call {
 	struct adapter *a;
 	uint64_t generation;
 	int64_t since;
+	char member[24];
 	call_done *done;
 	void *user;
 	bool is_owed; /* done is also called for an older generation, and user is freed with this */
@@ -44,8 +46,10 @@ static int64_t call_us(const struct adapter *a)
 /* The daemon's death ends its calls with the same error, but sooner. */
 static void mind_slowness(struct adapter *a, const struct call *call, const char *error)
 {
-	if (adapter_error_is_timeout(error) && adapter_now(a) - call->since >= call_us(a))
-		adapter_post(a, LADDER_DOUBT);
+	if (!adapter_error_is_timeout(error) || adapter_now(a) - call->since < call_us(a))
+		return;
+	(void)snprintf(a->why, sizeof(a->why), "%s is not answered", call->member);
+	adapter_post(a, LADDER_DOUBT);
 }
 
 static int on_reply(sd_bus_message *m, void *user, sd_bus_error *ret_error)
@@ -87,6 +91,7 @@ static int call_send(struct adapter *a, sd_bus_message *m, const struct call *wh
 	call->a = a;
 	call->generation = a->bluez.generation;
 	call->since = adapter_now(a);
+	(void)snprintf(call->member, sizeof(call->member), "%s", sd_bus_message_get_member(m));
 	r = sd_bus_call_async(a->bluez.bus, &slot, m, on_reply, call, (uint64_t)call_us(a));
 	if (r < 0) {
 		free(call);

@@ -84,6 +84,7 @@ struct adapter {
 	struct ladder ladder;
 	enum adapter_state told;
 	enum ladder_event events[EVENTS_MAX];
+	char why[64]; /* the last doubt's reason */
 	size_t n_events;
 	sd_event_source *drain, *deadline, *block;
 
@@ -114,6 +115,7 @@ void adapter_timer(struct adapter *a, sd_event_source **source, int64_t usec,
 void adapter_timer_stop(sd_event_source *source);
 /* To the state machine, after the present callback. */
 void adapter_post(struct adapter *a, enum ladder_event event);
+void adapter_because(struct adapter *a, const char *why); /* for adapter_why() */
 
 /* adapter_bus.c */
 int adapter_bus_start(struct adapter *a, const char *address);

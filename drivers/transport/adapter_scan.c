@@ -50,7 +50,7 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *user)
 	if (!a->scan.session || a->scan.paused)
 		return 0;
 	if (now >= a->scan.heard_at + limit) {
-		adapter_post(a, still ? LADDER_DOUBT : LADDER_SILENT);
+		adapter_doubt(a, still ? ADAPTER_DOUBT_SCAN : ADAPTER_DOUBT_SILENT);
 		a->scan.heard_at = now;
 	}
 	look_again(a);
@@ -95,6 +95,7 @@ static void failed(struct adapter *a)
 {
 	if (++a->scan.failures >= FAILURES) {
 		a->scan.failures = 0;
+		adapter_because(a, "discovery is refused");
 		adapter_post(a, LADDER_DOUBT);
 	}
 	a->scan.retrying = true;

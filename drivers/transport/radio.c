@@ -84,8 +84,9 @@ static bool is_lost(enum adapter_state state)
 static void on_state(void *user, enum adapter_state state)
 {
 	struct radio *r = user;
+	const char *why = adapter_why(r->adapter);
 
-	log_info("bluetooth: adapter %s", adapter_state_name(state));
+	log_info("bluetooth: adapter %s%s%s", adapter_state_name(state), why[0] ? ": " : "", why);
 	if (is_lost(state)) {
 		for (size_t i = 0; i < r->n_nodes; i++)
 			radio_node_event(r->nodes[i], DEVICE_ON_ADAPTER_LOST, 0);

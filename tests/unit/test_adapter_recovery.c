@@ -132,7 +132,10 @@ static void silence_and_a_failed_probe_are_one(void **state)
 
 	begin(s, &(struct adapter_options){ .silence_us = SILENCE_US });
 	mock_refuse(&s->mock, "StartDiscovery", "org.bluez.Error.Failed", 1);
+	mock_until(&s->mock, s->state == ADAPTER_SUSPECT);
+	assert_string_equal(adapter_why(s->adapter), "nothing is heard");
 	mock_until(&s->mock, s->was[ADAPTER_SUSPECT] == 1 && s->state == ADAPTER_READY);
+	assert_string_equal(adapter_why(s->adapter), "");
 	assert_int_equal(counts(s)->resets, 0);
 	mock_until(&s->mock, s->mock.discovering);
 }
@@ -362,6 +365,7 @@ static void a_bluetoothd_that_hangs_from_the_start(void **state)
 	mock_refuse(&s->mock, "GetManagedObjects", NULL, 1);
 	begin_with(s, &(struct adapter_options){ .call_timeout_us = 200000 });
 	mock_until(&s->mock, s->was[ADAPTER_FAILED] == 1);
+	assert_string_equal(adapter_why(s->adapter), "GetManagedObjects is not answered");
 	/* asked again, and it answers */
 	mock_until(&s->mock, s->state == ADAPTER_READY && s->mock.discovering);
 }

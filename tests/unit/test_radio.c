@@ -82,6 +82,12 @@ enum adapter_state adapter_state(const struct adapter *a)
 	return a->state;
 }
 
+const char *adapter_why(const struct adapter *a)
+{
+	(void)a;
+	return "";
+}
+
 int adapter_address(const struct adapter *a, struct ble_address *ret)
 {
 	(void)a;
