@@ -192,18 +192,22 @@ static int enter(struct drv_ctx *ctx, struct tracker *t, enum step step)
 						       .has_last = true,
 						       .last = 1 };
 	uint8_t packet[FITBIT_PACKET_MAX];
+	size_t len;
 
 	t->step = step;
 	t->timer = true;
 	switch (step) {
 	case STEP_AIRLINK:
 		t->airlinked = true;
-		return send(ctx, packet, fitbit_sync_airlink(&airlink, packet));
+		len = fitbit_sync_airlink(&airlink, packet);
+		return send(ctx, packet, len);
 	case STEP_DUMP:
-		return send(ctx, packet, fitbit_sync_ask(ctx, &t->sync, packet));
+		len = fitbit_sync_ask(ctx, &t->sync, packet);
+		return send(ctx, packet, len);
 	case STEP_CLOSE:
 		t->airlinked = false;
-		return send(ctx, packet, fitbit_sync_close(packet));
+		len = fitbit_sync_close(packet);
+		return send(ctx, packet, len);
 	case STEP_OVER:
 		return hang_up(ctx, t);
 	case STEP_REST:

@@ -202,24 +202,27 @@ static int airlink(struct drv_ctx *ctx, struct dongle *d)
 		.value = 10, .interval_min = 6, .interval_max = 6, .supervision = 200
 	};
 	uint8_t bytes[FITBIT_PACKET_MAX];
+	const size_t len = fitbit_sync_airlink(&how, bytes);
 
 	d->airlinked = true;
-	return packet(ctx, bytes, fitbit_sync_airlink(&how, bytes));
+	return packet(ctx, bytes, len);
 }
 
 static int ask_dump(struct drv_ctx *ctx, struct dongle *d)
 {
 	uint8_t bytes[FITBIT_PACKET_MAX];
+	const size_t len = fitbit_sync_ask(ctx, &d->sync, bytes);
 
-	return packet(ctx, bytes, fitbit_sync_ask(ctx, &d->sync, bytes));
+	return packet(ctx, bytes, len);
 }
 
 static int close_airlink(struct drv_ctx *ctx, struct dongle *d)
 {
 	uint8_t bytes[FITBIT_PACKET_MAX];
+	const size_t len = fitbit_sync_close(bytes);
 
 	d->airlinked = false;
-	return packet(ctx, bytes, fitbit_sync_close(bytes));
+	return packet(ctx, bytes, len);
 }
 
 static int enter(struct drv_ctx *ctx, struct dongle *d, enum step step)
