@@ -82,7 +82,7 @@ int adapter_new(sd_event *event, const struct adapter_options *options,
 void adapter_free(struct adapter *a); /* NULL is fine */
 
 enum adapter_state adapter_state(const struct adapter *a);
-/* Why it is SUSPECT, RESET or FAILED, for the log: words of ours. "": it is not, or nobody knows. */
+/* Why it is SUSPECT, RESET or FAILED, for the log, in our words; "": it is not, or nobody knows. */
 const char *adapter_why(const struct adapter *a);
 /* its own Bluetooth address; -ENODEV while there is none */
 int adapter_address(const struct adapter *a, struct ble_address *ret);
