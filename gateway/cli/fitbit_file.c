@@ -275,7 +275,7 @@ static int from_bytes(const uint8_t *data, size_t len, uint8_t *to, size_t *ret_
 static int from_text(const uint8_t *text, size_t len, uint8_t *to, size_t *ret_len)
 {
 	static const char cap[] = "# wellgate-capture:";
-	_cleanup_free_ uint8_t *data = NULL;
+	uint8_t *data;
 	struct writer w;
 	int r;
 
@@ -289,7 +289,10 @@ static int from_text(const uint8_t *text, size_t len, uint8_t *to, size_t *ret_l
 		return -ENOMEM;
 	w = writer_of(data, len);
 	r = unhex(text, len, &w);
-	return r < 0 ? r : from_bytes(data, w.len, to, ret_len);
+	if (r >= 0)
+		r = from_bytes(data, w.len, to, ret_len);
+	free(data);
+	return r;
 }
 
 int fitbit_file_dump(const uint8_t *file, size_t len, uint8_t **ret, size_t *ret_len)
