@@ -267,6 +267,7 @@ static void load(uint64_t seed, bool never_off)
 					  .lost_day = never_off ? WEARER_NEVER : 6 };
 	const struct wearer_minute *m;
 	struct wearer *w = NULL;
+	size_t still = 0;
 	int64_t start;
 
 	assert_int_equal(wearer_new(&plan, &w), 0);
@@ -277,6 +278,11 @@ static void load(uint64_t seed, bool never_off)
 		movement[i] = motion_of(&m[i]);
 		if (never_off && !m[i].worn)
 			movement[i] = (uint32_t)(i % 3);
+		still = movement[i] ? 0 : still + 1;
+		if (never_off && still == SLEEP_STILL - 1) {
+			movement[i] = 1;
+			still = 0;
+		}
 	}
 	wearer_free(w);
 }

@@ -97,6 +97,13 @@ static void put(struct wearer *w, int64_t from, unsigned int count, enum doing d
 	}
 }
 
+/* The length is drawn after the beginning, in every compiler: one call of chance a statement. */
+static void put_some(struct wearer *w, int64_t from, unsigned int low, unsigned int high,
+		     enum doing doing)
+{
+	put(w, from, between(w, low, high), doing);
+}
+
 static void take_off(struct wearer *w, int64_t from, unsigned int count)
 {
 	for (unsigned int k = 0; k < count; k++) {
@@ -142,7 +149,7 @@ static void live_night(struct wearer *w, int64_t day)
 	for (int64_t i = bed; i < up; i++)
 		if (minute_of(w, i))
 			minute_of(w, i)->in_bed = true;
-	put(w, up, between(w, 5, 30), HOUSEWORK);
+	put_some(w, up, 5, 30, HOUSEWORK);
 	add_sleep(w, onset, end, false);
 	if (chance(w, 8))
 		take_off(w, bed - 10, (unsigned int)(up - bed) + 25);
@@ -153,11 +160,11 @@ static void live_day(struct wearer *w, int64_t day)
 	const unsigned int walks = between(w, 0, 4);
 
 	for (int64_t at = day + ELEVEN; at < day + TEN_PM; at += between(w, 30, 110))
-		put(w, at, between(w, 3, 25), HOUSEWORK);
+		put_some(w, at, 3, 25, HOUSEWORK);
 	for (unsigned int k = 0; k < walks; k++)
-		put(w, day + between(w, 11 * 60, 20 * 60), between(w, 5, 55), WALKING);
+		put_some(w, day + between(w, 11 * 60, 20 * 60), 5, 55, WALKING);
 	if (chance(w, 15))
-		put(w, day + between(w, 12 * 60, 18 * 60), between(w, 10, 35), RUNNING);
+		put_some(w, day + between(w, 12 * 60, 18 * 60), 10, 35, RUNNING);
 	if (chance(w, 20)) {
 		const int64_t from = day + between(w, 14 * 60, 16 * 60);
 		const unsigned int minutes = between(w, 20, 85);
@@ -165,14 +172,23 @@ static void live_day(struct wearer *w, int64_t day)
 		put(w, from, minutes, ASLEEP);
 		add_sleep(w, from, from + minutes, true);
 	}
-	if (chance(w, 60)) /* a shower */
-		take_off(w, day + between(w, 10 * 60, 12 * 60), between(w, 8, 25));
-	if (chance(w, 15)) /* forgotten on a table */
-		take_off(w, day + between(w, 12 * 60, 17 * 60), between(w, 60, 300));
+	if (chance(w, 60)) { /* a shower */
+		const int64_t from = day + between(w, 10 * 60, 12 * 60);
+
+		take_off(w, from, between(w, 8, 25));
+	}
+	if (chance(w, 15)) { /* forgotten on a table */
+		const int64_t from = day + between(w, 12 * 60, 17 * 60);
+
+		take_off(w, from, between(w, 60, 300));
+	}
 }
 
-static uint8_t halves(unsigned int first, unsigned int second)
+static uint8_t halves(struct wearer *w, unsigned int low1, unsigned int high1, unsigned int low2,
+		      unsigned int high2)
 {
+	const unsigned int first = between(w, low1, high1), second = between(w, low2, high2);
+
 	return (uint8_t)((first > 15 ? 15 : first) << 4 | (second > 15 ? 15 : second));
 }
 
@@ -184,28 +200,28 @@ static void feel(struct wearer *w, struct wearer_minute *m, enum doing doing)
 	switch (doing) {
 	case ASLEEP:
 		if (chance(w, 8)) /* turns over */
-			m->motion = halves(between(w, 0, 4), between(w, 0, 3));
+			m->motion = halves(w, 0, 4, 0, 3);
 		break;
 	case AWAKE_IN_BED:
 		if (chance(w, 65))
-			m->motion = halves(between(w, 0, 5), between(w, 0, 5));
+			m->motion = halves(w, 0, 5, 0, 5);
 		break;
 	case SITTING:
 		if (chance(w, 75)) {
-			m->motion = halves(between(w, 0, 6), between(w, 0, 6));
+			m->motion = halves(w, 0, 6, 0, 6);
 			m->met_tenths = (uint8_t)between(w, 10, 12);
 		}
 		if (chance(w, 4))
 			m->steps = (uint8_t)between(w, 3, 25);
 		break;
 	case HOUSEWORK:
-		m->motion = halves(between(w, 2, 12), between(w, 2, 12));
+		m->motion = halves(w, 2, 12, 2, 12);
 		m->met_tenths = (uint8_t)between(w, 12, 25);
 		m->steps = (uint8_t)between(w, 0, 45);
 		m->state = 0x82;
 		break;
 	case WALKING:
-		m->motion = halves(between(w, 9, 18), between(w, 9, 18));
+		m->motion = halves(w, 9, 18, 9, 18);
 		m->met_tenths = (uint8_t)between(w, 28, 45);
 		m->steps = (uint8_t)between(w, 80, 125);
 		m->state = 0x83;
@@ -261,8 +277,9 @@ static void live(struct wearer *w, const struct wearer_plan *plan)
 	record(w);
 	if (plan->battery_dies >= 0) {
 		const int64_t day = (w->midnights[plan->battery_dies] - w->start) / WEARER_MINUTE_S;
+		const int64_t from = day + between(w, 600, 1200);
 
-		lose(w, day + between(w, 600, 1200), day + 1440 + between(w, 500, 1000));
+		lose(w, from, day + 1440 + between(w, 500, 1000));
 	}
 	if (plan->lost_day >= 0)
 		lose(w, (w->midnights[plan->lost_day] - w->start) / WEARER_MINUTE_S,
