@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "protocols/fitbit/advert.h"
+
 #define FRAME_MAX    32
 #define HEADER       2
 #define FOUND_SIZE   17
 #define INFO_SIZE    19 /* or one more, of later firmware */
-#define SERVICE_DATA 6
-#define UNSYNCED     4
+#define SERVICE_DATA FITBIT_ADVERT_MAX
 
 int fitbit_station_frame(const uint8_t *data, size_t len, const uint8_t **ret_payload,
 			 size_t *ret_len)
@@ -23,16 +24,20 @@ int fitbit_station_frame(const uint8_t *data, size_t len, const uint8_t **ret_pa
 
 int fitbit_found_decode(const uint8_t *payload, size_t len, struct fitbit_found *ret)
 {
+	struct fitbit_advert advert = { 0 };
+	bool has_product;
+
 	if (len != FOUND_SIZE)
 		return -EMSGSIZE;
 	if (payload[8] > SERVICE_DATA)
 		return -ERANGE;
+	has_product = fitbit_advert_decode(payload + 9, payload[8], &advert) == 0;
 	*ret = (struct fitbit_found){
 		.address_type = payload[6],
 		.rssi = (int8_t)payload[7],
-		.has_product = payload[8] > 0,
-		.product = payload[8] > 0 ? payload[9] : 0,
-		.unsynced = payload[8] > 1 && payload[10] == UNSYNCED,
+		.has_product = has_product,
+		.product = advert.product,
+		.unsynced = advert.unsynced,
 		.service = (uint16_t)(payload[15] | payload[16] << 8),
 	};
 	memcpy(ret->id, payload, FITBIT_ID_SIZE);

@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "drivers/transport/adapter_private.h"
+#include "drivers/transport/enrolment.h"
 
 /* An object may be removed with its adapter or its daemon, which says nothing of its bond: this
  * long it is not believed. */
 #define REMOVED_US INT64_C(1000000)
-/* questions about devices that had made room: those of strangers, and all; a hub has 64 devices */
+/* Questions on their way about devices that had made room: about strangers, and about all. Ours are
+ * told by address, so there are as many as a hub may have. */
 #define FETCHING_MAX  4
-#define FETCHING_OURS 80
+#define FETCHING_OURS (FETCHING_MAX + ENROLMENT_MAX)
 
 /* ---- what is known of one ---- */
 
