@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/words/words.h"
 #include "wellgate.pb-c.h"
 
 #define NEWS_MAX       32
@@ -24,5 +25,5 @@ struct news_words {
 	const char *of_all; /* for a count behind it: "devices whose battery is low" */
 	const char *advice; /* what to do */
 };
-/* Never NULL: one that is not known has words of its own. */
-const struct news_words *news_words(Wellgate__V1__News news);
+/* All texts are constant (gateway/words); news that are not known have words of their own. */
+struct news_words news_words(enum words_language language, Wellgate__V1__News news);

@@ -195,9 +195,9 @@ static void print_faults(size_t number, const Wellgate__V1__DeviceInfo *d)
 static void print_news(const Wellgate__V1__DeviceInfo *d)
 {
 	for (size_t i = 0; i < d->n_news; i++) {
-		const struct news_words *words = news_words(d->news[i]);
+		const struct news_words words = news_words(WORDS_EN, d->news[i]);
 
-		(void)printf("     ! %s\n     -> %s\n", words->text, words->advice);
+		(void)printf("     ! %s\n     -> %s\n", words.text, words.advice);
 	}
 }
 

@@ -273,14 +273,14 @@ static void check_news(struct doctor *d)
 	const struct inventory *inv = pipeline_inventory(d->c->pipeline);
 
 	for (int i = 1; i < NEWS_MAX; i++) {
-		const struct news_words *words = news_words((Wellgate__V1__News)i);
+		const struct news_words words = news_words(WORDS_EN, (Wellgate__V1__News)i);
 		size_t n = 0;
 
 		for (size_t j = 0; j < inv->n; j++)
 			n += inv->devices[j].news >> i & 1;
 		if (n > 0)
-			find(d, NOTICE, words->advice, "devices: %s: %zu (see wellgate devices)",
-			     words->of_all, n);
+			find(d, NOTICE, words.advice, "devices: %s: %zu (see wellgate devices)",
+			     words.of_all, n);
 	}
 }
 

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""words.py finds what it is there to find, and its reading age is the one that is published."""
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+
+DEF = 'WORD(GOOD, SENTENCE, "")\nWORD(ODD, {kind}, "")\n'
+SAY = 'SAY(GOOD, "You walked on three days.")\nSAY(ODD, "{text}")\n'
+BAD = [
+    ("SENTENCE", "You only walked once.", "says only"),
+    ("SENTENCE", "You failed to walk.", "says fail*"),
+    ("SENTENCE", "Well done!", "says !"),
+    ("SENTENCE", "Your reading is abnormal.", "says abnormal*"),
+    ("SENTENCE", "you walked.", "not a whole sentence"),
+    ("SENTENCE", "You walked", "not a whole sentence"),
+    ("PART", "this week.", "full stop"),
+    ("PART", " this week", "blanks"),
+    ("SENTENCE", "You went out on Monday and came back " + "and went out again " * 4 + "then.", "a sentence is too long"),
+    ("SENTENCE", "You walked. " * 10 + "You walked.", "characters are too long"),
+    ("SENTENCE", "Physiological measurements necessitate considerable deliberation beforehand.", "too hard to read"),
+    ("ADVICE", "investigate configuration irregularities using administrative utilities", "too hard to read"),
+]
+GOOD = [("SENTENCE", "You took 2 readings below the stairs."), ("PART", "blood pressure"),
+        ("ADVICE", "press its button, as its manual says")]
+# words, then the published grade of Flesch and Kincaid
+PUBLISHED = [("The cat sat on the mat.", (1, 6, 6), -1.45),
+             ("The Australian platypus is seemingly a hybrid of a mammal and reptilian creature.", (1, 13, 24), 11.3)]
+
+
+def run(words, kind, text, source=""):
+    with tempfile.TemporaryDirectory() as root:
+        os.makedirs(os.path.join(root, "gateway/words"))
+        for path, content in (("gateway/words/words.def", DEF.format(kind=kind)),
+                              ("gateway/words/en.def", SAY.format(text=text)), ("gateway/news.c", source)):
+            with open(os.path.join(root, path), "w", encoding="utf-8") as stream:
+                stream.write(content)
+        result = subprocess.run([sys.executable, words, root], capture_output=True, text=True, check=False)
+        return result.returncode, result.stdout
+
+
+def check_published(words):
+    spec = importlib.util.spec_from_file_location("words", words)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    bad = 0
+    for text, counts, grade in PUBLISHED:
+        if module.counts(text) != counts or abs(module.grade(*module.counts(text)) - grade) > 0.05:
+            print(f"not as published: {module.counts(text)} {module.grade(*module.counts(text))}: {text}")
+            bad += 1
+    return bad
+
+
+def main():
+    sys.dont_write_bytecode = True
+    words = sys.argv[1]
+    bad = check_published(words)
+    for kind, text, expected in BAD:
+        code, output = run(words, kind, text)
+        if code == 0 or expected not in output:
+            print(f"not found: {expected!r} in {text!r}\n{output}")
+            bad += 1
+    for kind, text in GOOD:
+        code, output = run(words, kind, text, 'static const char a[] = "walking"; /* "a b c" */\n')
+        if code != 0:
+            print(f"found something in {text!r}:\n{output}")
+            bad += 1
+    code, output = run(words, *GOOD[0], 'static const char a[] = "You walked";\n')
+    if code == 0 or "speaks outside" not in output:
+        print(f"a sentence outside the table was not found\n{output}")
+        bad += 1
+    return 1 if bad else 0
+
+
+sys.exit(main())
