@@ -20,6 +20,7 @@ enum {
 	TIMES_MAX = 4096, /* the largest zones of 2025 have about 250 */
 	TYPES_MAX = 256,  /* what one byte can index */
 	DAY = 86400,
+	NOON = DAY / 2,
 	OFFSET_MAX = 26 * 3600, /* RFC 9636 section 3.2 advises -24:59:59 .. +25:59:59 */
 };
 #define UTC_MIN INT64_C(-62135596800) /* year 1 */
@@ -223,7 +224,8 @@ enum zone_fold zone_to_utc(const struct zone *z, int64_t local_s, int64_t *ret_u
 	return c.latest > c.earliest ? ZONE_TWICE : ZONE_ONCE;
 }
 
-int64_t zone_day_start(const struct zone *z, int64_t day)
+/* the first instant of that time of day, or after the gap that swallowed it */
+static int64_t first_at(const struct zone *z, int64_t day, int64_t time)
 {
 	struct candidates c;
 
@@ -231,8 +233,13 @@ int64_t zone_day_start(const struct zone *z, int64_t day)
 		day = UTC_MIN / DAY;
 	if (day > UTC_MAX / DAY)
 		day = UTC_MAX / DAY;
-	find_candidates(z, day * DAY, &c);
+	find_candidates(z, day * DAY + time, &c);
 	return c.n ? c.earliest : gap_end(z, &c);
+}
+
+int64_t zone_day_start(const struct zone *z, int64_t day)
+{
+	return first_at(z, day, 0);
 }
 
 int64_t zone_day_of(const struct zone *z, int64_t utc_s)
@@ -245,6 +252,30 @@ int64_t zone_day_of(const struct zone *z, int64_t utc_s)
 	for (int i = 0; i < 2 && zone_day_start(z, day + 1) <= utc_s; i++)
 		day++;
 	return day;
+}
+
+/* It never was where the clock was put forward over the whole of it, across the date line. */
+static bool day_exists(const struct zone *z, int64_t day)
+{
+	return zone_day_start(z, day) < zone_day_start(z, day + 1);
+}
+
+int64_t zone_night_start(const struct zone *z, int64_t day)
+{
+	int64_t before = day - 1;
+
+	if (!day_exists(z, before))
+		before--;
+	return first_at(z, before, NOON);
+}
+
+int64_t zone_night_of(const struct zone *z, int64_t utc_s)
+{
+	int64_t day = zone_day_of(z, utc_s);
+
+	if (utc_s < first_at(z, day, NOON))
+		return day;
+	return day_exists(z, day + 1) ? day + 1 : day + 2;
 }
 
 /* ---- reading the POSIX TZ string: [name][offset][name][offset],change/time,change/time */

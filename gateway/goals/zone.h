@@ -42,3 +42,8 @@ unsigned int zone_days_in_month(int64_t year, unsigned int month);
 int64_t zone_day_start(const struct zone *z, int64_t day);
 /* the local day that an instant lies in: day_start(day) <= utc_s < day_start(day + 1) */
 int64_t zone_day_of(const struct zone *z, int64_t utc_s);
+/* A night goes from noon to noon and has the date of its end. It starts at the first instant of
+ * noon on the day before, or on the last day that was: that of a day that never was is empty. */
+int64_t zone_night_start(const struct zone *z, int64_t day);
+/* the night that an instant lies in: night_start(day) <= utc_s < night_start(day + 1) */
+int64_t zone_night_of(const struct zone *z, int64_t utc_s);

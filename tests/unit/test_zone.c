@@ -82,19 +82,49 @@ static void test_week_start(void **state)
 	zone_free(z);
 }
 
-/* noon to noon: the night of the change is 25 h or 23 h long */
-static void test_noon_to_noon(void **state)
+/* noon to noon: the night of the change is 25 h or 23 h long (domain.md 2.3.2) */
+static void test_nights(void **state)
 {
+	static const struct {
+		int64_t year, hours;
+		unsigned int month, day;
+	} rows[] = {
+		{ 2026, 25, 10, 25 }, { 2027, 23, 3, 28 },  { 2027, 25, 10, 31 },
+		{ 2026, 24, 10, 24 }, { 2026, 24, 10, 26 },
+	};
 	struct zone *z = load("Europe/London");
-	int64_t from, to;
 
 	(void)state;
-	assert_int_equal(zone_to_utc(z, utc(2026, 10, 24, 12), &from), ZONE_ONCE);
-	assert_int_equal(zone_to_utc(z, utc(2026, 10, 25, 12), &to), ZONE_ONCE);
-	assert_int_equal(to - from, 25 * 3600);
-	assert_int_equal(zone_to_utc(z, utc(2027, 3, 27, 12), &from), ZONE_ONCE);
-	assert_int_equal(zone_to_utc(z, utc(2027, 3, 28, 12), &to), ZONE_ONCE);
-	assert_int_equal(to - from, 23 * 3600);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t day = zone_day_number(rows[i].year, rows[i].month, rows[i].day);
+		int64_t start = zone_night_start(z, day), end = zone_night_start(z, day + 1), noon;
+
+		assert_int_equal(end - start, rows[i].hours * 3600);
+		assert_int_equal(zone_to_utc(z, day * 86400 + 43200, &noon), ZONE_ONCE);
+		assert_int_equal(end, noon);
+		assert_int_equal(zone_night_of(z, start - 1), day - 1);
+		assert_int_equal(zone_night_of(z, start), day);
+		assert_int_equal(zone_night_of(z, end - 1), day);
+		assert_int_equal(zone_night_of(z, end), day + 1);
+	}
+	zone_free(z);
+}
+
+/* 30 December 2011 never was: from the noon of the 29th to that of the 31st is one night */
+static void test_night_over_a_lost_day(void **state)
+{
+	struct zone *z = load("Pacific/Apia");
+	int64_t lost = zone_day_number(2011, 12, 30);
+	int64_t start = utc(2011, 12, 29, 22), end = utc(2011, 12, 30, 22);
+
+	(void)state;
+	assert_int_equal(zone_night_start(z, lost), start);
+	assert_int_equal(zone_night_start(z, lost + 1), start);
+	assert_int_equal(zone_night_start(z, lost + 2), end);
+	assert_int_equal(zone_night_of(z, start - 1), lost - 1);
+	assert_int_equal(zone_night_of(z, start), lost + 1);
+	assert_int_equal(zone_night_of(z, end - 1), lost + 1);
+	assert_int_equal(zone_night_of(z, end), lost + 2);
 	zone_free(z);
 }
 
@@ -131,6 +161,27 @@ static void test_odd_days(void **state)
 	assert_int_equal(zone_day_start(z, day), zone_day_start(z, day + 1));
 	assert_int_equal(zone_day_of(z, zone_day_start(z, day)), day + 1);
 	assert_int_equal(zone_day_of(z, zone_day_start(z, day) - 1), day - 1);
+	zone_free(z);
+}
+
+/* A midnight that comes twice: the day begins with the first. Until 2011 Newfoundland put its clocks
+ * back at 00:01, so 59 minutes of a new day showed the date of the old one. */
+static void test_midnight_twice(void **state)
+{
+	struct zone *z = load("America/Havana");
+	int64_t day = zone_day_number(2024, 11, 3);
+
+	(void)state;
+	assert_int_equal(zone_day_start(z, day), utc(2024, 11, 3, 4));
+	assert_int_equal(zone_day_start(z, day + 1) - zone_day_start(z, day), 25 * 3600);
+	zone_free(z);
+
+	z = load("America/St_Johns");
+	day = zone_day_number(2010, 11, 7);
+	assert_int_equal(zone_day_start(z, day), utc(2010, 11, 7, 2) + 1800);
+	assert_int_equal(zone_day_of(z, utc(2010, 11, 7, 2) + 1799), day - 1);
+	assert_int_equal(zone_day_of(z, utc(2010, 11, 7, 2) + 1800), day);
+	assert_int_equal(zone_day_of(z, utc(2010, 11, 7, 3)), day); /* shows 23:30 */
 	zone_free(z);
 }
 
@@ -449,9 +500,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_london_days_and_weeks),
 		cmocka_unit_test(test_week_start),
-		cmocka_unit_test(test_noon_to_noon),
+		cmocka_unit_test(test_nights),
+		cmocka_unit_test(test_night_over_a_lost_day),
 		cmocka_unit_test(test_folds),
 		cmocka_unit_test(test_odd_days),
+		cmocka_unit_test(test_midnight_twice),
 		cmocka_unit_test(test_calendar),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_made_file),
