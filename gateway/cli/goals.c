@@ -131,7 +131,8 @@ static void print_text(const Wellgate__V1__Goal *g, const Wellgate__V1__GoalResu
 	if (r)
 		format_decimal(progress, sizeof(progress), r->progress);
 	format_unit(unit, r && r->unit ? r->unit : "1");
-	if (progress[0])
+	/* a trend is of a weight, and that stays blind */
+	if (progress[0] && g->rule != WELLGATE__V1__RULE__RULE_TREND)
 		(void)printf("    %s of %s%s%s this %s\n", progress, target, unit[0] ? " " : "",
 			     unit[0] ? unit : " times",
 			     g->period == WELLGATE__V1__PERIOD__PERIOD_DAY ? "day" : "week");

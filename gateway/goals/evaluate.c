@@ -2,14 +2,25 @@
 
 #include <stddef.h>
 
+#include "gateway/goals/calendar.h"
+
 #define MINUTE_MS INT64_C(60000)
+
+enum {
+	MIN_POINTS = 4, /* observed days a week that a count or a mean takes, if nothing is said */
+	GRAMS_MAX = 1000000,
+};
+
+/* Does the rule add values up? Then a point is an interval, else an instant. */
+static bool adds(const struct goal *goal)
+{
+	return goal->rule != GOAL_MEASURE_REGULARLY && goal->rule != GOAL_TREND;
+}
 
 static bool belongs_where_it_ends(const struct goal *goal, const struct goal_point *point)
 {
-	const struct metric_info *info = metric_info(goal->metric);
-
 	/* a night belongs to the day of waking, however short it was */
-	return point->duration_ms > GOAL_SPLIT_MS || (info && info->group == GROUP_SLEEP);
+	return point->duration_ms > GOAL_SPLIT_MS || goal_is_of_sleep(goal);
 }
 
 static bool contains(const struct goal_span *span, int64_t at_ms)
@@ -31,7 +42,7 @@ static int64_t point_last(const struct goal_point *point)
 void goal_instants(const struct goal *goal, const struct goal_point *point, int64_t ret[2])
 {
 	ret[0] = ret[1] = point->at_ms;
-	if (goal->rule != GOAL_SUM_PER_PERIOD)
+	if (!adds(goal))
 		return;
 	ret[1] = point_last(point);
 	if (belongs_where_it_ends(goal, point))
@@ -63,9 +74,8 @@ int goal_share(const struct goal *goal, const struct goal_span *span,
 {
 	struct decimal before, until;
 
-	if (goal->rule != GOAL_SUM_PER_PERIOD || point->duration_ms == 0 ||
-	    belongs_where_it_ends(goal, point)) {
-		int64_t at = goal->rule == GOAL_SUM_PER_PERIOD ? point_last(point) : point->at_ms;
+	if (!adds(goal) || point->duration_ms == 0 || belongs_where_it_ends(goal, point)) {
+		int64_t at = adds(goal) ? point_last(point) : point->at_ms;
 
 		if (!contains(span, at))
 			return 0;
@@ -97,12 +107,21 @@ static struct goal_source *source_of(struct goal_tally *t, uint64_t device)
 	return &t->sources[t->n_sources++];
 }
 
+static int64_t overlap_ms(const struct goal_span *span, const struct goal_point *point)
+{
+	int64_t from = point->at_ms > span->start_ms ? point->at_ms : span->start_ms;
+	int64_t to = point_end(point) < span->end_ms ? point_end(point) : span->end_ms;
+
+	return to > from ? to - from : 0;
+}
+
 /* Points come by start, so an interval can only overlap the last one that was counted. */
-static void take_interval(struct goal_source *source, const struct goal_point *point,
-			  struct decimal share)
+static void take_interval(struct goal_source *source, const struct goal_span *span,
+			  const struct goal_point *point, struct decimal share)
 {
 	struct decimal sum = source->sum, last = source->last;
 	uint32_t readings = source->readings;
+	int64_t covered = source->covered_ms;
 
 	if (point->at_ms < source->covered_until_ms) {
 		if (point_end(point) <= source->covered_until_ms ||
@@ -110,6 +129,7 @@ static void take_interval(struct goal_source *source, const struct goal_point *p
 			return;
 		last.mantissa = -last.mantissa;
 		readings -= source->last_count;
+		covered -= source->last_covered_ms;
 		if (decimal_add(sum, last, &sum) < 0)
 			return;
 	}
@@ -120,6 +140,8 @@ static void take_interval(struct goal_source *source, const struct goal_point *p
 	source->last = share;
 	source->last_count = point->count;
 	source->covered_until_ms = point_end(point);
+	source->last_covered_ms = overlap_ms(span, point);
+	source->covered_ms = covered + source->last_covered_ms;
 }
 
 static void step_sum(struct goal_tally *t, const struct goal *goal, const struct goal_span *span,
@@ -134,7 +156,7 @@ static void step_sum(struct goal_tally *t, const struct goal *goal, const struct
 	if (!source)
 		return;
 	if (point->duration_ms)
-		take_interval(source, point, share);
+		take_interval(source, span, point, share);
 	else if (decimal_add(source->sum, share, &source->sum) == 0)
 		source->readings += point->count;
 }
@@ -153,6 +175,27 @@ static void step_occasion(struct goal_tally *t, const struct goal_span *span,
 	t->occasion_ms = minute;
 }
 
+/* A median needs the weights in order of weight. */
+static void step_weight(struct goal_tally *t, const struct goal_span *span,
+			const struct goal_point *point)
+{
+	struct decimal grams;
+	size_t i = t->n_weights;
+
+	if (!contains(span, point->at_ms))
+		return;
+	if (decimal_rescale((struct decimal){ point->mantissa, point->exponent }, -3, &grams) < 0 ||
+	    grams.mantissa <= 0 || grams.mantissa > GRAMS_MAX)
+		return;
+	t->readings += point->count;
+	if (i == GOAL_WEIGHTS_MAX)
+		return;
+	for (; i > 0 && t->grams[i - 1] > grams.mantissa; i--)
+		t->grams[i] = t->grams[i - 1];
+	t->grams[i] = (int32_t)grams.mantissa;
+	t->n_weights++;
+}
+
 struct goal_tally goal_tally_empty(void)
 {
 	return (struct goal_tally){ 0 };
@@ -161,11 +204,15 @@ struct goal_tally goal_tally_empty(void)
 void goal_tally_step(struct goal_tally *t, const struct goal *goal, const struct goal_span *span,
 		     const struct goal_point *point)
 {
-	if (goal->rule == GOAL_SUM_PER_PERIOD)
-		step_sum(t, goal, span, point);
-	else
+	if (goal->rule == GOAL_TREND)
+		step_weight(t, span, point);
+	else if (goal->rule == GOAL_MEASURE_REGULARLY)
 		step_occasion(t, span, point);
+	else
+		step_sum(t, goal, span, point);
 }
+
+/* ---- what a bucket comes to */
 
 static bool is_better(const struct goal_source *a, const struct goal_source *b)
 {
@@ -174,21 +221,138 @@ static bool is_better(const struct goal_source *a, const struct goal_source *b)
 	return order > 0 || (order == 0 && a->device < b->device);
 }
 
-void goal_tally_result(const struct goal_tally *t, const struct goal *goal,
-		       struct goal_progress *ret)
+struct goal_day goal_day_of(const struct goal_tally *t, const struct goal *goal, int64_t bucket)
 {
+	struct goal_day day = { .day = bucket,
+				.value = { t->occasions, 0 },
+				.readings = t->readings,
+				.n_weights = t->n_weights };
 	const struct goal_source *best = NULL;
 
+	if (t->n_weights > 0) /* the mean of the two in the middle; of an odd number both are one */
+		day.half_grams =
+			(int64_t)t->grams[(t->n_weights - 1) / 2] + t->grams[t->n_weights / 2];
 	for (size_t i = 0; i < t->n_sources; i++) {
 		if (!best || is_better(&t->sources[i], best))
 			best = &t->sources[i];
 	}
-	*ret = (struct goal_progress){ .value = { t->occasions, 0 }, .readings = t->readings };
-	if (best) {
-		ret->value = best->sum;
-		ret->readings = best->readings;
+	if (!best)
+		return day;
+	day.value = best->sum;
+	day.readings = best->readings;
+	day.observed =
+		best->readings > 0 && (goal_is_of_sleep(goal) || best->covered_ms >= GOAL_WEAR_MS);
+	return day;
+}
+
+/* ---- what a period comes to */
+
+bool goal_is_paused_on(const struct goal *goal, int64_t day)
+{
+	for (size_t i = 0; i < goal->n_pauses && i < GOAL_PAUSES_MAX; i++) {
+		if (day >= goal->pauses[i].from_day && day < goal->pauses[i].to_day)
+			return true;
 	}
-	ret->met = ret->readings > 0 && decimal_compare(ret->value, goal->target) >= 0;
+	return false;
+}
+
+uint32_t goal_days_asked(const struct goal *goal, int64_t first_day)
+{
+	uint32_t n = 0;
+
+	for (int64_t i = 0; i < goal_period_days(goal); i++)
+		n += !goal_is_paused_on(goal, first_day + i);
+	return n;
+}
+
+/* value >= target * asked / days, exactly. A period that rests as a whole asks for nothing: what
+ * was done in it is held against the whole target. */
+static bool reaches(struct decimal value, struct decimal target, int64_t days, uint32_t asked)
+{
+	const struct decimal one = { 1, 0 };
+	struct decimal have, need;
+
+	if (asked == 0 || asked == days ||
+	    decimal_scale(value, 0, (struct decimal){ days, 0 }, one, 0, &have) < 0 ||
+	    decimal_scale(target, 0, (struct decimal){ asked, 0 }, one, 0, &need) < 0)
+		return decimal_compare(value, target) >= 0;
+	return decimal_compare(have, need) >= 0;
+}
+
+static void combine_count(const struct goal *goal, const struct goal_day *days, size_t n,
+			  struct goal_progress *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		ret->readings += days[i].readings;
+		ret->observed += days[i].observed && !goal_is_paused_on(goal, days[i].day);
+		ret->value.mantissa += days[i].readings > 0 &&
+				       decimal_compare(days[i].value, goal->day_target) >= 0;
+	}
+	ret->met = ret->value.mantissa > 0 &&
+		   reaches(ret->value, goal->target, goal_period_days(goal), ret->asked);
+}
+
+static void combine_mean(const struct goal *goal, const struct goal_day *days, size_t n,
+			 struct goal_progress *ret)
+{
+	const struct decimal one = { 1, 0 };
+	struct decimal sum = { 0, 0 }, need;
+
+	for (size_t i = 0; i < n; i++) {
+		if (goal_is_paused_on(goal, days[i].day))
+			continue;
+		ret->readings += days[i].readings;
+		if (days[i].observed && decimal_add(sum, days[i].value, &sum) == 0)
+			ret->observed++;
+	}
+	if (ret->observed == 0)
+		return;
+	(void)decimal_scale(sum, 0, one, (struct decimal){ ret->observed, 0 },
+			    sum.exponent < 0 ? 1 - sum.exponent : 1, &ret->value);
+	ret->met = decimal_scale(goal->target, 0, (struct decimal){ ret->observed, 0 }, one, 0,
+				 &need) == 0 &&
+		   decimal_compare(sum, need) >= 0;
+}
+
+static bool has_enough(const struct goal *goal, const struct goal_progress *p)
+{
+	const int64_t min_points = goal->min_points ? goal->min_points : MIN_POINTS;
+
+	return p->observed > 0 && p->asked > 0 &&
+	       p->observed * goal_period_days(goal) >= min_points * p->asked;
+}
+
+void goal_combine(const struct goal *goal, int64_t first_day, const struct goal_day *days, size_t n,
+		  struct goal_progress *ret)
+{
+	struct goal_progress p = { .asked = goal_days_asked(goal, first_day) };
+
+	switch (goal->rule) {
+	case GOAL_TREND:
+		goal_trend(goal, first_day, days, n, &p);
+		break;
+	case GOAL_COUNT_DAYS:
+	case GOAL_NIGHTS_MEETING:
+		combine_count(goal, days, n, &p);
+		p.enough = has_enough(goal, &p);
+		break;
+	case GOAL_MEAN_PER_PERIOD:
+		combine_mean(goal, days, n, &p);
+		p.enough = has_enough(goal, &p);
+		p.met = p.met && p.enough;
+		break;
+	case GOAL_SUM_PER_PERIOD:
+	case GOAL_MEASURE_REGULARLY:
+	default:
+		if (n > 0) {
+			p.value = days[0].value;
+			p.readings = days[0].readings;
+		}
+		p.enough = p.readings > 0;
+		p.met = p.enough && reaches(p.value, goal->target, goal_period_days(goal), p.asked);
+		break;
+	}
+	*ret = p;
 }
 
 /* ---- the specification */
@@ -214,19 +378,72 @@ int goal_point_compare(const struct goal_point *a, const struct goal_point *b)
 	return r ? r : order(a->count, b->count);
 }
 
-void goal_evaluate(const struct goal *goal, const struct goal_span *span,
-		   const struct goal_point *points, size_t n, struct goal_progress *ret)
+static struct goal_day evaluate_bucket(const struct goal *goal, const struct zone *zone,
+				       int64_t bucket, const struct goal_point *points, size_t n)
 {
+	struct goal_span span = goal_bucket_span(goal, zone, bucket);
 	struct goal_tally tally = goal_tally_empty();
 
 	for (size_t i = 0; i < n; i++)
-		goal_tally_step(&tally, goal, span, &points[i]);
-	goal_tally_result(&tally, goal, ret);
+		goal_tally_step(&tally, goal, &span, &points[i]);
+	return goal_day_of(&tally, goal, bucket);
 }
 
-enum goal_state goal_state_at(const struct goal *goal, const struct goal_span *span, int64_t now_ms)
+void goal_evaluate(const struct goal *goal, const struct zone *zone, int64_t first_day,
+		   const struct goal_point *points, size_t n, struct goal_progress *ret)
 {
+	struct goal_window window = goal_window_of(goal, first_day);
+	struct goal_day days[GOAL_TREND_DAYS];
+	size_t n_days = 0;
+
+	if (!goal_is_by_day(goal))
+		window.to = window.from + 1;
+	for (int64_t bucket = window.from; bucket < window.to; bucket++) {
+		struct goal_day day = evaluate_bucket(goal, zone, bucket, points, n);
+
+		if (day.readings > 0)
+			days[n_days++] = day;
+	}
+	goal_combine(goal, first_day, days, n_days, ret);
+}
+
+enum goal_state goal_state_at(const struct goal *goal, const struct goal_span *span,
+			      const struct goal_progress *progress, int64_t now_ms)
+{
+	if (progress->asked == 0)
+		return GOAL_PAUSED;
 	if (now_ms < span->end_ms)
 		return goal->paused ? GOAL_PAUSED : GOAL_OPEN;
 	return now_ms < span->end_ms + GOAL_GRACE_MS ? GOAL_PROVISIONAL : GOAL_CLOSED;
+}
+
+/* More readings may take such a rule's result back again. */
+static bool is_decided_late(const struct goal *goal)
+{
+	return goal->rule == GOAL_MEAN_PER_PERIOD || goal->rule == GOAL_TREND;
+}
+
+enum goal_outcome goal_outcome_of(const struct goal *goal, const struct goal_progress *progress,
+				  enum goal_state state)
+{
+	bool running = state == GOAL_OPEN || state == GOAL_PAUSED;
+
+	if (progress->readings == 0)
+		return GOAL_NO_DATA;
+	if (progress->met && !(running && is_decided_late(goal)))
+		return GOAL_MET;
+	return running || progress->enough ? GOAL_IN_PROGRESS : GOAL_NOT_ENOUGH_DATA;
+}
+
+enum goal_achievement goal_achievement_of(const struct goal *goal,
+					  const struct goal_progress *progress,
+					  enum goal_state state, enum goal_outcome outcome,
+					  unsigned int met_before)
+{
+	if (goal->rule == GOAL_TREND && progress->towards)
+		return GOAL_ACHIEVEMENT_IMPROVING;
+	if (outcome == GOAL_MET)
+		return met_before + 1 >= GOAL_SUSTAINED_MET ? GOAL_ACHIEVEMENT_SUSTAINING
+							    : GOAL_ACHIEVEMENT_ACHIEVED;
+	return state == GOAL_CLOSED ? GOAL_ACHIEVEMENT_NONE : GOAL_ACHIEVEMENT_IN_PROGRESS;
 }

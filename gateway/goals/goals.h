@@ -30,13 +30,31 @@
 #define GOAL_OCCASION_MS (INT64_C(10) * 60 * 1000)
 /* intervals up to this long are split where a period ends; longer ones belong where they end */
 #define GOAL_SPLIT_MS (INT64_C(60) * 60 * 1000)
-/* devices told apart within one period; the readings of any further ones are left out */
+/* devices told apart within one bucket; the readings of any further ones are left out */
 #define GOAL_SOURCES_MAX 8
 #define GOAL_WORDS_MAX   128
+#define GOAL_PAUSES_MAX  8
+/* a day is observed when its intervals cover this much of it (a day's total covers all of it) */
+#define GOAL_WEAR_MS (INT64_C(600) * 60 * 1000)
+/* weigh-ins of one day that its median is made of; further ones are left out */
+#define GOAL_WEIGHTS_MAX 32
+/* TREND: days looked at, ending with the period; and what they must hold before anything is said */
+#define GOAL_TREND_DAYS  28
+#define GOAL_TREND_MIN   4
+#define GOAL_TREND_WEEKS 3
+/* more than this between two days of one week: the record service should look at it */
+#define GOAL_REVIEW_GRAMS 2000
+/* met in so many of so many periods: sustaining */
+#define GOAL_SUSTAINED_MET 4
+#define GOAL_SUSTAINED_OF  6
 
 /* numbers equal enums Rule and Period in wellgate.proto */
 enum goal_rule {
 	GOAL_SUM_PER_PERIOD = 1,
+	GOAL_COUNT_DAYS = 2,
+	GOAL_MEAN_PER_PERIOD = 3,
+	GOAL_NIGHTS_MEETING = 4,
+	GOAL_TREND = 5,
 	GOAL_MEASURE_REGULARLY = 7,
 };
 enum goal_period {
@@ -54,8 +72,41 @@ enum goal_outcome {
 	GOAL_NO_DATA = 1,
 	GOAL_IN_PROGRESS,
 	GOAL_MET,
+	GOAL_NOT_ENOUGH_DATA,
+};
+/* numbers equal enum Achievement: FHIR's achievementStatus as far as a box may say it. Worsening
+ * and not-achieved are for a person to say. */
+enum goal_achievement {
+	GOAL_ACHIEVEMENT_NONE,
+	GOAL_ACHIEVEMENT_IN_PROGRESS,
+	GOAL_ACHIEVEMENT_IMPROVING,
+	GOAL_ACHIEVEMENT_ACHIEVED,
+	GOAL_ACHIEVEMENT_SUSTAINING,
+};
+enum goal_direction {
+	GOAL_STEADY = 1,
+	GOAL_DOWN,
+	GOAL_UP
+};
+/* who agreed the goal with the person; numbers are not sent */
+enum goal_agreed_by {
+	GOAL_AGREED_BY_NOBODY,
+	GOAL_AGREED_BY_PERSON,
+	GOAL_AGREED_BY_PROFESSIONAL
 };
 
+/* Local days [from, to), numbered as in zone.h. Illness, admission, holiday: the days are taken
+ * out of what the goal asks for. What was done on them still counts where days add up; of a mean
+ * and of a trend they are left out. */
+struct goal_pause {
+	int64_t from_day, to_day;
+};
+
+/*
+ * One version of a goal. A version applies to the periods that start on starts_on or later, up to
+ * the next version; so the running period is closed by the version it began under. The version
+ * with the smallest number also applies to whatever was before it.
+ */
 struct goal {
 	char id[33];      /* [a-z0-9-] */
 	char title[129];  /* UTF-8, the person's own words */
@@ -66,17 +117,34 @@ struct goal {
 	enum goal_rule rule;
 	enum goal_period period;
 	unsigned int week_start; /* 1 Monday .. 7 */
-	struct decimal target;   /* SUM: canonical unit of metric; MEASURE: times */
+	/* SUM, MEAN: canonical unit of metric (MEAN: a day or night); MEASURE: times; COUNT_DAYS,
+	 * NIGHTS_MEETING: days or nights; TREND: the weight (kg) to get to and keep, or 0 */
+	struct decimal target;
 	char time_zone[64];
+	int64_t starts_on;         /* local day; INT64_MIN = always */
+	struct decimal day_target; /* COUNT_DAYS, NIGHTS_MEETING: in the unit of metric */
+	unsigned int min_points;   /* observed days a week that it takes to say anything; 0 = 4 */
+	enum goal_direction direction; /* TREND */
+	struct decimal band;           /* TREND: steady is within it, kg in 28 days; 0 = 1 */
+	unsigned int height_mm;        /* 0 = not known; a weight to get to needs it */
+	bool show_weight;              /* weight goals are blind unless the person chose this */
+	enum goal_agreed_by agreed_by;
+	size_t n_pauses; /* of the latest version: they count for all versions */
+	struct goal_pause pauses[GOAL_PAUSES_MAX];
 };
 
 /*
  * Is this a goal that may be set? -EINVAL and one plain sentence in *ret_problem (constant text).
- * Safety rules: no goal on energy or food, whatever the rule; sums only of what adds up (steps,
- * distance, floors, active and zone minutes, sleep, exercise); so weight can only be "measured
- * regularly", and no value of it is ever judged. Reads the zone file.
+ * Safety rules (domain.md 2.4): no goal on energy or food, whatever the rule; sums, counts of days
+ * and means only of what adds up (steps, distance, floors, active and zone minutes, sleep,
+ * exercise). Weight can be "measured regularly", where no value is judged, or be a trend that a
+ * professional agreed to. A trend has a direction, never a rate; "down" needs a weight to stop at,
+ * and a weight needs the height and is never below BMI 18.5. Reads the zone file.
  */
 int goal_check(const struct goal *goal, const char **ret_problem);
+/* May `next` be a later version of `goal`? Metric, rule, period, start of the week, zone and
+ * subject stay: another of these is another goal. Same results as goal_check. */
+int goal_check_version(const struct goal *goal, const struct goal *next, const char **ret_problem);
 
 /* One reading, as far as a goal is concerned: [at, at + duration). */
 struct goal_point {
@@ -93,17 +161,26 @@ struct goal_span {
 };
 
 struct goal_progress {
-	struct decimal value; /* SUM: of the chosen source; MEASURE: occasions */
-	uint32_t readings;    /* that the value is made of */
+	/* SUM: of the chosen source; MEASURE: occasions; COUNT_DAYS, NIGHTS_MEETING: days that
+	 * meet; MEAN: a day, 1 digit more than the values; TREND: kg in 28 days, to the gram */
+	struct decimal value;
+	uint32_t readings; /* that the value is made of; COUNT_DAYS: of all days of the period */
+	uint32_t observed; /* days that something is known of; TREND: days with a weigh-in */
+	uint32_t asked;    /* days that are not paused; 0: the goal rests */
+	bool enough;       /* data to say that it is not met (yet) */
 	bool met;
+	bool towards; /* TREND: going in the agreed direction, and not there yet */
+	bool review;  /* TREND: two days of one week differ by more than GOAL_REVIEW_GRAMS */
 };
+
+struct zone;
 
 /* The order in which goal_evaluate takes points: by start, the longer one first; total. */
 int goal_point_compare(const struct goal_point *a, const struct goal_point *b);
 
 /*
- * How far the points that belong to the span go towards the goal. Points in order; those of other
- * periods may be among them.
+ * The specification: how far the points go towards the goal in the period that starts on local day
+ * first_day. Points in order (goal_point_compare); those of other periods may be among them.
  *
  * SUM_PER_PERIOD  of the one source with the largest sum (then the smallest id). Within a source,
  *                 of two intervals that overlap only one counts: the outer, or else the one with
@@ -111,11 +188,32 @@ int goal_point_compare(const struct goal_point *a, const struct goal_point *b);
  *                 it grows, count once. A point without duration is an event of its own.
  * MEASURE_REGULARLY  occasions: a measurement within GOAL_OCCASION_MS of the first of an occasion
  *                 belongs to it, whichever device it came from. Times count in whole minutes.
+ * COUNT_DAYS      days on which the sum (as above, source chosen for each day) is day_target or
+ *                 more. A day is observed when the source covers GOAL_WEAR_MS of it.
+ * NIGHTS_MEETING  the same for sleep. A night is [noon, noon) and has the date it ends on; it is
+ *                 observed when it has a reading.
+ * MEAN_PER_PERIOD of the sums of the observed days (nights for sleep).
+ * TREND           of the medians of the days with a weigh-in among the GOAL_TREND_DAYS that end
+ *                 with the period: the median of all slopes between two days (Theil-Sen). It takes
+ *                 GOAL_TREND_MIN weigh-ins in GOAL_TREND_WEEKS weeks of the goal.
+ *
+ * What is asked for shrinks with the paused days: of 7 days, 3 of them paused, 4 of 7 is 4 * 4/7.
  */
-void goal_evaluate(const struct goal *goal, const struct goal_span *span,
+void goal_evaluate(const struct goal *goal, const struct zone *zone, int64_t first_day,
 		   const struct goal_point *points, size_t n, struct goal_progress *ret);
+/* goal: of the version in force; PAUSED: all its days are paused, for good, or the goal is
+ * and the period is running */
 enum goal_state goal_state_at(const struct goal *goal, const struct goal_span *span,
-			      int64_t now_ms);
+			      const struct goal_progress *progress, int64_t now_ms);
+/* Sums and counts are met as soon as they are reached: evidence can only add. A mean and a trend
+ * are met when the period is over. Less data than it takes is NOT_ENOUGH_DATA, never "not met". */
+enum goal_outcome goal_outcome_of(const struct goal *goal, const struct goal_progress *progress,
+				  enum goal_state state);
+/* met_before: how many of the GOAL_SUSTAINED_OF - 1 periods before were met */
+enum goal_achievement goal_achievement_of(const struct goal *goal,
+					  const struct goal_progress *progress,
+					  enum goal_state state, enum goal_outcome outcome,
+					  unsigned int met_before);
 
 /* What may be said to the person about a period. Never longer than GOAL_WORDS_MAX with NUL. */
 void goal_words(const struct goal *goal, enum goal_state state, enum goal_outcome outcome,
@@ -123,7 +221,8 @@ void goal_words(const struct goal *goal, enum goal_state state, enum goal_outcom
 
 struct goal_book;
 
-/* -EINVAL: a goal that goal_check refuses, two of one id, or a zone that cannot be read. */
+/* goals: every version of every goal, in any order; those of one id are one goal. -EINVAL: one that
+ * goal_check or goal_check_version refuses, a version twice, or a zone that cannot be read. */
 int goal_book_new(const struct goal *goals, size_t n, const char *hub, uint64_t epoch,
 		  struct goal_book **ret);
 void goal_book_free(struct goal_book *b);
@@ -136,7 +235,10 @@ int goal_book_tag(const struct goal_book *b, Wellgate__V1__Reading *reading, str
 /* A tagged reading was stored as new, or at start was found in the store (settle after loading).
  * -ENOBUFS: more points in one period than the book keeps (98,304); the rest are left out. */
 int goal_book_add(struct goal_book *b, const Wellgate__V1__Reading *reading);
-/* The transaction failed: forget what was added, and which results were handed out, since the last
+/* The opposite, for a reading that is corrected, retracted or another person's after all: as it was
+ * added, its tags included. What was never added is not removed. */
+int goal_book_remove(struct goal_book *b, const Wellgate__V1__Reading *reading);
+/* The transaction failed: forget what was added and removed, and which results were handed out, since the last
  * goal_book_settle. */
 void goal_book_undo(struct goal_book *b);
 void goal_book_settle(struct goal_book *b);
@@ -147,7 +249,13 @@ void goal_book_settle(struct goal_book *b);
 int goal_book_next_result(struct goal_book *b, int64_t now_ms, struct arena *arena,
 			  Wellgate__V1__GoalResult **ret);
 int64_t goal_book_next_due(const struct goal_book *b, int64_t now_ms); /* -1 = never */
+/* The result, as of now, of the period of goal i that an instant lies in. Equal readings, goals and
+ * zone data give equal bytes, in whatever order the readings came and however often one was taken
+ * back, but for: revision, reason and evaluated_at_ms. -EINVAL: no such goal */
+int goal_book_result_at(struct goal_book *b, size_t i, int64_t at_ms, int64_t now_ms,
+			struct arena *arena, Wellgate__V1__GoalResult **ret);
 
+/* one a goal: its latest version */
 const struct goal *goal_book_goals(const struct goal_book *b, size_t *ret_n);
 /* the current result of goal i, whether or not it changed (for status and the command line) */
 int goal_book_current(struct goal_book *b, size_t i, int64_t now_ms, struct arena *arena,

@@ -175,13 +175,20 @@ static int compare_points(const void *a, const void *b)
 static struct goal_progress evaluate(const struct goal *goal, int64_t start, int64_t end,
 				     struct goal_point *points, size_t n)
 {
-	const struct goal_span span = { start, end };
 	struct goal_progress progress;
+	struct zone *zone = NULL;
+	struct goal_span span;
+	int64_t first_day;
 
 	for (size_t i = 0; i < n; i++)
 		points[i].count = 1;
 	qsort(points, n, sizeof(*points), compare_points);
-	goal_evaluate(goal, &span, points, n, &progress);
+	assert_int_equal(zone_load(goal->time_zone, &zone), 0);
+	span = goal_span_of(goal, zone, start, &first_day);
+	assert_int_equal(span.start_ms, start);
+	assert_int_equal(span.end_ms, end);
+	goal_evaluate(goal, zone, first_day, points, n, &progress);
+	zone_free(zone);
 	return progress;
 }
 
@@ -312,17 +319,21 @@ static void test_occasions(void **state)
 static void test_states(void **state)
 {
 	const struct goal_span span = { MONDAY, MONDAY + 7 * DAY };
+	const struct goal_progress some = { .asked = 1 }, resting = { .asked = 0 };
 	struct goal goal = steps_goal(GOAL_WEEK, 1);
 
 	(void)state;
-	assert_int_equal(goal_state_at(&goal, &span, MONDAY), GOAL_OPEN);
-	assert_int_equal(goal_state_at(&goal, &span, MONDAY + 7 * DAY - 1), GOAL_OPEN);
-	assert_int_equal(goal_state_at(&goal, &span, MONDAY + 7 * DAY), GOAL_PROVISIONAL);
-	assert_int_equal(goal_state_at(&goal, &span, MONDAY + 10 * DAY - 1), GOAL_PROVISIONAL);
-	assert_int_equal(goal_state_at(&goal, &span, MONDAY + 10 * DAY), GOAL_CLOSED);
+	assert_int_equal(goal_state_at(&goal, &span, &some, MONDAY), GOAL_OPEN);
+	assert_int_equal(goal_state_at(&goal, &span, &some, MONDAY + 7 * DAY - 1), GOAL_OPEN);
+	assert_int_equal(goal_state_at(&goal, &span, &some, MONDAY + 7 * DAY), GOAL_PROVISIONAL);
+	assert_int_equal(goal_state_at(&goal, &span, &some, MONDAY + 10 * DAY - 1),
+			 GOAL_PROVISIONAL);
+	assert_int_equal(goal_state_at(&goal, &span, &some, MONDAY + 10 * DAY), GOAL_CLOSED);
+	assert_int_equal(goal_state_at(&goal, &span, &resting, MONDAY), GOAL_PAUSED);
+	assert_int_equal(goal_state_at(&goal, &span, &resting, MONDAY + 70 * DAY), GOAL_PAUSED);
 	goal.paused = true;
-	assert_int_equal(goal_state_at(&goal, &span, MONDAY), GOAL_PAUSED);
-	assert_int_equal(goal_state_at(&goal, &span, MONDAY + 7 * DAY), GOAL_PROVISIONAL);
+	assert_int_equal(goal_state_at(&goal, &span, &some, MONDAY), GOAL_PAUSED);
+	assert_int_equal(goal_state_at(&goal, &span, &some, MONDAY + 7 * DAY), GOAL_PROVISIONAL);
 }
 
 /* ---- the book */
@@ -818,7 +829,7 @@ static void agree(const struct goal *goal, uint32_t seed)
 		arena_reset(&d.arena);
 		assert_int_equal(goal_book_current(d.book, 0, at, &d.arena, &r), 0);
 		span = goal_span_of(goal, zone, at, &first);
-		goal_evaluate(goal, &span, points, POINTS, &expected);
+		goal_evaluate(goal, zone, first, points, POINTS, &expected);
 		assert_int_equal(r->period_start_ms, span.start_ms);
 		assert_int_equal(r->readings, expected.readings);
 		assert_value(&expected, r->progress->mantissa, r->progress->exponent);
