@@ -164,8 +164,8 @@ static void test_odd_days(void **state)
 	zone_free(z);
 }
 
-/* A midnight that comes twice: the day begins with the first. Until 2011 Newfoundland put its clocks
- * back at 00:01, so 59 minutes of a new day showed the date of the old one. */
+/* A midnight that comes twice: the day begins with the first. Until 2011 Newfoundland put its
+ * clocks back at 00:01, so 59 minutes of a new day showed the date of the old one. */
 static void test_midnight_twice(void **state)
 {
 	struct zone *z = load("America/Havana");
