@@ -2,9 +2,9 @@
  * Every sentence that a person may see, in one table per language: words.def names them, en.def has
  * them in English. Texts are constant; what a sentence is about goes into named holes.
  *
- * A sentence that a language does not have yet is said in English: better than none, and better than
- * a guess. Kind, plain, reading age 9 to 11 (domain.md section 2.4; the NHS asks for the same age);
- * tests/lint/words.py is the judge of that.
+ * A sentence that a language does not have yet is said in English: better than none, and better
+ * than a guess. Kind, plain, reading age 9 to 11 (domain.md section 2.4; the NHS asks for the same
+ * age); tests/lint/words.py is the judge of that.
  */
 #pragma once
 
