@@ -1,120 +1,40 @@
 /*
- * When was it measured? The rules, in order (domain.md 1.5):
+ * When was it measured? The table below is that of HL7 PHD IG 2.0.0 (timestamps; domain.md 1.5),
+ * and what it leaves open. "Compared": the device's clock was read on this link, with the hub's own
+ * synchronised. "Timeline": whether the device's clock ran without a break since the stamp; where
+ * nobody says, it is taken to have, and doubted where it matters (is_doubtful, changes_zone).
  *
- *   device stamp, its clock set from outside        as stamped                  DEVICE_TRUSTED
- *   device stamp, offset measured, hub synchronised stamp + offset              DEVICE_CORRECTED
- *   device stamp, otherwise                         as stamped                  DEVICE_UNVERIFIED
- *   counter, offset measured, hub synchronised      counter + offset            DEVICE_CORRECTED
- *   no usable stamp, just measured                  receipt (less duration)     HUB_SYNCED or
- *                                                                               RECEIPT_UNSYNCED
- *   out of the device's memory without usable stamp, a counter without anchor,
- *   or a time before 2015 or over 5 minutes ahead   none: TIME_UNCERTAIN        UNKNOWN
+ * There is no time (CLOCK_UNKNOWN, TIME_UNCERTAIN, time_fault says why) also where it would come
+ * out before 2015 or over 5 minutes ahead of us, and for what is out of memory without a stamp.
  *
  * A stamp is usable if it is a whole, possible date and the device does not say that its clock was
  * never set. Local stamps are read in the hub's zone. A local time that came by twice (clocks put
  * back) is taken as the earlier; one that never was (put forward) is read with the offset before;
- * both are flagged TIME_UNCERTAIN. With a measured offset neither can happen: the device's clock is
- * then one line, whatever it shows.
+ * both are flagged TIME_UNCERTAIN. A compared clock is one line, whatever it shows, so there
+ * neither can happen.
+ *
+ * The coincident record of the IG is what goes with a shifted stamp: clock_correction_ms, and for a
+ * counter the difference between measured_at_ms and the counter as sent.
  */
 #include <errno.h>
-#include <string.h>
-#include <sys/timex.h>
-#include <systemd/sd-id128.h>
-#include <time.h>
 
 #include "gateway/intake/steps.h"
 
-#define KIND(name)  WELLGATE__V1__DEVICE_TIME__KIND__KIND_##name
-#define CLOCK(name) WELLGATE__V1__CLOCK_QUALITY__CLOCK_##name
+#define KIND(name)     WELLGATE__V1__DEVICE_TIME__KIND__KIND_##name
+#define CLOCK(name)    WELLGATE__V1__CLOCK_QUALITY__CLOCK_##name
+#define FAULT(name)    WELLGATE__V1__TIME_FAULT__TIME_FAULT_##name
+#define TIMELINE(name) WELLGATE__V1__TIMELINE__TIMELINE_##name
 
 enum {
 	AHEAD_MS = 5 * 60 * 1000,
 	CORRECTED_MS = 60 * 1000, /* clocks that show minutes are off by less */
+	LIVE_MS = 15 * 60 * 1000, /* what is older was kept by the device */
 	LATE_MS = 24 * 3600 * 1000,
-	BOOT_ID_BYTES = 16,
 	YEAR_MAX = 9999,
 };
 #define DURATION_MAX_MS (INT64_C(31) * 24 * 3600 * 1000)
 #define EARLIEST_MS     INT64_C(1420070400000) /* 2015-01-01: before any of this hardware */
 #define LATEST_MS       INT64_C(253402300799000)
-
-/* ---- the hub's clocks */
-
-static bool clock_is_synced(void)
-{
-	struct timex state = { 0 };
-
-	return adjtimex(&state) != TIME_ERROR && !(state.status & STA_UNSYNC);
-}
-
-static int64_t nanoseconds(clockid_t id)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(id, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-void receipt_now(struct receipt *ret)
-{
-	sd_id128_t boot = SD_ID128_NULL; /* stays so if the kernel does not say */
-
-	(void)sd_id128_get_boot(&boot);
-	ret->utc_ms = nanoseconds(CLOCK_REALTIME) / 1000000;
-	ret->boottime_us = nanoseconds(CLOCK_BOOTTIME) / 1000;
-	memcpy(ret->boot_id, boot.bytes, sizeof(ret->boot_id));
-	ret->synced = clock_is_synced();
-}
-
-/* ---- the receipt of this measurement */
-
-/* The devices process stamped the frame on arrival. Within one boot the steady clock says how long
- * ago that was, so the time is as good as our clock is now; otherwise theirs is all there is. */
-static void seen_by_devices(const Wellgate__V1__Measurement *m, const struct receipt *now,
-			    struct receipt *ret)
-{
-	int64_t ago_us;
-
-	*ret = *now;
-	memcpy(ret->boot_id, m->seen_boot_id.data, sizeof(ret->boot_id));
-	ret->boottime_us = m->seen_boottime_us;
-	if (memcmp(ret->boot_id, now->boot_id, sizeof(ret->boot_id)) == 0 &&
-	    !__builtin_sub_overflow(now->boottime_us, m->seen_boottime_us, &ago_us) &&
-	    ago_us >= 0) {
-		ret->utc_ms = now->utc_ms - ago_us / 1000;
-		return;
-	}
-	ret->utc_ms = m->seen_utc_ms;
-	ret->synced = false;
-}
-
-int intake_receipt(const struct intake *in, const struct receipt *now, struct draft *d)
-{
-	const Wellgate__V1__Measurement *m = d->m;
-
-	d->seen = *now;
-	if (m->has_simulated_at_ms) {
-		if (!m->test && !in->test)
-			return -EBADMSG; /* nobody may set a real reading's time of receipt */
-		d->seen = (struct receipt){ .utc_ms = m->simulated_at_ms, .synced = true };
-		d->simulated = true;
-	} else if (m->has_seen_boottime_us && m->has_seen_boot_id && m->has_seen_utc_ms) {
-		if (m->seen_boot_id.len != BOOT_ID_BYTES)
-			return -EBADMSG;
-		seen_by_devices(m, now, &d->seen);
-	}
-	if (d->seen.utc_ms < -LATEST_MS || d->seen.utc_ms > LATEST_MS)
-		return -EBADMSG;
-	d->r->has_received_at_ms = true;
-	d->r->received_at_ms = d->seen.utc_ms;
-	if (d->simulated)
-		return 0;
-	d->r->has_boot_id = d->r->has_received_boottime_us = true;
-	d->r->received_boottime_us = d->seen.boottime_us;
-	d->r->boot_id.len = BOOT_ID_BYTES;
-	d->r->boot_id.data = arena_memdup(d->arena, d->seen.boot_id, BOOT_ID_BYTES);
-	return d->r->boot_id.data ? 0 : -ENOMEM;
-}
 
 /* ---- the device's stamp */
 
@@ -134,90 +54,130 @@ static int64_t naive_ms(const Wellgate__V1__DeviceTime *t)
 	       t->fraction_us / 1000;
 }
 
+bool intake_device_ms(const Wellgate__V1__DeviceTime *t, int64_t *ret)
+{
+	if (!t || (t->kind != KIND(LOCAL) && t->kind != KIND(UTC)) || !is_possible(t))
+		return false;
+	*ret = naive_ms(t);
+	return true;
+}
+
 struct answer {
 	Wellgate__V1__ClockQuality clock;
 	int64_t at_ms;
 	bool has_correction;
 	int64_t correction_ms;
+	Wellgate__V1__TimeFault fault; /* CLOCK_UNKNOWN: why */
 };
 
-static void no_time(struct draft *d, struct answer *ret)
+static void no_time(struct draft *d, Wellgate__V1__TimeFault fault, struct answer *ret)
 {
-	*ret = (struct answer){ .clock = CLOCK(UNKNOWN) };
+	*ret = (struct answer){ .clock = CLOCK(UNKNOWN), .fault = fault };
+	d->flags &= ~FLAG_BIT(FLAG_TIME_CORRECTED);
 	d->flags |= FLAG_BIT(FLAG_TIME_UNCERTAIN);
 }
 
-static void from_receipt(struct draft *d, struct answer *ret)
+/* ---- the table */
+
+enum stamp {
+	NO_STAMP,
+	DATE, /* UTC or local time */
+	TICKS,
+	UNREADABLE, /* a stamp that this version, or any arithmetic, cannot follow */
+};
+enum is {
+	NO,
+	YES,
+	ANY
+};
+enum action {
+	KEEP,        /*                         DEVICE_TRUSTED */
+	SHIFT,       /* by hub - device         DEVICE_CORRECTED */
+	AS_STAMPED,  /* graded                  DEVICE_UNVERIFIED */
+	RECEIPT,     /* less the duration       HUB_SYNCED or RECEIPT_UNSYNCED */
+	THROW_AWAY,  /* the time, never the reading: TIME_FAULT_SENSOR */
+	NO_ANCHOR,   /*                         TIME_FAULT_NO_ANCHOR */
+	NOT_STAMPED, /* and out of memory       TIME_FAULT_NO_STAMP */
+};
+
+struct rule {
+	enum stamp stamp;
+	enum is current, synced, compared, stored;
+	enum action action;
+};
+
+/* The first that fits; one does. Externally synchronised comes before compared: the hub is the
+ * worse clock then. "Fix zone only" is what KEEP does to a local stamp. */
+static const struct rule rules[] = {
+	/* stamp   timeline  externally  compared  out of
+	 *         current   synced                memory  */
+	{ DATE, YES, YES, ANY, ANY, KEEP },
+	{ DATE, YES, NO, YES, ANY, SHIFT },
+	{ DATE, YES, NO, NO, ANY, AS_STAMPED }, /* it cannot tell its time, or we could not */
+	{ DATE, NO, YES, ANY, ANY, KEEP },
+	{ DATE, NO, NO, ANY, ANY, THROW_AWAY },
+	{ TICKS, YES, ANY, YES, ANY, SHIFT },
+	{ TICKS, YES, ANY, NO, ANY, NO_ANCHOR },
+	{ TICKS, NO, ANY, ANY, ANY, THROW_AWAY },
+	{ UNREADABLE, ANY, ANY, ANY, ANY, THROW_AWAY },
+	{ NO_STAMP, ANY, ANY, ANY, NO, RECEIPT },
+	{ NO_STAMP, ANY, ANY, ANY, YES, NOT_STAMPED }, /* it may be years old */
+};
+
+static bool is(enum is asked, bool fact)
 {
-	if (d->flags & FLAG_BIT(FLAG_BACKFILL)) {
-		no_time(d, ret); /* it may be years old */
-		return;
+	return asked == ANY || (asked == YES) == fact;
+}
+
+static enum action action_for(const struct draft *d, enum stamp stamp)
+{
+	const Wellgate__V1__Measurement *m = d->m;
+	const bool current = m->timeline != TIMELINE(EARLIER);
+	const bool compared = m->has_clock_offset_ms && d->seen.synced && !d->hub_was_set;
+	const bool stored = (d->flags & FLAG_BIT(FLAG_BACKFILL)) != 0;
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const struct rule *rule = &rules[i];
+
+		if (rule->stamp == stamp && is(rule->current, current) &&
+		    is(rule->synced, m->clock_synced) && is(rule->compared, compared) &&
+		    is(rule->stored, stored))
+			return rule->action;
 	}
-	ret->clock = d->seen.synced ? CLOCK(HUB_SYNCED) : CLOCK(RECEIPT_UNSYNCED);
-	ret->at_ms = d->seen.utc_ms - d->m->duration_ms; /* it ended when it came */
+	return THROW_AWAY;
 }
 
-static bool can_correct(const struct draft *d)
-{
-	return d->m->has_clock_offset_ms && d->seen.synced;
-}
-
-static void corrected(struct draft *d, int64_t stamp_ms, struct answer *ret)
-{
-	ret->clock = CLOCK(DEVICE_CORRECTED);
-	if (__builtin_add_overflow(stamp_ms, d->m->clock_offset_ms, &ret->at_ms))
-		no_time(d, ret);
-}
+/* ---- what the stamp says */
 
 static int64_t magnitude(int64_t n)
 {
 	return n < 0 ? -n : n;
 }
 
-static void from_date(const struct intake *in, struct draft *d, struct answer *ret)
+struct stamped {
+	int64_t naive_ms; /* a counter in ms, or a date and time read as UTC */
+	int64_t at_ms;    /* read in the hub's zone; DATE only */
+	enum zone_fold fold;
+};
+
+static void read_date(const struct intake *in, const Wellgate__V1__DeviceTime *t,
+		      struct stamped *ret)
 {
-	const Wellgate__V1__DeviceTime *t = d->m->device_time;
-	int64_t naive = naive_ms(t), as_stamped = naive;
-	enum zone_fold fold = ZONE_ONCE;
+	int64_t utc_s;
 
-	if (t->kind == KIND(LOCAL)) {
-		int64_t utc_s;
-
-		/* naive is above zero for every year that passes doubt() */
-		fold = zone_to_utc(in->zone, naive / 1000, &utc_s);
-		as_stamped = utc_s * 1000 + naive % 1000;
-	}
-	if (!d->m->clock_synced && can_correct(d)) {
-		corrected(d, naive, ret);
-		if (ret->clock == CLOCK(UNKNOWN) ||
-		    __builtin_sub_overflow(ret->at_ms, as_stamped, &ret->correction_ms))
-			return;
-		ret->has_correction = true;
-		if (ret->correction_ms == INT64_MIN ||
-		    magnitude(ret->correction_ms) >= CORRECTED_MS)
-			d->flags |= FLAG_BIT(FLAG_TIME_CORRECTED);
+	*ret = (struct stamped){ .naive_ms = naive_ms(t), .fold = ZONE_ONCE };
+	ret->at_ms = ret->naive_ms;
+	if (t->kind != KIND(LOCAL))
 		return;
-	}
-	ret->clock = d->m->clock_synced ? CLOCK(DEVICE_TRUSTED) : CLOCK(DEVICE_UNVERIFIED);
-	ret->at_ms = as_stamped;
-	if (fold != ZONE_ONCE)
-		d->flags |= FLAG_BIT(FLAG_TIME_UNCERTAIN);
+	/* naive is above zero for every year that passes doubt() */
+	ret->fold = zone_to_utc(in->zone, ret->naive_ms / 1000, &utc_s);
+	ret->at_ms = utc_s * 1000 + ret->naive_ms % 1000;
 }
 
-static void from_ticks(struct draft *d, struct answer *ret)
+static enum stamp read_stamp(const struct intake *in, struct draft *d, struct stamped *ret)
 {
 	const Wellgate__V1__DeviceTime *t = d->m->device_time;
 	uint64_t us;
-
-	if (!can_correct(d) || __builtin_mul_overflow(t->ticks, t->tick_us, &us))
-		no_time(d, ret);
-	else
-		corrected(d, (int64_t)(us / 1000), ret);
-}
-
-static void from_stamp(const struct intake *in, struct draft *d, struct answer *ret)
-{
-	const Wellgate__V1__DeviceTime *t = d->m->device_time;
 
 	switch (t ? t->kind : KIND(UNSPECIFIED)) {
 	case KIND(LOCAL):
@@ -225,29 +185,131 @@ static void from_stamp(const struct intake *in, struct draft *d, struct answer *
 		if (!is_possible(t))
 			d->flags |= FLAG_BIT(FLAG_CLOCK_NOT_SET);
 		if (d->flags & FLAG_BIT(FLAG_CLOCK_NOT_SET))
-			from_receipt(d, ret);
-		else
-			from_date(in, d, ret);
-		return;
+			return NO_STAMP;
+		read_date(in, t, ret);
+		return DATE;
 	case KIND(TICKS):
-		from_ticks(d, ret);
-		return;
+		if (__builtin_mul_overflow(t->ticks, t->tick_us, &us))
+			return UNREADABLE;
+		ret->naive_ms = (int64_t)(us / 1000);
+		return TICKS;
 	case KIND(UNSPECIFIED):
-		from_receipt(d, ret);
-		return;
+		return NO_STAMP;
 	case _WELLGATE__V1__DEVICE_TIME__KIND_IS_INT_SIZE:
 	default:
-		no_time(d, ret);
+		return UNREADABLE; /* a kind from a later version: the receipt is not its time */
 	}
 }
 
-/* Whichever way the time was found: it must be a time at which this can have happened. */
+/* ---- what is done with it */
+
+static void from_receipt(struct draft *d, struct answer *ret)
+{
+	ret->clock = d->seen.synced ? CLOCK(HUB_SYNCED) : CLOCK(RECEIPT_UNSYNCED);
+	ret->at_ms = d->seen.utc_ms - d->m->duration_ms; /* it ended when it came */
+}
+
+static void as_stamped(struct draft *d, const struct stamped *s, Wellgate__V1__ClockQuality clock,
+		       struct answer *ret)
+{
+	ret->clock = clock;
+	ret->at_ms = s->at_ms;
+	if (s->fold != ZONE_ONCE)
+		d->flags |= FLAG_BIT(FLAG_TIME_UNCERTAIN);
+}
+
+/* A clock that shows no time of our days runs from where its battery was put in, and the one before
+ * began at the same place: for what it kept, nobody can tell the two apart. */
+static bool is_doubtful(const struct draft *d, int64_t at_ms)
+{
+	int64_t device_now_ms;
+	bool kept = (d->flags & FLAG_BIT(FLAG_BACKFILL)) ||
+		    d->seen.utc_ms - (at_ms + d->m->duration_ms) > LIVE_MS;
+
+	return kept && d->m->timeline != TIMELINE(CURRENT) &&
+	       !__builtin_sub_overflow(d->seen.utc_ms, d->m->clock_offset_ms, &device_now_ms) &&
+	       device_now_ms < EARLIEST_MS;
+}
+
+/* Summer time began or ended since, and the device's clock shows the right time now: was it put
+ * right in between? If so its stamp says the time as it is, if not it is one hour out. Where both
+ * come to the same (a clock that is an hour out now) there is no doubt. */
+static bool changes_zone(const struct intake *in, const struct draft *d, int64_t at_ms,
+			 int64_t correction_ms)
+{
+	return d->m->device_time->kind == KIND(LOCAL) && d->m->timeline != TIMELINE(CURRENT) &&
+	       magnitude(correction_ms) >= CORRECTED_MS &&
+	       zone_offset(in->zone, at_ms / 1000) != zone_offset(in->zone, d->seen.utc_ms / 1000);
+}
+
+static void shifted(const struct intake *in, struct draft *d, enum stamp stamp,
+		    const struct stamped *s, struct answer *ret)
+{
+	if (__builtin_add_overflow(s->naive_ms, d->m->clock_offset_ms, &ret->at_ms) ||
+	    magnitude(ret->at_ms) > LATEST_MS || ret->at_ms == INT64_MIN) {
+		no_time(d, FAULT(SENSOR), ret);
+		return;
+	}
+	ret->clock = CLOCK(DEVICE_CORRECTED);
+	if (stamp == DATE) {
+		ret->has_correction = true;
+		ret->correction_ms = ret->at_ms - s->at_ms;
+		if (magnitude(ret->correction_ms) >= CORRECTED_MS)
+			d->flags |= FLAG_BIT(FLAG_TIME_CORRECTED);
+		if (changes_zone(in, d, ret->at_ms, ret->correction_ms))
+			d->flags |= FLAG_BIT(FLAG_TIME_UNCERTAIN);
+	}
+	if (is_doubtful(d, ret->at_ms)) {
+		ret->clock = CLOCK(DEVICE_UNVERIFIED);
+		d->flags |= FLAG_BIT(FLAG_TIME_UNCERTAIN);
+	}
+}
+
+static void decide(const struct intake *in, struct draft *d, struct answer *ret)
+{
+	struct stamped s = { 0 };
+	const enum stamp stamp = read_stamp(in, d, &s);
+
+	switch (action_for(d, stamp)) {
+	case KEEP:
+		as_stamped(d, &s, CLOCK(DEVICE_TRUSTED), ret);
+		return;
+	case SHIFT:
+		shifted(in, d, stamp, &s, ret);
+		return;
+	case AS_STAMPED:
+		as_stamped(d, &s, CLOCK(DEVICE_UNVERIFIED), ret);
+		return;
+	case RECEIPT:
+		from_receipt(d, ret);
+		return;
+	case THROW_AWAY:
+		no_time(d, FAULT(SENSOR), ret);
+		return;
+	case NO_ANCHOR:
+		no_time(d, FAULT(NO_ANCHOR), ret);
+		return;
+	case NOT_STAMPED:
+		no_time(d, FAULT(NO_STAMP), ret);
+		return;
+	}
+}
+
+/* Whichever way the time was found: it must be a time at which this can have happened. A hub that
+ * does not know the time cannot say what is ahead of it, but neither vouch for it. */
 static void doubt(struct draft *d, struct answer *a)
 {
+	const bool ahead = a->at_ms > d->seen.utc_ms + AHEAD_MS;
+	const bool by_hub = a->clock == CLOCK(HUB_SYNCED) || a->clock == CLOCK(RECEIPT_UNSYNCED);
+
 	if (a->clock == CLOCK(UNKNOWN))
 		return;
-	if (a->at_ms < EARLIEST_MS || a->at_ms > d->seen.utc_ms + AHEAD_MS)
-		no_time(d, a);
+	if (a->at_ms < EARLIEST_MS)
+		no_time(d, by_hub ? FAULT(HUB) : FAULT(SENSOR), a);
+	else if (ahead && d->seen.synced)
+		no_time(d, FAULT(SENSOR), a);
+	else if (ahead && a->clock != CLOCK(DEVICE_TRUSTED))
+		no_time(d, FAULT(HUB), a);
 	else if (d->seen.utc_ms - (a->at_ms + d->m->duration_ms) > LATE_MS)
 		d->flags |= FLAG_BIT(FLAG_LATE);
 }
@@ -258,12 +320,15 @@ int intake_clock(const struct intake *in, struct draft *d)
 
 	if (d->m->has_duration_ms && (d->m->duration_ms < 0 || d->m->duration_ms > DURATION_MAX_MS))
 		return -EBADMSG;
-	from_stamp(in, d, &answer);
+	decide(in, d, &answer);
 	doubt(d, &answer);
 	d->r->has_clock = true;
 	d->r->clock = answer.clock;
-	if (answer.clock == CLOCK(UNKNOWN))
+	if (answer.clock == CLOCK(UNKNOWN)) {
+		d->r->has_time_fault = true;
+		d->r->time_fault = answer.fault;
 		return 0;
+	}
 	d->r->has_measured_at_ms = true;
 	d->r->measured_at_ms = answer.at_ms;
 	d->r->has_clock_correction_ms = answer.has_correction;

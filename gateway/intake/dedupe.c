@@ -216,6 +216,7 @@ static struct recent first_of(struct intake *in, const Wellgate__V1__Reading *r)
 
 void intake_remember(struct intake *in, const Wellgate__V1__Reading *reading)
 {
+	anchor_by_reading(&in->anchors, reading);
 	if (needs_receipt(reading))
 		(void)first_of(in, reading);
 }

@@ -174,7 +174,7 @@ static int take_flags(const struct intake *in, struct draft *d)
 	return 0;
 }
 
-static int list_flags(struct draft *d)
+int intake_list_flags(struct draft *d)
 {
 	size_t n = (size_t)__builtin_popcountll(d->flags);
 
@@ -191,7 +191,7 @@ static int list_flags(struct draft *d)
 }
 
 /* RFC 9562, version 7: 48 bits of ms, then chance; sorts by time of receipt */
-static int set_id(struct draft *d)
+int intake_set_id(struct draft *d)
 {
 	uint8_t id[ID_BYTES];
 	uint64_t ms = (uint64_t)d->seen.utc_ms;
@@ -216,7 +216,7 @@ static int set_rest(const struct intake *in, struct draft *d)
 	if (r == 0)
 		r = text(d->arena, d->m->context, &d->r->context);
 	if (r == 0)
-		r = set_id(d);
+		r = intake_set_id(d);
 	d->r->has_revision = true;
 	d->r->revision = 1;
 	return r;
@@ -239,7 +239,7 @@ static int steps(struct intake *in, const struct receipt *receipt, struct draft 
 	if (r == 0)
 		r = set_rest(in, d);
 	if (r == 0)
-		r = list_flags(d);
+		r = intake_list_flags(d);
 	return r == 0 ? intake_key(in, d) : r;
 }
 

@@ -3,8 +3,9 @@
  * units, codes, ranges), identity (dedupe key). One file per step.
  *
  * No clock and no I/O but for the random reading id: the receipt carries the clocks. The only
- * memory from one measurement to the next is a short one of measurements that came without a stamp
- * (dedupe.c). The reading lives in the caller's arena until the arena is reset.
+ * memory from one measurement to the next are a short one of measurements that came without a stamp
+ * (dedupe.c) and what the time was in the last boots (anchor.h). The reading lives in the caller's
+ * arena until the arena is reset.
  *
  * measured_at_ms is the start of what was measured: [measured_at, measured_at + duration).
  */
@@ -59,6 +60,28 @@ int intake_normalise(struct intake *in, const Wellgate__V1__Measurement *m,
 		     const struct intake_device *device, const struct receipt *receipt,
 		     struct arena *arena, Wellgate__V1__Reading **ret);
 
-/* At start, for the last readings in the store, oldest first: so that a device which is still
- * repeating one of them is recognised after a restart, too. */
+/* At start, for the readings in the store, oldest first: so that a device which is still repeating
+ * one of the last of them is recognised after a restart, too, and that the boots they came in keep
+ * their times. */
 void intake_remember(struct intake *in, const Wellgate__V1__Reading *reading);
+
+/*
+ * Looks whether the hub's clock is synchronised by now (each intake_normalise() does, too). 1:
+ * since it was last asked it became known when this boot was, or known better: readings that were
+ * received in it are worth an intake_retime(). 0: nothing new.
+ */
+int intake_anchor(struct intake *in, const struct receipt *now);
+/* The same for a boot that never learnt the time: r came in it from a device whose clock has been
+ * compared just now, offset_ms as Measurement has it. What is timed by it is graded, never
+ * certain. */
+int intake_anchor_by_device(struct intake *in, const Wellgate__V1__Reading *r, int64_t offset_ms,
+			    const struct receipt *now);
+
+/*
+ * A reading from before the hub knew the time, judged again by what is known of its boot now. 1 and
+ * *ret, its next revision: same dedupe_key, new reading_id, replaces the old; no sequence, no goals
+ * yet; attributed anew, because that depends on the time. 0: its boot is not known, or its time
+ * would not change. What the revision has in common with the old one it borrows from it.
+ */
+int intake_retime(const struct intake *in, const Wellgate__V1__Reading *old, struct arena *arena,
+		  Wellgate__V1__Reading **ret);

@@ -3,6 +3,7 @@
 
 #include "drivers/measurement.h"
 #include "gateway/goals/zone.h"
+#include "gateway/intake/anchor.h"
 #include "gateway/intake/intake.h"
 
 #define RECENT_MAX 64
@@ -21,6 +22,8 @@ struct intake {
 	bool test, import, zone_stated;
 	struct recent recent[RECENT_MAX]; /* a ring */
 	size_t next_recent;
+	struct anchors anchors; /* boots whose time is known */
+	bool anchored;          /* one more since intake_anchor() was asked */
 };
 
 struct draft {
@@ -29,12 +32,16 @@ struct draft {
 	struct arena *arena;
 	struct receipt seen; /* when the frame arrived */
 	bool simulated;
-	uint64_t flags; /* FLAG_BIT()s, from the device and ours */
+	bool hub_was_set; /* the hub's clock, since the frame arrived: what it measured is void */
+	uint64_t flags;   /* FLAG_BIT()s, from the device and ours */
 	Wellgate__V1__Reading *r;
 };
 
-/* clock.c: received_*, boot_id, measured_at, clock, offsets, late */
-int intake_receipt(const struct intake *in, const struct receipt *now, struct draft *d);
+/* receipt.c: received_*, boot_id */
+int intake_receipt(struct intake *in, const struct receipt *now, struct draft *d);
+/* clock.c: measured_at, clock, time_fault, offsets, late */
+/* the stamp of a clock, date and time read as UTC, in ms; false: it has no usable one */
+bool intake_device_ms(const Wellgate__V1__DeviceTime *t, int64_t *ret);
 int intake_clock(const struct intake *in, struct draft *d);
 /* attribute.c: subject, attribution */
 int intake_attribute(const struct intake *in, struct draft *d);
@@ -42,3 +49,6 @@ int intake_attribute(const struct intake *in, struct draft *d);
 int intake_components(struct draft *d);
 /* dedupe.c: dedupe_key; the reading is otherwise complete */
 int intake_key(struct intake *in, struct draft *d);
+/* intake.c: the flags as a list; a new reading_id */
+int intake_list_flags(struct draft *d);
+int intake_set_id(struct draft *d);
