@@ -264,6 +264,15 @@ static bool by_press(const struct scene *s)
 	return p && !p->ended && p->candidate;
 }
 
+/* The memory was not wiped before this loan, only numbered: the time says that the reading is of
+ * it, and the number says otherwise, or there is none. */
+static bool against_mark(const struct scene *s, const struct claim *c)
+{
+	if (!c->has_mark)
+		return false;
+	return s->q->has_record ? s->q->record <= c->mark : !s->q->live;
+}
+
 /* A1, A2, A3: one person had the device or the slot */
 static void by_owner(const struct scene *s, const struct claim *c, unsigned int rule)
 {
@@ -271,8 +280,8 @@ static void by_owner(const struct scene *s, const struct claim *c, unsigned int 
 
 	if (c->basis != BASIS_SESSION && claim_ended(c, s->revision))
 		answer(s, ATTRIBUTE_OTHER_PERSON, 5, NULL);
-	else if (c->has_mark && s->q->has_record && s->q->record <= c->mark)
-		answer(s, ATTRIBUTE_UNATTRIBUTABLE, 6, NULL); /* time and number disagree */
+	else if (against_mark(s, c))
+		answer(s, ATTRIBUTE_UNATTRIBUTABLE, 6, NULL);
 	else if (claimed_by_another(s, c->subject) && said == SAID_NOT_ME)
 		(void)by_press(s); /* the two agree: they swapped */
 	else if (claimed_by_another(s, c->subject))

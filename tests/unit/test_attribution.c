@@ -432,6 +432,10 @@ static void test_record_numbers(void **state)
 	expect(h, &q, ATTRIBUTE_ASSIGNED, 2, BEN);
 	q.record = 60; /* the number says Anna, the time says Ben */
 	expect(h, &q, ATTRIBUTE_UNATTRIBUTABLE, 6, 0);
+	q.has_record = false; /* it may be either's, if the clock was wrong */
+	expect(h, &q, ATTRIBUTE_UNATTRIBUTABLE, 6, 0);
+	q.live = true;
+	expect(h, &q, ATTRIBUTE_ASSIGNED, 2, BEN);
 }
 
 /* ---- weight */
