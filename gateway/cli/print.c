@@ -335,6 +335,9 @@ static void put_reading_times(struct object *o, const Wellgate__V1__Reading *r)
 	if (r->has_clock)
 		put_enum(o, "clock", &wellgate__v1__clock_quality__descriptor, "CLOCK_",
 			 (int)r->clock);
+	if (r->has_time_fault)
+		put_enum(o, "time_fault", &wellgate__v1__time_fault__descriptor, "TIME_FAULT_",
+			 (int)r->time_fault);
 	if (r->has_utc_offset_min)
 		put_number(o, "utc_offset_min", r->utc_offset_min);
 	if (r->has_clock_correction_ms)

@@ -165,6 +165,11 @@ static void test_reading_times(void **state)
 	r.has_measured_at_ms = r.has_received_at_ms = r.has_utc_offset_min = 0;
 	r.clock = 77;
 	assert_reading(&r, "{\"metric\":\"steps\",\"clock\":\"77\",\"hub\":\"hub-1\"}");
+	r.clock = WELLGATE__V1__CLOCK_QUALITY__CLOCK_UNKNOWN;
+	r.has_time_fault = 1;
+	r.time_fault = WELLGATE__V1__TIME_FAULT__TIME_FAULT_NO_STAMP;
+	assert_reading(&r, "{\"metric\":\"steps\",\"clock\":\"unknown\","
+			   "\"time_fault\":\"no_stamp\",\"hub\":\"hub-1\"}");
 }
 
 static void test_reading_who(void **state)
