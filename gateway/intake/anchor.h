@@ -55,7 +55,8 @@ struct anchored {
 int anchor_by_hub(struct anchors *a, const struct receipt *now);
 
 /* At start, for each reading in the store: one that was timed by a synchronised clock says what its
- * boot's time was. */
+ * boot's time was. Whether that clock had been out of touch for some days is not known any more: up
+ * to a minute may be missing from error_ms. */
 void anchor_by_reading(struct anchors *a, const Wellgate__V1__Reading *reading);
 
 /* At boottime_us of a boot came a reading that a device had stamped device_ms (date and time read
