@@ -129,6 +129,19 @@ static const struct press *claimed_by_another(const struct scene *s, const char 
 	return NULL;
 }
 
+/* Nothing new is filed under a reference that has ended, nor under one of another device. */
+static bool has_it_now(const struct scene *s, const char *subject)
+{
+	const struct claim *c = device_claims(s->device);
+
+	for (size_t i = 0; i < s->device->claims.n; i++) {
+		if (claim_seen(&c[i], s->revision) && !claim_ended(&c[i], s->revision) &&
+		    c[i].basis != BASIS_SESSION && strcmp(c[i].subject, subject) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A reading is a guest's when all who could be meant have said "not me"; who had the device then
  * and is gone cannot say it, so nothing of theirs is thrown away. */
 static bool all_said_not_me(const struct scene *s)
@@ -254,8 +267,10 @@ static bool by_press(const struct scene *s)
 	if (claim) {
 		if (p && !p->ended)
 			answer(s, ATTRIBUTE_CONFIRMED, 4, claim->subject);
-		else
+		else if (has_it_now(s, claim->subject))
 			answer(s, ATTRIBUTE_SUGGESTED, 4, claim->subject);
+		else
+			answer(s, ATTRIBUTE_UNASSIGNED, 4, NULL);
 		return true;
 	}
 	p = only_one(s, SAID_MAYBE_ME, &n);
@@ -360,7 +375,7 @@ static void by_word_alone(const struct scene *s)
 {
 	const struct press *claim = claimed_by_another(s, NULL);
 
-	if (claim && !claimed_by_another(s, claim->subject))
+	if (claim && !claimed_by_another(s, claim->subject) && has_it_now(s, claim->subject))
 		answer(s, ATTRIBUTE_SUGGESTED, 4, claim->subject);
 	else
 		answer(s, ATTRIBUTE_UNATTRIBUTABLE, 6, NULL);

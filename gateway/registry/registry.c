@@ -101,6 +101,10 @@ static int add_device(struct change *c)
 	    a->slots > SLOT_MAX)
 		return refuse(c, -EBADMSG, "Please say what kind of device this is.");
 	if (c->device) { /* taken back into use: its past stays with it */
+		if (c->device->slots != a->slots || c->device->memory != a->memory_records ||
+		    c->device->has_clock != (bool)a->has_clock ||
+		    c->device->slot_guessed != (bool)a->slot_guessed)
+			return refuse(c, -EBADMSG, "This device was not like that before.");
 		c->device->retired = false;
 		return 0;
 	}

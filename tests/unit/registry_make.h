@@ -23,6 +23,8 @@ struct hub {
 	uint8_t device[REGISTRY_DIGEST]; /* that the next event is about */
 	bool unsynced;
 	const char *problem; /* why the last event was refused */
+	void (*keep)(void *user, const Wellgate__V1__RegistryEvent *event); /* what was taken */
+	void *user;
 };
 
 /* a reference for each number; 0 is a person, too */
@@ -45,13 +47,18 @@ static inline void about(struct hub *h, unsigned int device)
 
 static inline int say(struct hub *h, Wellgate__V1__RegistryEvent *e)
 {
+	int r;
+
 	e->has_revision = e->has_at_ms = e->has_clock_synced = e->has_device = true;
 	e->revision = registry_revision(h->r) + 1;
 	e->at_ms = h->now;
 	e->clock_synced = !h->unsynced;
 	e->device = (ProtobufCBinaryData){ sizeof(h->device), h->device };
 	h->problem = NULL;
-	return registry_apply(h->r, e, &h->problem);
+	r = registry_apply(h->r, e, &h->problem);
+	if (r == 0 && h->keep)
+		h->keep(h->user, e);
+	return r;
 }
 
 #define EVENT_OF(e, Type, field, init, what_)                               \

@@ -249,6 +249,16 @@ static void test_a3_a_guessed_slot_proves_nothing(void **state)
 	q.has_slot = true;
 	q.slot = 1;
 	expect(h, &q, ATTRIBUTE_UNASSIGNED, 8, 0);
+	/* lent as a whole, its numbers count as a whole */
+	about(h, 2);
+	assert_int_equal(add_device(h, 4, true, 30, true), 0);
+	assert_int_equal(mark(h, -1, 30), 0);
+	assert_int_equal(start(h, -1, who(CARL), LENT, BASIS(LOAN)), 0);
+	memcpy(q.device, h->device, sizeof(q.device));
+	q.clock = CLOCK(UNKNOWN);
+	q.has_record = true;
+	q.record = 30;
+	expect(h, &q, ATTRIBUTE_OTHER_PERSON, 5, 0);
 }
 
 static void test_a4_this_was_me(void **state)
@@ -278,6 +288,19 @@ static void test_a4_this_was_me(void **state)
 	expect(h, &bare, ATTRIBUTE_CONFIRMED, 4, BEN);
 	bare.revision = registry_revision(h->r) - 2;
 	expect(h, &bare, ATTRIBUTE_SUGGESTED, 4, ANNA);
+}
+
+/* the button of the box, a minute later, was about something else */
+static void test_a4_a_named_press_outweighs_a_bare_one(void **state)
+{
+	struct hub *h = *state;
+	struct attribute_question q;
+
+	share(h, 2);
+	q = measured(h, LENT + DAY);
+	assert_int_equal(press_at(h, q.to_ms, ANNA, true, &q), 0);
+	assert_int_equal(press_at(h, q.to_ms + MINUTE, ANNA, false, NULL), 0);
+	expect(h, &q, ATTRIBUTE_CONFIRMED, 4, ANNA);
 }
 
 static void test_a4_two_people_want_it(void **state)
@@ -392,6 +415,25 @@ static void test_a6_time_unknown(void **state)
 	q.revision = 0;
 	assert_int_equal(press_at(h, q.to_ms, BEN, false, &q), 0);
 	expect(h, &q, ATTRIBUTE_GUEST, 9, 0);
+}
+
+/* the word of somebody who has left files nothing under their reference */
+static void test_a4_who_left(void **state)
+{
+	struct hub *h = *state;
+	struct attribute_question q, unknown;
+
+	share(h, 2);
+	q = measured(h, LENT + DAY);
+	assert_int_equal(press_at(h, q.to_ms, BEN, true, &q), 0);
+	unknown = measured(h, LENT + DAY);
+	unknown.clock = CLOCK(UNKNOWN);
+	assert_int_equal(press_at(h, LENT + DAY, BEN, true, &unknown), 0);
+	expect(h, &q, ATTRIBUTE_CONFIRMED, 4, BEN);
+	expect(h, &unknown, ATTRIBUTE_SUGGESTED, 4, BEN);
+	assert_int_equal(end(h, 3, LENT + 2 * DAY), 0);
+	expect(h, &q, ATTRIBUTE_UNASSIGNED, 4, 0);
+	expect(h, &unknown, ATTRIBUTE_UNATTRIBUTABLE, 6, 0);
 }
 
 static void test_a6_a_word_is_asked_again(void **state)
@@ -605,6 +647,21 @@ static void test_a9_in_a_session(void **state)
 	expect(h, &q, ATTRIBUTE_GUEST, 9, 0);
 }
 
+/* a nurse at home: who said "not me" is not the only one whose scale it is */
+static void test_a9_in_a_session_at_home(void **state)
+{
+	struct hub *h = *state;
+	struct attribute_question q;
+
+	share(h, 2);
+	assert_int_equal(open_session(h, who(ANNA), h->now + HOUR), 0);
+	q = measured(h, h->now);
+	assert_int_equal(press_at(h, q.to_ms, ANNA, false, &q), 0);
+	expect(h, &q, ATTRIBUTE_UNASSIGNED, 9, 0);
+	assert_int_equal(press_at(h, q.to_ms, BEN, false, &q), 0);
+	expect(h, &q, ATTRIBUTE_GUEST, 9, 0);
+}
+
 /* "not me" of one of two leaves the other; only together they say: a guest */
 static void test_a9_on_a_shared_device(void **state)
 {
@@ -663,12 +720,14 @@ int main(void)
 		TEST(test_a3_user_slots),
 		TEST(test_a3_a_guessed_slot_proves_nothing),
 		TEST(test_a4_this_was_me),
+		TEST(test_a4_a_named_press_outweighs_a_bare_one),
 		TEST(test_a4_two_people_want_it),
 		TEST(test_a4_meets_a2_and_a3),
 		TEST(test_a5_the_loan_has_ended),
 		TEST(test_a5_a_session_in_an_ended_loan),
 		TEST(test_a_cancelled_loan_was_never),
 		TEST(test_a6_time_unknown),
+		TEST(test_a4_who_left),
 		TEST(test_a6_a_word_is_asked_again),
 		TEST(test_record_numbers),
 		TEST(test_a7_a8_weight_only_suggests),
@@ -678,6 +737,7 @@ int main(void)
 		TEST(test_a2_a_suitcase_on_her_own_scale),
 		TEST(test_a9_not_me),
 		TEST(test_a9_in_a_session),
+		TEST(test_a9_in_a_session_at_home),
 		TEST(test_a9_on_a_shared_device),
 		TEST(test_a_crowd_names_nobody),
 		TEST(test_words),

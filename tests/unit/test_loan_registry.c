@@ -192,6 +192,7 @@ static void test_a_device_is_one_persons(void **state)
 	assert_int_equal(end(h, 5, h->now), 0);
 	assert_int_equal(retire(h), 0);
 	refused(h, start(h, -1, who(3), h->now, BASIS(LOAN)), -ENOENT, "not in use");
+	refused(h, add_device(h, 2, true, 0, false), -EBADMSG, "like that");
 	assert_int_equal(add_device(h, 0, true, 0, false), 0);
 	assert_int_equal(start(h, -1, who(3), h->now, BASIS(LOAN)), 0);
 }
@@ -404,6 +405,139 @@ static void test_intervals_never_overlap(void **state)
 	assert_true(taken > 1000 && refused_ > 1000);
 }
 
+/* ---- a log that is read again: 1,000 random events of every kind, most of them refused */
+
+#define LOG_MAX 1000
+
+struct log {
+	uint8_t *event[LOG_MAX];
+	size_t length[LOG_MAX], n;
+};
+
+static void keep(void *user, const Wellgate__V1__RegistryEvent *event)
+{
+	struct log *log = user;
+	const size_t length = wellgate__v1__registry_event__get_packed_size(event);
+
+	assert_true(log->n < LOG_MAX);
+	log->event[log->n] = malloc(length);
+	assert_non_null(log->event[log->n]);
+	(void)wellgate__v1__registry_event__pack(event, log->event[log->n]);
+	log->length[log->n++] = length;
+}
+
+static struct attribute_question random_question(const struct hub *h, uint64_t *dice)
+{
+	static const Wellgate__V1__ClockQuality clock[] = { CLOCK(DEVICE_CORRECTED),
+							    CLOCK(HUB_SYNCED), CLOCK(UNKNOWN) };
+	struct attribute_question q = measured(h, SOME_TIME + roll(dice, 100) * HOUR);
+
+	memset(q.device, 0, sizeof(q.device));
+	q.device[0] = (uint8_t)(1 + roll(dice, 4));
+	memset(q.reading, 0, sizeof(q.reading));
+	q.reading[0] = (uint8_t)roll(dice, 8);
+	q.clock = clock[roll(dice, 3)];
+	q.has_slot = roll(dice, 2);
+	q.slot = roll(dice, 3);
+	q.has_record = roll(dice, 2);
+	q.record = roll(dice, 100);
+	return q;
+}
+
+static void random_event(struct hub *h, uint64_t *dice)
+{
+	const int slot = (int)roll(dice, 3) - 1;
+	const char *person = who(1 + roll(dice, 12));
+	const uint64_t revision = 1 + roll(dice, (uint32_t)registry_revision(h->r) + 1);
+	uint8_t reading[REGISTRY_DIGEST] = { (uint8_t)roll(dice, 8) };
+
+	h->now += roll(dice, 20) * MINUTE;
+	about(h, 1 + roll(dice, 4));
+	switch (roll(dice, 9)) {
+	case 0:
+		(void)add_device(h, roll(dice, 3), roll(dice, 2), roll(dice, 2) * 60, false);
+		break;
+	case 1:
+		(void)(roll(dice, 8) ? 0 : retire(h));
+		break;
+	case 2:
+		(void)start(h, slot, person, h->now - roll(dice, 3) * HOUR,
+			    (Wellgate__V1__RegistryEvent__Basis)(1 + roll(dice, 3)));
+		break;
+	case 3:
+		(void)end(h, revision, h->now - roll(dice, 60) * MINUTE);
+		break;
+	case 4:
+		(void)open_session(h, person, h->now + roll(dice, 90) * MINUTE);
+		break;
+	case 5:
+		(void)close_session(h, revision);
+		break;
+	case 6:
+		(void)wipe(h, roll(dice, 2));
+		break;
+	case 7:
+		(void)mark(h, slot, roll(dice, 100));
+		break;
+	default:
+		(void)press(h, person, roll(dice, 2), roll(dice, 3) ? reading : NULL);
+		break;
+	}
+}
+
+/* Asked about a revision, the registry answers as it did when that was its last one. */
+static void same_answers(const struct hub *h, struct registry *then, uint64_t *dice,
+			 unsigned int verdict[8])
+{
+	for (unsigned int i = 0; i < 20; i++) {
+		struct attribute_question q = random_question(h, dice);
+		struct attribute_answer old, now;
+
+		attribute_reading(then, NULL, &q, &old);
+		q.revision = registry_revision(then);
+		attribute_reading(h->r, NULL, &q, &now);
+		assert_int_equal(old.verdict, now.verdict);
+		assert_int_equal(old.rule, now.rule);
+		assert_int_equal(old.revision, now.revision);
+		assert_string_equal(old.subject, now.subject);
+		verdict[now.verdict]++;
+	}
+}
+
+static void test_a_log_is_read_again(void **state)
+{
+	struct hub *h = *state;
+	struct log log = { .n = 0 };
+	struct registry *again;
+	unsigned int verdict[8] = { 0 };
+	uint64_t dice = 4711;
+
+	h->keep = keep;
+	h->user = &log;
+	for (unsigned int i = 0; i < LOG_MAX; i++)
+		random_event(h, &dice);
+	assert_int_equal(registry_new(&again), 0);
+	for (size_t i = 0; i < log.n; i++) {
+		Wellgate__V1__RegistryEvent *e =
+			wellgate__v1__registry_event__unpack(NULL, log.length[i], log.event[i]);
+
+		assert_non_null(e);
+		assert_int_equal(registry_apply(again, e, NULL), 0);
+		wellgate__v1__registry_event__free_unpacked(e, NULL);
+		free(log.event[i]);
+		same_answers(h, again, &dice, verdict);
+	}
+	assert_int_equal(registry_revision(again), registry_revision(h->r));
+	registry_free(again);
+	print_message("log: %zu of %u events taken; the same answers at every revision:", log.n,
+		      LOG_MAX);
+	for (unsigned int i = 1; i < 8; i++) {
+		print_message(" %u", verdict[i]);
+		assert_true(verdict[i] > 0);
+	}
+	print_message("\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +555,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_used_memory_is_not_lent, setup, teardown),
 		cmocka_unit_test(test_intervals_never_overlap),
+		cmocka_unit_test_setup_teardown(test_a_log_is_read_again, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
