@@ -259,11 +259,30 @@ void goal_book_undo(struct goal_book *b)
 	}
 }
 
+/* The store keeps readings for a limited time. What was said when all of them were here is better
+ * than what can be said now. */
+static void check_restored(struct goal_chapter *c, struct goal_page *page)
+{
+	struct goal_told *told = &page->told;
+
+	if (!told->restored)
+		return;
+	goal_chapter_refresh(c, page);
+	if (page->progress.readings < told->progress.readings)
+		told->final = true;
+	told->restored = false;
+}
+
 void goal_book_settle(struct goal_book *b)
 {
 	b->n_journal = 0;
-	for (size_t i = 0; i < b->n; i++)
-		goal_chapter_trim(&b->chapters[i]);
+	for (size_t i = 0; i < b->n; i++) {
+		struct goal_chapter *c = &b->chapters[i];
+
+		for (size_t k = 0; k < c->n_pages; k++)
+			check_restored(c, &c->pages[k]);
+		goal_chapter_trim(c);
+	}
 }
 
 /* ---- at start */
@@ -281,6 +300,8 @@ static void remember(const struct goal *goal, const Wellgate__V1__GoalResult *re
 		.achievement = (enum goal_achievement)result->achievement,
 		.progress.readings = result->readings,
 		.progress.review = result->review,
+		.known = result->progress != NULL,
+		.bare = !result->has_asked_days,
 		.revision = result->revision,
 	};
 	if (result->progress)

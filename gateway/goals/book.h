@@ -15,12 +15,14 @@
 
 struct goal_told {
 	bool any;
-	bool restored; /* said before the restart */
-	bool final;    /* said for an earlier version of the goal: not ours to revise */
+	bool restored; /* said before the restart; until the book is settled */
+	bool bare;     /* by a version that did not speak of achievements */
+	bool final;    /* not ours to revise, see goal_book_settle */
 	enum goal_state state;
 	enum goal_outcome outcome;
 	enum goal_achievement achievement;
 	struct goal_progress progress;
+	bool known; /* progress.value is */
 	uint32_t revision;
 	int removed; /* see struct goal_page */
 };

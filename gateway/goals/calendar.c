@@ -3,7 +3,6 @@
 enum {
 	WEEK_DAYS = 7,
 	THURSDAY = 3, /* 1970-01-01, with Monday 0 */
-	DAY_S = 86400,
 };
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -55,14 +54,6 @@ struct goal_span goal_span_of(const struct goal *goal, const struct zone *zone, 
 	return goal_period_span(goal, zone, first);
 }
 
-static int64_t noon_ms(const struct zone *zone, int64_t day)
-{
-	int64_t utc_s;
-
-	(void)zone_to_utc(zone, day * DAY_S + DAY_S / 2, &utc_s);
-	return utc_s * 1000;
-}
-
 static bool is_by_night(const struct goal *goal)
 {
 	return goal_is_by_day(goal) && goal_is_of_sleep(goal);
@@ -70,17 +61,19 @@ static bool is_by_night(const struct goal *goal)
 
 int64_t goal_bucket_of(const struct goal *goal, const struct zone *zone, int64_t at_ms)
 {
-	int64_t day = zone_day_of(zone, floor_div(at_ms, 1000));
+	int64_t at_s = floor_div(at_ms, 1000), day;
 
 	if (is_by_night(goal))
-		return at_ms >= noon_ms(zone, day) ? day + 1 : day;
+		return zone_night_of(zone, at_s);
+	day = zone_day_of(zone, at_s);
 	return goal_is_by_day(goal) ? day : goal_period_of(goal, day);
 }
 
 struct goal_span goal_bucket_span(const struct goal *goal, const struct zone *zone, int64_t bucket)
 {
 	if (is_by_night(goal))
-		return (struct goal_span){ noon_ms(zone, bucket - 1), noon_ms(zone, bucket) };
+		return (struct goal_span){ zone_night_start(zone, bucket) * 1000,
+					   zone_night_start(zone, bucket + 1) * 1000 };
 	if (goal_is_by_day(goal))
 		return (struct goal_span){ zone_day_start(zone, bucket) * 1000,
 					   zone_day_start(zone, bucket + 1) * 1000 };

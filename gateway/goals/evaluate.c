@@ -299,10 +299,9 @@ static void combine_mean(const struct goal *goal, const struct goal_day *days, s
 	struct decimal sum = { 0, 0 }, need;
 
 	for (size_t i = 0; i < n; i++) {
-		if (goal_is_paused_on(goal, days[i].day))
-			continue;
 		ret->readings += days[i].readings;
-		if (days[i].observed && decimal_add(sum, days[i].value, &sum) == 0)
+		if (days[i].observed && !goal_is_paused_on(goal, days[i].day) &&
+		    decimal_add(sum, days[i].value, &sum) == 0)
 			ret->observed++;
 	}
 	if (ret->observed == 0)

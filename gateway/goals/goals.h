@@ -164,7 +164,7 @@ struct goal_progress {
 	/* SUM: of the chosen source; MEASURE: occasions; COUNT_DAYS, NIGHTS_MEETING: days that
 	 * meet; MEAN: a day, 1 digit more than the values; TREND: kg in 28 days, to the gram */
 	struct decimal value;
-	uint32_t readings; /* that the value is made of; COUNT_DAYS: of all days of the period */
+	uint32_t readings; /* that the value is made of; by days: of all days looked at */
 	uint32_t observed; /* days that something is known of; TREND: days with a weigh-in */
 	uint32_t asked;    /* days that are not paused; 0: the goal rests */
 	bool enough;       /* data to say that it is not met (yet) */
@@ -238,9 +238,11 @@ int goal_book_add(struct goal_book *b, const Wellgate__V1__Reading *reading);
 /* The opposite, for a reading that is corrected, retracted or another person's after all: as it was
  * added, its tags included. What was never added is not removed. */
 int goal_book_remove(struct goal_book *b, const Wellgate__V1__Reading *reading);
-/* The transaction failed: forget what was added and removed, and which results were handed out, since the last
- * goal_book_settle. */
+/* The transaction failed: forget what was added and removed, and which results were handed out,
+ * since the last goal_book_settle. */
 void goal_book_undo(struct goal_book *b);
+/* After a commit; and after loading: what was restored and has fewer readings now than it had (the
+ * store does not keep them for ever) stays as it was said. */
 void goal_book_settle(struct goal_book *b);
 
 /* Results that changed since they were last handed out: 1 and *ret (in the arena), 0 = no more.

@@ -10,14 +10,6 @@ enum {
 
 /* ---- verdicts */
 
-/* The store keeps readings for a limited time. What was said when all of them were here is better
- * than what can be said now. */
-static bool told_stands(const struct goal_page *page)
-{
-	return page->told.final ||
-	       (page->told.restored && page->progress.readings < page->told.progress.readings);
-}
-
 static bool was_met(struct goal_chapter *c, int64_t first_day, int64_t now_ms)
 {
 	const struct goal *goal = goal_chapter_version(c, first_day);
@@ -27,8 +19,10 @@ static bool was_met(struct goal_chapter *c, int64_t first_day, int64_t now_ms)
 	if (!page)
 		return false;
 	goal_chapter_refresh(c, page);
-	if (told_stands(page))
+	if (page->told.final)
 		return page->told.outcome == GOAL_MET;
+	if (!page->own) /* as if it had no page: a trend alone says nothing of a week */
+		return false;
 	state = goal_state_at(goal, &page->span, &page->progress, now_ms);
 	return goal_outcome_of(goal, &page->progress, state) == GOAL_MET;
 }
@@ -48,6 +42,14 @@ static unsigned int met_before(struct goal_chapter *c, int64_t first_day, int64_
 	return met;
 }
 
+/* Zero would say that a weight is steady, or that nobody slept. */
+static bool is_known(const struct goal *goal, const struct goal_progress *progress)
+{
+	if (goal->rule == GOAL_TREND)
+		return progress->enough;
+	return goal->rule != GOAL_MEAN_PER_PERIOD || progress->observed > 0;
+}
+
 static struct goal_told verdict(struct goal_chapter *c, struct goal_page *page, int64_t now_ms)
 {
 	const struct goal *goal = goal_chapter_version(c, page->first_day);
@@ -55,6 +57,7 @@ static struct goal_told verdict(struct goal_chapter *c, struct goal_page *page, 
 
 	goal_chapter_refresh(c, page);
 	now.progress = page->progress;
+	now.known = is_known(goal, &now.progress);
 	now.state = goal_state_at(goal, &page->span, &now.progress, now_ms);
 	now.outcome = goal_outcome_of(goal, &now.progress, now.state);
 	now.achievement = goal_achievement_of(goal, &now.progress, now.state, now.outcome,
@@ -67,7 +70,7 @@ static struct goal_told verdict(struct goal_chapter *c, struct goal_page *page, 
 static bool is_achieved_anew(const struct goal_told *before, const struct goal_told *now)
 {
 	return before->achievement != now->achievement &&
-	       !(before->restored && before->achievement == GOAL_ACHIEVEMENT_NONE);
+	       !(before->bare && before->state == now->state);
 }
 
 static bool is_news(const struct goal_page *page, const struct goal_told *now)
@@ -76,10 +79,14 @@ static bool is_news(const struct goal_page *page, const struct goal_told *now)
 
 	if (!before->any)
 		return page->own;
-	if (told_stands(page))
+	if (page->told.final)
 		return false;
-	return before->state != now->state || before->outcome != now->outcome ||
-	       is_achieved_anew(before, now) || before->progress.review != now->progress.review ||
+	/* nobody sees that; but a restart must know that the store has kept all of them */
+	if (before->progress.readings > now->progress.readings)
+		return true;
+	return before->known != now->known || before->state != now->state ||
+	       before->outcome != now->outcome || is_achieved_anew(before, now) ||
+	       before->progress.review != now->progress.review ||
 	       decimal_compare(before->progress.value, now->progress.value) != 0;
 }
 
@@ -134,14 +141,6 @@ static bool is_taken_back(const struct goal_told *before, const struct goal_told
 	return before->any && before->outcome == GOAL_MET && now->outcome != GOAL_MET;
 }
 
-/* Zero would say that a weight is steady, or that nobody slept. */
-static bool is_known(const struct goal *goal, const struct goal_progress *progress)
-{
-	if (goal->rule == GOAL_TREND)
-		return progress->enough;
-	return goal->rule != GOAL_MEAN_PER_PERIOD || progress->observed > 0;
-}
-
 static bool fill_texts(const struct goal_book *b, size_t i, const struct goal *goal,
 		       const struct goal_told *now, struct arena *arena,
 		       Wellgate__V1__GoalResult *m)
@@ -153,12 +152,11 @@ static bool fill_texts(const struct goal_book *b, size_t i, const struct goal *g
 		m->tzdata = arena_strdup(arena, b->tzdata);
 	if (b->chapters[i].subject[0])
 		m->subject = arena_strdup(arena, b->chapters[i].subject);
-	if (is_known(goal, &now->progress))
+	if (now->known)
 		m->progress = decimal_message(arena, now->progress.value);
 	if (goal->target.mantissa != 0)
 		m->target = decimal_message(arena, goal->target);
-	return m->goal_id && m->unit && m->hub &&
-	       (m->progress || !is_known(goal, &now->progress)) &&
+	return m->goal_id && m->unit && m->hub && (m->progress || !now->known) &&
 	       (m->target || goal->target.mantissa == 0);
 }
 

@@ -1,7 +1,7 @@
 /*
- * The trend of a weight: Theil-Sen, the median of the slopes between all pairs of days. One weigh-in
- * in heavy boots does not turn it. All in integers: half grams and whole days, so a slope is a
- * fraction and nothing is rounded before the last step.
+ * The trend of a weight: Theil-Sen, the median of the slopes between all pairs of days. One
+ * weigh-in in heavy boots does not turn it. All in integers: half grams and whole days, so a
+ * slope is a fraction and nothing is rounded before the last step.
  */
 #include <stdlib.h>
 
@@ -120,9 +120,9 @@ void goal_trend(const struct goal *goal, int64_t first_day, const struct goal_da
 	size_t n_seen = 0, weigh_ins = 0, weeks = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		ret->readings += days[i].readings;
 		if (days[i].n_weights == 0 || goal_is_paused_on(goal, days[i].day))
 			continue;
-		ret->readings += days[i].readings;
 		weigh_ins += days[i].n_weights;
 		weeks += n_seen == 0 || goal_period_of(goal, seen[n_seen - 1].day) !=
 						goal_period_of(goal, days[i].day);

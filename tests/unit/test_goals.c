@@ -16,16 +16,11 @@
 #include "drivers/measurement.h"
 #include "gateway/goals/calendar.h"
 #include "gateway/goals/goals.h"
+#include "goals_make.h"
 
-#define MINUTE    INT64_C(60000)
-#define HOUR      (60 * MINUTE)
-#define DAY       (24 * HOUR)
 #define N(a)      (sizeof(a) / sizeof((a)[0]))
 #define STATE(x)  WELLGATE__V1__GOAL_RESULT__STATE__STATE_##x
 #define RESULT(x) WELLGATE__V1__GOAL_RESULT__OUTCOME__OUTCOME_##x
-
-/* Monday 2026-11-23T00:00Z, in London too */
-#define MONDAY INT64_C(1795392000000)
 
 static struct goal steps_goal(enum goal_period period, int64_t target)
 {
@@ -338,48 +333,6 @@ static void test_states(void **state)
 
 /* ---- the book */
 
-struct made {
-	Wellgate__V1__Reading r;
-	Wellgate__V1__Component component, *list[1];
-	Wellgate__V1__Decimal value;
-	Wellgate__V1__Attribution attribution;
-	Wellgate__V1__DeviceRef device;
-	Wellgate__V1__Flag flag;
-	uint8_t digest[16];
-	char subject[16];
-};
-
-static void make(struct made *m, enum metric metric, int64_t at_ms, int64_t duration_ms,
-		 int64_t value)
-{
-	memset(m, 0, sizeof(*m));
-	wellgate__v1__reading__init(&m->r);
-	wellgate__v1__component__init(&m->component);
-	wellgate__v1__decimal__init(&m->value);
-	wellgate__v1__attribution__init(&m->attribution);
-	wellgate__v1__device_ref__init(&m->device);
-	m->value.mantissa = value;
-	m->component.metric = m->r.metric = (Wellgate__V1__Metric)metric;
-	m->component.value = &m->value;
-	m->list[0] = &m->component;
-	m->r.components = m->list;
-	m->r.n_components = 1;
-	m->r.has_measured_at_ms = m->r.has_received_at_ms = true;
-	m->r.measured_at_ms = at_ms;
-	m->r.received_at_ms = at_ms + duration_ms;
-	m->r.has_duration_ms = true;
-	m->r.duration_ms = duration_ms;
-	m->r.clock = WELLGATE__V1__CLOCK_QUALITY__CLOCK_HUB_SYNCED;
-	memcpy(m->subject, "subject-1", 10);
-	m->r.subject = m->subject;
-	m->attribution.confidence = WELLGATE__V1__CONFIDENCE__CONFIDENCE_ASSIGNED;
-	m->r.attribution = &m->attribution;
-	m->device.has_serial_digest = true;
-	m->device.serial_digest = (ProtobufCBinaryData){ 16, m->digest };
-	m->r.device = &m->device;
-	m->r.flags = &m->flag;
-}
-
 struct desk {
 	struct goal_book *book;
 	struct arena arena, scratch;
@@ -625,6 +578,7 @@ static void test_restore(void **state)
 	desk_open(&d, &goal, 1);
 	assert_int_equal(add(&d, METRIC_STEPS, MONDAY + HOUR, HOUR, 400), 0);
 	restore(&d, 900, 3, 2, STATE(OPEN), 2);
+	goal_book_settle(d.book);
 	assert_null(next(&d, now));
 	desk_close(&d);
 
