@@ -17,8 +17,8 @@
  *
  * Fixed fields instead of a message in a message: what is signed are bytes, and nothing that was
  * not signed is ever unpacked. The context keeps a signature made here from meaning anything
- * elsewhere. Pure: no clock, no state; the caller keeps the last serial of each sender with what the
- * command did, in one transaction.
+ * elsewhere. Pure: no clock, no state; the caller keeps the last serial of each sender with what
+ * the command did, in one transaction.
  */
 #pragma once
 

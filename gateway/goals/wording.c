@@ -1,57 +1,63 @@
 /*
- * Words for the person: facts, short, kind. Never: failed, missed, only, should, behind, a rank, a
- * streak, a verdict on a value, or any number of a weight goal (domain.md section 2.4).
+ * Which sentence is said to the person; the sentences are in gateway/words. Facts, short, kind:
+ * never a rank, a streak, a verdict on a value, or any number of a weight or a night (domain.md
+ * section 2.4).
  */
-#include <stdio.h>
-#include <string.h>
-
 #include "gateway/goals/evaluate.h"
+#include "gateway/words/words.h"
 
 /* kg in 28 days: a weight that changes by no more than this does so slowly */
 #define SLOWLY ((struct decimal){ 4, 0 })
 
+/* Where a field is WORDS_NONE, that of `other` is said. */
 struct phrases {
-	const char *goal; /* "You reached your ... goal this week." */
-	const char *sum;  /* "You walked 4200 steps this week.", %s the number; NULL: no number */
-	const char *done; /* where no number may be said */
-	const char *once, *times; /* MEASURE: "You weighed yourself once", "... %s times" */
-	const char *days;         /* COUNT_DAYS: "You walked on %s", filled with "3 days" */
+	enum words_id goal; /* for "You reached your ... goal" */
+	enum words_id sum, mean, days;
+	enum words_id once, times; /* MEASURE */
+	enum words_id done;        /* where no number may be said: instead of all of them */
 };
 
-/* Metrics without a row speak of "readings". */
 static const struct phrases phrases[METRIC_END] = {
-	[METRIC_STEPS] = { .goal = "walking",
-			   .sum = "You walked %s steps",
-			   .days = "You walked on %s" },
-	[METRIC_DISTANCE] = { .goal = "distance",
-			      .sum = "You covered %s metres",
-			      .days = "You got about on %s" },
-	[METRIC_FLOORS] = { .goal = "climbing",
-			    .sum = "You climbed %s floors",
-			    .days = "You climbed on %s" },
-	[METRIC_ACTIVE_MINUTES] = { .goal = "activity",
-				    .sum = "You were active for %s minutes",
-				    .days = "You were active on %s" },
-	[METRIC_ACTIVE_ZONE_MINUTES] = { .goal = "zone minutes",
-					 .sum = "You have %s zone minutes",
-					 .days = "You were active on %s" },
-	[METRIC_EXERCISE_DURATION] = { .goal = "exercise",
-				       .sum = "You exercised for %s minutes",
-				       .days = "You exercised on %s" },
-	[METRIC_BLOOD_PRESSURE] = { .goal = "blood pressure",
-				    .once = "You took your blood pressure once",
-				    .times = "You took your blood pressure %s times" },
+	[METRIC_STEPS] = { .goal = WORDS_NAME_STEPS,
+			   .sum = WORDS_GOAL_SUM_STEPS,
+			   .mean = WORDS_GOAL_MEAN_STEPS,
+			   .days = WORDS_GOAL_DAYS_STEPS },
+	[METRIC_DISTANCE] = { .goal = WORDS_NAME_DISTANCE,
+			      .sum = WORDS_GOAL_SUM_DISTANCE,
+			      .mean = WORDS_GOAL_MEAN_DISTANCE,
+			      .days = WORDS_GOAL_DAYS_DISTANCE },
+	[METRIC_FLOORS] = { .goal = WORDS_NAME_FLOORS,
+			    .sum = WORDS_GOAL_SUM_FLOORS,
+			    .mean = WORDS_GOAL_MEAN_FLOORS,
+			    .days = WORDS_GOAL_DAYS_FLOORS },
+	[METRIC_ACTIVE_MINUTES] = { .goal = WORDS_NAME_ACTIVITY,
+				    .sum = WORDS_GOAL_SUM_ACTIVITY,
+				    .mean = WORDS_GOAL_MEAN_ACTIVITY,
+				    .days = WORDS_GOAL_DAYS_ACTIVITY },
+	[METRIC_ACTIVE_ZONE_MINUTES] = { .goal = WORDS_NAME_ZONE,
+					 .sum = WORDS_GOAL_SUM_ZONE,
+					 .mean = WORDS_GOAL_MEAN_ZONE,
+					 .days = WORDS_GOAL_DAYS_ACTIVITY },
+	[METRIC_EXERCISE_DURATION] = { .goal = WORDS_NAME_EXERCISE,
+				       .sum = WORDS_GOAL_SUM_EXERCISE,
+				       .mean = WORDS_GOAL_MEAN_EXERCISE,
+				       .days = WORDS_GOAL_DAYS_EXERCISE },
+	[METRIC_BLOOD_PRESSURE] = { .goal = WORDS_NAME_PRESSURE,
+				    .once = WORDS_GOAL_ONCE_PRESSURE,
+				    .times = WORDS_GOAL_TIMES_PRESSURE },
 };
 
-static const struct phrases weight = { .goal = "weigh-in", .done = "Weigh-in saved." };
+static const struct phrases weight = { .goal = WORDS_NAME_WEIGHT, .done = WORDS_GOAL_WEIGHT_SAVED };
 /* a night's number keeps people awake; averages over a week are for the page to show */
-static const struct phrases sleep_saved = { .goal = "sleep", .done = "Sleep saved." };
+static const struct phrases sleep_saved = { .goal = WORDS_NAME_SLEEP,
+					    .done = WORDS_GOAL_SLEEP_SAVED };
 static const struct phrases other = {
-	.goal = "measuring",
-	.once = "You took one reading",
-	.times = "You took %s readings",
-	.sum = "You are at %s",
-	.days = "You reached your day on %s",
+	.goal = WORDS_NAME_OTHER,
+	.sum = WORDS_GOAL_SUM_OTHER,
+	.mean = WORDS_GOAL_MEAN_OTHER,
+	.days = WORDS_GOAL_DAYS_OTHER,
+	.once = WORDS_GOAL_ONCE_OTHER,
+	.times = WORDS_GOAL_TIMES_OTHER,
 };
 
 static const struct phrases *phrases_of(const struct goal *goal)
@@ -66,35 +72,39 @@ static const struct phrases *phrases_of(const struct goal *goal)
 	return p->goal ? p : &other;
 }
 
+static enum words_id either(enum words_id id, enum words_id otherwise)
+{
+	return id != WORDS_NONE ? id : otherwise;
+}
+
 static const char *when(const struct goal *goal, enum goal_state state)
 {
 	if (state == GOAL_OPEN || state == GOAL_PAUSED)
-		return goal->period == GOAL_WEEK ? "this week" : "today";
-	return goal->period == GOAL_WEEK ? "that week" : "that day";
+		return words_text(WORDS_EN, goal->period == GOAL_WEEK ? WORDS_WHEN_THIS_WEEK
+								      : WORDS_WHEN_TODAY);
+	return words_text(WORDS_EN,
+			  goal->period == GOAL_WEEK ? WORDS_WHEN_THAT_WEEK : WORDS_WHEN_THAT_DAY);
 }
 
-/* %s of a phrase, filled in by hand: formats stay constant for the compiler to check */
-static void say(const char *phrase, const char *number, const char *end, char *ret)
+/* A sentence of another language may be too long with a long number in it: less is said then. */
+static void say(enum words_id id, const struct words_fill *fill, char *ret)
 {
-	const char *hole = strstr(phrase, "%s");
-	int head = hole ? (int)(hole - phrase) : (int)strlen(phrase);
-
-	(void)snprintf(ret, GOAL_WORDS_MAX, "%.*s%s%s %s.", head, phrase, hole ? number : "",
-		       hole ? hole + 2 : "", end);
+	if (words_say(WORDS_EN, id, fill, ret, GOAL_WORDS_MAX) < 0)
+		(void)words_say(WORDS_EN, WORDS_GOAL_SAVED, NULL, ret, GOAL_WORDS_MAX);
 }
 
 /* Only of a period that is over: in a running one there may not be enough to say anything. */
-static const char *trend_words(const struct goal *goal, struct decimal change)
+static enum words_id trend_words(const struct goal *goal, struct decimal change)
 {
 	struct decimal size = { change.mantissa < 0 ? -change.mantissa : change.mantissa,
 				change.exponent };
 	bool slowly = decimal_compare(size, SLOWLY) <= 0;
 
 	if (decimal_compare(size, goal_band(goal)) <= 0)
-		return "Your weight is steady.";
+		return WORDS_TREND_STEADY;
 	if (change.mantissa < 0)
-		return slowly ? "Your weight is going down slowly." : "Your weight is going down.";
-	return slowly ? "Your weight is going up slowly." : "Your weight is going up.";
+		return slowly ? WORDS_TREND_DOWN_SLOWLY : WORDS_TREND_DOWN;
+	return slowly ? WORDS_TREND_UP_SLOWLY : WORDS_TREND_UP;
 }
 
 static bool speaks_of_trend(const struct goal *goal, enum goal_state state,
@@ -104,71 +114,75 @@ static bool speaks_of_trend(const struct goal *goal, enum goal_state state,
 	       (outcome == GOAL_MET || outcome == GOAL_IN_PROGRESS);
 }
 
-static void say_days(const struct phrases *p, struct decimal progress, const char *end, char *ret)
+static void say_days(const struct phrases *p, struct decimal progress,
+		     const struct words_fill *fill, char *ret)
 {
-	char number[DECIMAL_TEXT_MAX], days[DECIMAL_TEXT_MAX + 8];
+	struct words_fill with = *fill;
+	char days[GOAL_WORDS_MAX];
 
-	(void)decimal_format(number, sizeof(number), progress);
-	(void)snprintf(days, sizeof(days), "%s days", number);
-	if (decimal_compare(progress, (struct decimal){ 0, 0 }) <= 0)
-		(void)snprintf(ret, GOAL_WORDS_MAX, "Your readings came in %s.", end);
-	else if (decimal_compare(progress, (struct decimal){ 1, 0 }) == 0)
-		say(p->days, "one day", end, ret);
-	else
-		say(p->days, days, end, ret);
+	if (decimal_compare(progress, (struct decimal){ 0, 0 }) <= 0) {
+		say(WORDS_GOAL_READINGS_CAME, fill, ret);
+		return;
+	}
+	say(decimal_compare(progress, (struct decimal){ 1, 0 }) == 0 ? WORDS_DAYS_ONE
+								     : WORDS_DAYS_MANY,
+	    fill, days);
+	with.of[WORDS_DAYS] = days;
+	say(either(p->days, other.days), &with, ret);
 }
 
-/* to the whole unit: a tenth of a step is nothing to know */
-static void say_mean(const struct phrases *p, struct decimal progress, const char *end, char *ret)
+static enum words_id times(const struct goal *goal, const struct phrases *p,
+			   struct decimal progress)
 {
-	char number[DECIMAL_TEXT_MAX], when_each[32];
+	bool once = decimal_compare(progress, (struct decimal){ 1, 0 }) == 0;
 
-	(void)decimal_rescale(progress, 0, &progress);
-	(void)decimal_format(number, sizeof(number), progress);
-	(void)snprintf(when_each, sizeof(when_each), "a day %s", end);
-	say(p->sum ? p->sum : other.sum, number, when_each, ret);
+	if (goal->rule == GOAL_SUM_PER_PERIOD && p->sum)
+		return p->sum;
+	return once ? either(p->once, other.once) : either(p->times, other.times);
 }
 
 static void say_progress(const struct goal *goal, const struct phrases *p, enum goal_state state,
 			 struct decimal progress, char *ret)
 {
 	char number[DECIMAL_TEXT_MAX];
-	bool once = decimal_compare(progress, (struct decimal){ 1, 0 }) == 0;
+	struct words_fill fill = {
+		.of = { [WORDS_NUMBER] = number, [WORDS_WHEN] = when(goal, state) }
+	};
 
+	/* to the whole unit: a tenth of a step is nothing to know */
+	if (goal->rule == GOAL_MEAN_PER_PERIOD)
+		(void)decimal_rescale(progress, 0, &progress);
 	(void)decimal_format(number, sizeof(number), progress);
 	if (p->done)
-		(void)snprintf(ret, GOAL_WORDS_MAX, "%s", p->done);
+		say(p->done, NULL, ret);
 	else if (goal->rule == GOAL_COUNT_DAYS)
-		say_days(p->days ? p : &other, progress, when(goal, state), ret);
+		say_days(p, progress, &fill, ret);
 	else if (goal->rule == GOAL_MEAN_PER_PERIOD)
-		say_mean(p, progress, when(goal, state), ret);
-	else if (goal->rule == GOAL_SUM_PER_PERIOD && p->sum)
-		say(p->sum, number, when(goal, state), ret);
-	else if (!p->times)
-		say(once ? other.once : other.times, number, when(goal, state), ret);
+		say(either(p->mean, other.mean), &fill, ret);
 	else
-		say(once ? p->once : p->times, number, when(goal, state), ret);
+		say(times(goal, p, progress), &fill, ret);
 }
 
 void goal_words(const struct goal *goal, enum goal_state state, enum goal_outcome outcome,
 		struct decimal progress, char ret[GOAL_WORDS_MAX])
 {
 	const struct phrases *p = phrases_of(goal);
+	const struct words_fill reached = { .of = { [WORDS_GOAL] = words_text(WORDS_EN, p->goal),
+						    [WORDS_WHEN] = when(goal, state) } };
 
 	if (state == GOAL_PAUSED)
-		(void)snprintf(ret, GOAL_WORDS_MAX, "Goal resting. Start again when you want.");
+		say(WORDS_GOAL_RESTING, NULL, ret);
 	else if (goal->rule == GOAL_TREND && outcome != GOAL_NO_DATA)
-		(void)snprintf(ret, GOAL_WORDS_MAX, "%s",
-			       speaks_of_trend(goal, state, outcome) ? trend_words(goal, progress)
-								     : weight.done);
+		say(speaks_of_trend(goal, state, outcome) ? trend_words(goal, progress)
+							  : weight.done,
+		    NULL, ret);
 	else if (outcome == GOAL_NOT_ENOUGH_DATA)
-		(void)snprintf(ret, GOAL_WORDS_MAX, "A few readings came in. That is fine.");
+		say(WORDS_GOAL_A_FEW, NULL, ret);
 	else if (outcome == GOAL_MET)
-		(void)snprintf(ret, GOAL_WORDS_MAX, "You reached your %s goal %s.", p->goal,
-			       when(goal, state));
+		say(WORDS_GOAL_REACHED, &reached, ret);
 	else if (outcome == GOAL_IN_PROGRESS)
 		say_progress(goal, p, state, progress, ret);
 	else
-		(void)snprintf(ret, GOAL_WORDS_MAX, "No readings %s That is fine.",
-			       state == GOAL_OPEN ? "yet." : "came in.");
+		say(state == GOAL_OPEN ? WORDS_GOAL_NOTHING_YET : WORDS_GOAL_NOTHING_CAME, NULL,
+		    ret);
 }

@@ -24,6 +24,7 @@ static const char *const hole_names[WORDS_HOLES] = {
 	[WORDS_NUMBER] = "number",
 	[WORDS_WHEN] = "when",
 	[WORDS_GOAL] = "goal",
+	[WORDS_DAYS] = "days",
 };
 
 enum words_language words_language(const char *tag)

@@ -23,6 +23,7 @@ enum words_hole {
 	WORDS_NUMBER, /* {number}: plain decimal */
 	WORDS_WHEN,   /* {when}: "this week" */
 	WORDS_GOAL,   /* {goal}: "walking" */
+	WORDS_DAYS,   /* {days}: "one day", "3 days" */
 	WORDS_HOLES
 };
 

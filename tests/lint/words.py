@@ -25,13 +25,13 @@ NEVER = """fail* missed only should must behind crush* streak* rank* better wors
  comply complian* adheren* abnormal* risk* error* invalid wrong suffer* disorder* non-compliant
  sorry oops unfortunately patient* user* ! ?""".split()
 # what a test may say in a hole
-SAMPLES = {"number": "4200", "when": "this week", "goal": "walking"}
+SAMPLES = {"number": "4200", "when": "this week", "goal": "walking", "days": "3 days"}
 # their vowels mislead the count below
 SYLLABLES = {"device": 2, "devices": 2, "version": 2, "people": 2, "sometimes": 2, "reading": 2,
              "readings": 2, "being": 2, "wellgate": 2, "wellgate-devices": 2, "minute": 2, "minutes": 2, "area": 3,
              "exercise": 3, "exercised": 3, "measurement": 3, "energy": 3, "certain": 2}
 # these files speak to people: their sentences belong into the table
-SPEAKERS = ["gateway/news.c", "gateway/import/goal_fhir.c"]
+SPEAKERS = ["gateway/news.c", "gateway/import/goal_fhir.c", "gateway/goals/wording.c"]
 
 problems = []
 

@@ -64,22 +64,24 @@ static void test_everything_that_can_be_said(void **state)
 	static const struct decimal progress[] = { { 0, 0 },          { 1, 0 },    { 10, -1 },
 						   { 4210, 0 },       { 740, -1 }, { INT64_MAX, 0 },
 						   { INT64_MIN, -18 } };
-	static const enum goal_rule rules[] = { GOAL_SUM_PER_PERIOD, GOAL_MEASURE_REGULARLY };
+	static const enum goal_rule rules[] = { GOAL_SUM_PER_PERIOD,  GOAL_COUNT_DAYS,
+						GOAL_MEAN_PER_PERIOD, GOAL_NIGHTS_MEETING,
+						GOAL_TREND,           GOAL_MEASURE_REGULARLY };
 	char words[GOAL_WORDS_MAX];
 	unsigned int n = 0;
 
 	(void)state;
-	for (unsigned int i = 0; i < METRIC_END * 2 * 2 * 4 * 3 * 7; i++) {
+	for (unsigned int i = 0; i < METRIC_END * 6 * 2 * 4 * 4 * 7; i++) {
 		unsigned int rest = i;
 		struct goal goal;
 
-		goal = make((enum metric)(rest % METRIC_END), rules[rest / METRIC_END % 2],
+		goal = make((enum metric)(rest % METRIC_END), rules[rest / METRIC_END % 6],
 			    GOAL_DAY);
-		rest /= METRIC_END * 2;
+		rest /= METRIC_END * 6;
 		goal.period = rest % 2 ? GOAL_DAY : GOAL_WEEK;
 		rest /= 2;
 		goal_words(&goal, (enum goal_state)(rest % 4 + 1),
-			   (enum goal_outcome)(rest / 4 % 3 + 1), progress[rest / 12 % 7], words);
+			   (enum goal_outcome)(rest / 4 % 4 + 1), progress[rest / 16 % 7], words);
 		lint(&goal, words);
 		n++;
 	}
@@ -123,6 +125,20 @@ static void test_the_table(void **state)
 		  GOAL_IN_PROGRESS, 2, "You took your blood pressure 2 times that day." },
 		{ METRIC_SLEEP_DURATION, GOAL_SUM_PER_PERIOD, GOAL_WEEK, GOAL_OPEN,
 		  GOAL_IN_PROGRESS, 420, "Sleep saved." },
+		{ METRIC_STEPS, GOAL_COUNT_DAYS, GOAL_WEEK, GOAL_OPEN, GOAL_IN_PROGRESS, 3,
+		  "You walked on 3 days this week." },
+		{ METRIC_DISTANCE, GOAL_COUNT_DAYS, GOAL_WEEK, GOAL_CLOSED, GOAL_IN_PROGRESS, 1,
+		  "You got about on one day that week." },
+		{ METRIC_STEPS, GOAL_COUNT_DAYS, GOAL_WEEK, GOAL_OPEN, GOAL_IN_PROGRESS, 0,
+		  "Your readings came in this week." },
+		{ METRIC_STEPS, GOAL_MEAN_PER_PERIOD, GOAL_WEEK, GOAL_CLOSED, GOAL_IN_PROGRESS,
+		  4210, "You walked 4210 steps a day that week." },
+		{ METRIC_STEPS, GOAL_COUNT_DAYS, GOAL_WEEK, GOAL_CLOSED, GOAL_NOT_ENOUGH_DATA, 2,
+		  "A few readings came in. That is fine." },
+		{ METRIC_SLEEP_DURATION, GOAL_NIGHTS_MEETING, GOAL_WEEK, GOAL_OPEN,
+		  GOAL_IN_PROGRESS, 2, "Sleep saved." },
+		{ METRIC_BODY_WEIGHT, GOAL_TREND, GOAL_WEEK, GOAL_CLOSED, GOAL_MET, -1,
+		  "Weigh-in saved." },
 		{ METRIC_TEMPERATURE, GOAL_MEASURE_REGULARLY, GOAL_WEEK, GOAL_OPEN,
 		  GOAL_IN_PROGRESS, 3, "You took 3 readings this week." },
 	};
@@ -134,6 +150,33 @@ static void test_the_table(void **state)
 
 		goal_words(&goal, rows[i].state, rows[i].outcome,
 			   (struct decimal){ rows[i].progress, 0 }, words);
+		assert_string_equal(words, rows[i].words);
+	}
+}
+
+/* in words, and only to who asked to see it, and only of a period that is over */
+static void test_trend(void **state)
+{
+	static const struct {
+		enum goal_state state;
+		struct decimal change;
+		const char *words;
+	} rows[] = {
+		{ GOAL_CLOSED, { -3, 0 }, "Your weight is going down slowly." },
+		{ GOAL_CLOSED, { -41, -1 }, "Your weight is going down." },
+		{ GOAL_PROVISIONAL, { 9, -1 }, "Your weight is steady." },
+		{ GOAL_CLOSED, { 40, -1 }, "Your weight is going up slowly." },
+		{ GOAL_CLOSED, { 5, 0 }, "Your weight is going up." },
+		{ GOAL_OPEN, { 5, 0 }, "Weigh-in saved." },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct goal goal = make(METRIC_BODY_WEIGHT, GOAL_TREND, GOAL_WEEK);
+		char words[GOAL_WORDS_MAX];
+
+		goal.show_weight = true;
+		goal_words(&goal, rows[i].state, GOAL_IN_PROGRESS, rows[i].change, words);
 		assert_string_equal(words, rows[i].words);
 	}
 }
@@ -154,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_that_can_be_said),
 		cmocka_unit_test(test_the_table),
+		cmocka_unit_test(test_trend),
 		cmocka_unit_test(test_lint_sees),
 	};
 
