@@ -493,7 +493,7 @@ void attribute_reading(const struct registry *r, const struct attribute_weights 
 			   .slot = WHOLE_DEVICE,
 			   .ret = ret };
 
-	if (!s.device || s.device->added > s.revision) {
+	if (!s.device) {
 		answer(&s, ATTRIBUTE_UNASSIGNED, 8, NULL);
 		return;
 	}

@@ -52,7 +52,6 @@ struct rows {
 
 struct device {
 	uint8_t digest[REGISTRY_DIGEST];
-	uint64_t added;
 	uint32_t slots, memory;
 	bool has_clock, slot_guessed, retired;
 	struct rows claims, marks, wipes, presses; /* in the order of revisions; wipes proven */

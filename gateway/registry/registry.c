@@ -112,7 +112,6 @@ static int add_device(struct change *c)
 	if (r < 0)
 		return refuse(c, r, "The list of devices is full. Please call for help.");
 	memcpy(d->digest, c->e->device.data, REGISTRY_DIGEST);
-	d->added = c->e->revision;
 	d->slots = a->slots;
 	d->memory = a->memory_records;
 	d->has_clock = a->has_clock;
@@ -231,7 +230,6 @@ static int check_clean(struct change *c, struct claim *wanted)
 static bool subject_is_here(const struct change *c, const char *subject, bool *ret_known)
 {
 	const struct device *d = c->r->devices.row;
-	bool here = false;
 
 	*ret_known = false;
 	for (size_t i = 0; i < c->r->devices.n; i++) {
@@ -241,10 +239,11 @@ static bool subject_is_here(const struct change *c, const char *subject, bool *r
 			if (strcmp(claim[k].subject, subject) != 0)
 				continue;
 			*ret_known = true;
-			here |= !claim[k].ended && claim[k].planned_ms > c->e->at_ms;
+			if (!claim[k].ended && claim[k].planned_ms > c->e->at_ms)
+				return true;
 		}
 	}
-	return here;
+	return false;
 }
 
 static int add_claim(struct change *c, const struct claim *claim)
@@ -323,10 +322,11 @@ static struct claim *find_claim(const struct device *d, bool has, uint64_t name,
 {
 	struct claim *claim = device_claims(d);
 
-	for (size_t i = 0; has && i < d->claims.n; i++) {
-		if (claim[i].started == name && !claim[i].ended &&
-		    (claim[i].basis == BASIS_SESSION) == session)
-			return &claim[i];
+	/* what is ended is mostly among the last */
+	for (size_t i = d->claims.n; has && i > 0; i--) {
+		if (claim[i - 1].started == name && !claim[i - 1].ended &&
+		    (claim[i - 1].basis == BASIS_SESSION) == session)
+			return &claim[i - 1];
 	}
 	return NULL;
 }
