@@ -1,5 +1,5 @@
 /* links: gateway_import gateway_goals gateway_words */
-/* Plans are synthetic, in the shapes that care-plan systems are known to export. */
+/* Plans are synthetic. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -416,6 +416,61 @@ static void test_activities(void **state)
 	goal_fhir_free(plan);
 }
 
+/* ---- made-up plans, as public FHIR documents let one expect them of four kinds of system ---- */
+
+#define STEPS_SALESFORCE                                                                        \
+	"{'resourceType':'Goal','id':'0hF5g','lifecycleStatus':'active'," SUBJECT               \
+	",'description':{'text':'Walk more'},'priority':{'text':'high'},'target':[{'measure':{" \
+	"'coding':[{'system':'http://loinc.org','code':'41950-7','display':'Steps'}]},"         \
+	"'detailQuantity':{'value':6000,'unit':'{steps}/d'},'dueDate':'2027-01-31'}]}"
+#define PLAN_PKB                                                                                \
+	"{'resourceType':'CarePlan','status':'active','intent':'plan'," SUBJECT                 \
+	",'text':{'status':'generated','div':'<div>Green: sleeping well</div>'},'contained':[{" \
+	"'resourceType':'Goal','id':'a','lifecycleStatus':'active'," SUBJECT                    \
+	",'description':{'text':'Stay well'}}],'goal':[{'reference':'#a'}]}"
+#define BUNDLE_EMIS                                                                                \
+	BUNDLE("{'fullUrl':'urn:uuid:p','resource':{'resourceType':'Patient','id':'p1','name':[{"  \
+	       "'text':'Ada Moss'}]}},{'fullUrl':'urn:uuid:c','resource':{'resourceType':"         \
+	       "'CarePlan','status':'active','intent':'plan','subject':{'reference':'urn:uuid:p'}" \
+	       ",'goal':[{'reference':'urn:uuid:g'}]}},{'fullUrl':'urn:uuid:g','resource':{"       \
+	       "'resourceType':'Goal','lifecycleStatus':'active','subject':{'reference':"          \
+	       "'urn:uuid:p'},'description':{'text':'BP below 140'},'target':[{" SNOMED(           \
+		       "72313002") "'detailQuantity':{'value':140,'comparator':'<'," UCUM          \
+				   "'mm[Hg]'}}]}}")
+#define PLAN_RIO                                                                                   \
+	PLAN("active", "'activity':[{'detail':{'status':'in-progress','code':{'coding':[{'system'" \
+		       ":'http://snomed.info/sct','code':'27113001'}]},'scheduledTiming':{"        \
+		       "'repeat':{'frequency':1,'period':1,'periodUnit':'wk'}}}},{'detail':{"      \
+		       "'status':'in-progress','description':'Ring the crisis line'}}]")
+
+static void test_systems(void **state)
+{
+	static const struct {
+		const char *json, *id, *title;
+		enum goal_fhir_refusal why;
+		unsigned int others;
+	} rows[] = {
+		{ STEPS_SALESFORCE, "steps-day", "Walk more", GOAL_FHIR_TAKEN, 0 },
+		{ PLAN_PKB, "", "", GOAL_FHIR_NO_NUMBER, 0 },
+		{ BUNDLE_EMIS, "", "", GOAL_FHIR_NOT_HELD, 0 },
+		{ PLAN_RIO, "measure-body-weight-week", "Measuring", GOAL_FHIR_TAKEN, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct goal_fhir *plan = must_read(rows[i].json);
+
+		assert_int_equal(plan->n, 1);
+		assert_int_equal(plan->others, rows[i].others);
+		assert_int_equal(plan->items[0].refusal, rows[i].why);
+		if (rows[i].why == GOAL_FHIR_TAKEN) {
+			assert_string_equal(plan->items[0].goal.id, rows[i].id);
+			assert_string_equal(plan->items[0].goal.title, rows[i].title);
+		}
+		goal_fhir_free(plan);
+	}
+}
+
 static void test_twice(void **state)
 {
 	struct goal_fhir *plan = must_read(
@@ -592,12 +647,19 @@ static void test_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_taken), cmocka_unit_test(test_what_is_refused),
-		cmocka_unit_test(test_status),        cmocka_unit_test(test_what_is_asked),
-		cmocka_unit_test(test_days),          cmocka_unit_test(test_plan_and_goals),
-		cmocka_unit_test(test_activities),    cmocka_unit_test(test_twice),
-		cmocka_unit_test(test_one_person),    cmocka_unit_test(test_nothing_personal),
-		cmocka_unit_test(test_hostile),       cmocka_unit_test(test_words),
+		cmocka_unit_test(test_what_is_taken),
+		cmocka_unit_test(test_what_is_refused),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_what_is_asked),
+		cmocka_unit_test(test_days),
+		cmocka_unit_test(test_plan_and_goals),
+		cmocka_unit_test(test_activities),
+		cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_systems),
+		cmocka_unit_test(test_one_person),
+		cmocka_unit_test(test_nothing_personal),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
