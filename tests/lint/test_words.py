@@ -27,6 +27,19 @@ GOOD = [("SENTENCE", "You took 2 readings below the stairs."), ("PART", "blood p
 # words, then the published grade of Flesch and Kincaid
 PUBLISHED = [("The cat sat on the mat.", (1, 6, 6), -1.45),
              ("The Australian platypus is seemingly a hybrid of a mammal and reptilian creature.", (1, 13, 24), 11.3)]
+# what stops the build: rows of a language, and what check.cmake says of them
+GAPS = 'WORD(ONE, SENTENCE, "number when")\nWORD(TWO, PART, "")\n'
+WHOLE = 'SAY(ONE, "You walked {number} steps {when}.")\nSAY(TWO, "this week")\n'
+STOPS = [
+    (WHOLE.replace("{when}", "{whom}"), "has the holes"),
+    (WHOLE.replace(" {when}", ""), "has the holes"),
+    (WHOLE.replace("{when}", "{when"), "has the holes"),
+    (WHOLE.replace("this week", "{number} weeks"), "has the holes"),
+    (WHOLE + 'SAY(TWO, "today")\n', "is there twice"),
+    (WHOLE + 'SAY(THREE, "today")\n', "does not have THREE"),
+    (WHOLE.replace("SAY(TWO", "/* SAY(TWO").replace("week\")", "week\") */"), "TWO has no words"),
+    (WHOLE.replace('"this week"', '""'), "not a row"),
+]
 
 
 def run(words, kind, text, source=""):
@@ -52,10 +65,30 @@ def check_published(words):
     return bad
 
 
+def check_build(words):
+    script = os.path.join(os.path.dirname(words), "../../gateway/words/check.cmake")
+    bad = 0
+    with tempfile.TemporaryDirectory() as root:
+        names = os.path.join(root, "words.def")
+        language = os.path.join(root, "en.def")
+        with open(names, "w", encoding="utf-8") as stream:
+            stream.write(GAPS)
+        for text, expected in STOPS + [(WHOLE, "")]:
+            with open(language, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            result = subprocess.run(["cmake", f"-DWORDS={names}", f"-DLANGUAGE={language}", "-DWHOLE=ON", "-P", script],
+                                    capture_output=True, text=True, check=False)
+            said = " ".join(result.stderr.split())
+            if (result.returncode != 0) != bool(expected) or expected not in said:
+                print(f"the build does not stop for {expected!r}:\n{text}\n{said}")
+                bad += 1
+    return bad
+
+
 def main():
     sys.dont_write_bytecode = True
     words = sys.argv[1]
-    bad = check_published(words)
+    bad = check_published(words) + check_build(words)
     for kind, text, expected in BAD:
         code, output = run(words, kind, text)
         if code == 0 or expected not in output:
