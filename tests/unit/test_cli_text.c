@@ -80,7 +80,7 @@ static void assert_goal(const struct goal_case *c, const struct bars *style, con
 	free(text);
 }
 
-static void past(struct goal_case *c, int weeks_ago, int64_t progress, bool met)
+static void past(struct goal_case *c, int64_t weeks_ago, int64_t progress, bool met)
 {
 	Wellgate__V1__GoalResult r = c->result;
 	Wellgate__V1__Decimal value = c->progress;
@@ -152,7 +152,17 @@ static void test_goal_before(void **state)
 		    "My goal\n    Words.\n    ████████████████████████  7000 of 7000 steps\n"
 		    "    This week: Mon 19 October to Sun 25 October\n"
 		    "    The 4 weeks before: ▅·█▂  reached 1 time\n");
-	for (int ago = 20; ago >= 0; ago--)
+	/* the week of 167 hours; a week that was reached with less is as high as any */
+	goal_begin(&c, METRIC_STEPS, WELLGATE__V1__RULE__RULE_SUM_PER_PERIOD, 7000, 7000);
+	c.result.period_start_ms = utc_ms(2027, 3, 22, 0);
+	c.result.period_end_ms = utc_ms(2027, 3, 28, 1380);
+	for (int64_t ago = 1; ago <= 8; ago++)
+		past(&c, ago, 3500, ago == 8 || ago == 1);
+	assert_goal(&c, &ascii,
+		    "My goal\n    Words.\n    [####################]  7000 of 7000 steps\n"
+		    "    This week: Mon 22 March to Sun 28 March\n"
+		    "    The 8 weeks before: #======#  reached 2 times\n");
+	for (int64_t ago = 20; ago >= 0; ago--)
 		past(&c, ago, ago, false);
 	assert_int_equal(c.past.n, GOALS_PAST + 1);
 	for (size_t i = 0; i < c.past.n; i++)
@@ -337,6 +347,12 @@ static void test_how_it_went(void **state)
 		pressure(&c, utc_ms(2026, 11, 22, 700), 250); /* not drawn */
 		c.flags[0] = WELLGATE__V1__FLAG__FLAG_MOVEMENT;
 		c.reading.n_flags = 1;
+		readings_text_add(&l.list, &c.reading);
+		pressure(&c, utc_ms(2026, 11, 22, 700), 252);
+		c.reading.clock = WELLGATE__V1__CLOCK_QUALITY__CLOCK_DEVICE_UNVERIFIED;
+		readings_text_add(&l.list, &c.reading);
+		pressure(&c, utc_ms(2026, 11, 22, 700), 253);
+		c.reading.subject = text_of("");
 		readings_text_add(&l.list, &c.reading);
 		pressure(&c, utc_ms(2026, 11, 22, 701), 251);
 		c.reading.subject = other ? text_of("somebody else") : NULL;
