@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/goals/zone.h"
 #include "gateway/text.h"
 #include "protocols/messages/codes.h"
 
@@ -80,6 +81,15 @@ enum goal_key {
 	GOAL_PERIOD,
 	GOAL_TARGET,
 	GOAL_WEEK_START,
+	GOAL_STARTS_ON,
+	GOAL_DAY_TARGET,
+	GOAL_MIN_POINTS,
+	GOAL_DIRECTION,
+	GOAL_BAND,
+	GOAL_HEIGHT,
+	GOAL_SHOW_WEIGHT,
+	GOAL_AGREED_BY,
+	GOAL_PAUSES,
 	GOAL_KEY_END
 };
 
@@ -90,10 +100,23 @@ static const struct {
 	[GOAL_TITLE] = { "title", "1 to 128 bytes of text", true },
 	[GOAL_METRIC] = { "metric", "a metric name like blood_pressure, body_weight or steps",
 			  true },
-	[GOAL_RULE] = { "rule", "measure_regularly or sum_per_period", true },
+	[GOAL_RULE] = { "rule",
+			"count_days, mean_per_period, nights_meeting, trend, "
+			"measure_regularly or sum_per_period",
+			true },
 	[GOAL_PERIOD] = { "period", "day or week", true },
-	[GOAL_TARGET] = { "target", "a positive number like 14 or 7.5", true },
+	[GOAL_TARGET] = { "target", "a positive number like 14 or 7.5", false },
 	[GOAL_WEEK_START] = { "week_start", "monday ... sunday", false },
+	[GOAL_STARTS_ON] = { "starts_on", "a day like 2027-01-31", false },
+	[GOAL_DAY_TARGET] = { "day_target", "a positive number like 5000 or 7.5", false },
+	[GOAL_MIN_POINTS] = { "min_points", "1 to 7 (days or nights)", false },
+	[GOAL_DIRECTION] = { "direction", "steady, down or up", false },
+	[GOAL_BAND] = { "band", "a positive number like 1.5 (kg in 28 days)", false },
+	[GOAL_HEIGHT] = { "height", "100 to 250 (cm)", false },
+	[GOAL_SHOW_WEIGHT] = { "show_weight", "yes or no", false },
+	[GOAL_AGREED_BY] = { "agreed_by", "person or professional", false },
+	[GOAL_PAUSES] = { "pauses",
+			  "days like 2027-01-31 to 2027-02-05, up to 8 times, with commas", false },
 };
 
 static const char *const weekdays[] = { "monday", "tuesday",  "wednesday", "thursday",
@@ -317,6 +340,135 @@ static bool weekday_parse(const char *value, unsigned int *ret)
 	return false;
 }
 
+/* one of the names, in their order; they end with NULL */
+static bool name_parse(const char *value, const char *const *names, unsigned int *ret)
+{
+	for (unsigned int i = 0; names[i]; i++) {
+		if (strcmp(value, names[i]) == 0) {
+			*ret = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool small_number_parse(const char *value, unsigned int min, unsigned int max,
+			       unsigned int *ret)
+{
+	unsigned int n = 0;
+
+	if (!*value || strlen(value) > 4 || strspn(value, "0123456789") != strlen(value))
+		return false;
+	for (; *value; value++)
+		n = n * 10 + (unsigned int)(*value - '0');
+	*ret = n;
+	return n >= min && n <= max;
+}
+
+enum {
+	DAY_LENGTH = 10 /* 2027-01-31 */
+};
+
+static bool day_parse(const char *value, size_t len, int64_t *ret)
+{
+	char text[DAY_LENGTH + 1];
+	unsigned int year, month, day;
+
+	if (len != DAY_LENGTH || value[4] != '-' || value[7] != '-')
+		return false;
+	memcpy(text, value, DAY_LENGTH);
+	text[4] = text[7] = text[DAY_LENGTH] = '\0';
+	if (!small_number_parse(text, 2000, 9999, &year) ||
+	    !small_number_parse(text + 5, 1, 12, &month) ||
+	    !small_number_parse(text + 8, 1, zone_days_in_month(year, month), &day))
+		return false;
+	*ret = zone_day_number(year, month, day);
+	return true;
+}
+
+/* "2027-01-31 to 2027-02-05, 2027-03-01 to 2027-03-01": the last day is part of it */
+static bool pauses_parse(const char *value, struct goal *g)
+{
+	static const char to[] = " to ";
+	const size_t length = DAY_LENGTH + strlen(to) + DAY_LENGTH;
+
+	g->n_pauses = 0;
+	for (;;) {
+		struct goal_pause *pause = &g->pauses[g->n_pauses];
+		size_t len = strcspn(value, ",");
+
+		if (g->n_pauses == GOAL_PAUSES_MAX || len != length ||
+		    memcmp(value + DAY_LENGTH, to, strlen(to)) != 0 ||
+		    !day_parse(value, DAY_LENGTH, &pause->from_day) ||
+		    !day_parse(value + length - DAY_LENGTH, DAY_LENGTH, &pause->to_day))
+			return false;
+		pause->to_day++;
+		g->n_pauses++;
+		value += len;
+		if (!*value)
+			return true;
+		value += 1 + strspn(value + 1, " ");
+	}
+}
+
+static bool positive_parse(const char *value, struct decimal *ret)
+{
+	return decimal_parse(value, ret) == 0 && ret->mantissa > 0;
+}
+
+static bool rule_parse(const char *value, enum goal_rule *ret)
+{
+	static const char *const names[] = {
+		"sum_per_period",    "count_days", "mean_per_period", "nights_meeting", "trend",
+		"measure_regularly", NULL
+	};
+	static const enum goal_rule rules[] = { GOAL_SUM_PER_PERIOD,  GOAL_COUNT_DAYS,
+						GOAL_MEAN_PER_PERIOD, GOAL_NIGHTS_MEETING,
+						GOAL_TREND,           GOAL_MEASURE_REGULARLY };
+	unsigned int i;
+
+	if (!name_parse(value, names, &i))
+		return false;
+	*ret = rules[i];
+	return true;
+}
+
+/* the keys that some rules have */
+static bool goal_set_more(struct goal *g, enum goal_key key, const char *value)
+{
+	static const char *const directions[] = { "steady", "down", "up", NULL };
+	static const char *const agreed[] = { "person", "professional", NULL };
+	static const char *const no_yes[] = { "no", "yes", NULL };
+	unsigned int n = 0;
+	bool good = false;
+
+	if (key == GOAL_DAY_TARGET)
+		return positive_parse(value, &g->day_target);
+	if (key == GOAL_BAND)
+		return positive_parse(value, &g->band);
+	if (key == GOAL_PAUSES)
+		return pauses_parse(value, g);
+	if (key == GOAL_STARTS_ON)
+		return day_parse(value, strlen(value), &g->starts_on);
+	if (key == GOAL_MIN_POINTS) {
+		good = small_number_parse(value, 1, 7, &n);
+		g->min_points = n;
+	} else if (key == GOAL_HEIGHT) {
+		good = small_number_parse(value, 100, 250, &n);
+		g->height_mm = n * 10;
+	} else if (key == GOAL_DIRECTION) {
+		good = name_parse(value, directions, &n);
+		g->direction = (enum goal_direction)(GOAL_STEADY + n);
+	} else if (key == GOAL_SHOW_WEIGHT) {
+		good = name_parse(value, no_yes, &n);
+		g->show_weight = n == 1;
+	} else if (key == GOAL_AGREED_BY) {
+		good = name_parse(value, agreed, &n);
+		g->agreed_by = (enum goal_agreed_by)(GOAL_AGREED_BY_PERSON + n);
+	}
+	return good;
+}
+
 static bool goal_set(struct goal *g, enum goal_key key, const char *value)
 {
 	switch (key) {
@@ -327,36 +479,66 @@ static bool goal_set(struct goal *g, enum goal_key key, const char *value)
 		g->metric = metric_by_name(value);
 		return g->metric != METRIC_NONE;
 	case GOAL_RULE:
-		g->rule = strcmp(value, "sum_per_period") == 0 ? GOAL_SUM_PER_PERIOD
-							       : GOAL_MEASURE_REGULARLY;
-		return g->rule == GOAL_SUM_PER_PERIOD || strcmp(value, "measure_regularly") == 0;
+		return rule_parse(value, &g->rule);
 	case GOAL_PERIOD:
 		g->period = strcmp(value, "day") == 0 ? GOAL_DAY : GOAL_WEEK;
 		return g->period == GOAL_DAY || strcmp(value, "week") == 0;
 	case GOAL_TARGET:
-		return decimal_parse(value, &g->target) == 0 && g->target.mantissa > 0;
+		return positive_parse(value, &g->target);
 	case GOAL_WEEK_START:
 		return weekday_parse(value, &g->week_start);
+	case GOAL_STARTS_ON:
+	case GOAL_DAY_TARGET:
+	case GOAL_MIN_POINTS:
+	case GOAL_DIRECTION:
+	case GOAL_BAND:
+	case GOAL_HEIGHT:
+	case GOAL_SHOW_WEIGHT:
+	case GOAL_AGREED_BY:
+	case GOAL_PAUSES:
+		return goal_set_more(g, key, value);
 	case GOAL_KEY_END:
 	default:
 		return false;
 	}
 }
 
+/* "walk" or, of its second version, "walk 2" */
+static bool goal_name_parse(const char *name, char id[sizeof(((struct goal *)NULL)->id)],
+			    uint32_t *ret_version)
+{
+	const size_t len = strcspn(name, " ");
+	unsigned int version = 1;
+
+	if (len == 0 || len >= sizeof(((struct goal *)NULL)->id) ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
+		return false;
+	if (name[len] && !small_number_parse(name + len + 1, 2, 9999, &version))
+		return false;
+	memcpy(id, name, len);
+	id[len] = '\0';
+	*ret_version = version;
+	return true;
+}
+
 /* index of the goal, made if need be; or -errno */
-static int goal_find(struct loader *l, const char *id)
+static int goal_find(struct loader *l, const char *name)
 {
 	struct config *c = l->config;
+	char id[sizeof(((struct goal *)NULL)->id)];
+	uint32_t version;
 	struct goal *g;
 	size_t i;
 
+	if (!goal_name_parse(name, id, &version))
+		return fail(l,
+			    "[goal %s]: the name must be 1 to 32 of a-z 0-9 -, and for a later "
+			    "version a space and its number from 2 on",
+			    name);
 	for (i = 0; i < c->n_goals; i++) {
-		if (strcmp(c->goals[i].id, id) == 0)
+		if (strcmp(c->goals[i].id, id) == 0 && c->goals[i].version == version)
 			return (int)i;
 	}
-	if (strlen(id) == 0 || strlen(id) >= sizeof(g->id) ||
-	    strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(id))
-		return fail(l, "[goal %s]: the name must be 1 to 32 of a-z 0-9 -", id);
 	if (i == CONFIG_GOALS_MAX)
 		return fail(l, "more than %d goals", CONFIG_GOALS_MAX);
 	l->origins[i].file = strdup(l->file);
@@ -364,9 +546,10 @@ static int goal_find(struct loader *l, const char *id)
 		return fail_at(l, -ENOMEM, l->file, l->line, "out of memory");
 	l->origins[i].line = l->line;
 	g = &c->goals[i];
-	(void)snprintf(g->id, sizeof(g->id), "%s", id);
-	g->version = 1;
+	memcpy(g->id, id, sizeof(id));
+	g->version = version;
 	g->week_start = 1;
+	g->starts_on = INT64_MIN;
 	c->n_goals++;
 	return (int)i;
 }
@@ -390,32 +573,119 @@ static int goal_key(struct loader *l, const char *id, const char *name, const ch
 	}
 	return fail(l,
 		    "unknown key %s in [goal %s]: allowed are title, metric, rule, period, "
-		    "target and week_start",
+		    "target, week_start, starts_on, day_target, min_points, direction, band, "
+		    "height, show_weight, agreed_by and pauses",
 		    name, id);
 }
 
+/* where the value of a key lives */
+#define FIELD(key, field)                                                               \
+	{                                                                               \
+		key, offsetof(struct goal, field), sizeof(((struct goal *)NULL)->field) \
+	}
+static const struct {
+	enum goal_key key;
+	size_t offset, size;
+} goal_fields[] = {
+	FIELD(GOAL_TITLE, title),
+	FIELD(GOAL_METRIC, metric),
+	FIELD(GOAL_RULE, rule),
+	FIELD(GOAL_PERIOD, period),
+	FIELD(GOAL_TARGET, target),
+	FIELD(GOAL_WEEK_START, week_start),
+	FIELD(GOAL_STARTS_ON, starts_on),
+	FIELD(GOAL_DAY_TARGET, day_target),
+	FIELD(GOAL_MIN_POINTS, min_points),
+	FIELD(GOAL_DIRECTION, direction),
+	FIELD(GOAL_BAND, band),
+	FIELD(GOAL_HEIGHT, height_mm),
+	FIELD(GOAL_SHOW_WEIGHT, show_weight),
+	FIELD(GOAL_AGREED_BY, agreed_by),
+	FIELD(GOAL_PAUSES, n_pauses),
+	FIELD(GOAL_PAUSES, pauses),
+};
+#undef FIELD
+
+/* A later version says what is new; the rest stays as it was. */
+static void goal_inherit(struct goal *g, const bool set[GOAL_KEY_END], const struct goal *before)
+{
+	for (size_t i = 0; i < sizeof(goal_fields) / sizeof(goal_fields[0]); i++) {
+		const size_t offset = goal_fields[i].offset;
+
+		if (!set[goal_fields[i].key])
+			memcpy((uint8_t *)g + offset, (const uint8_t *)before + offset,
+			       goal_fields[i].size);
+	}
+}
+
+static struct goal *goal_version(struct config *c, const char *id, uint32_t version)
+{
+	for (size_t i = 0; i < c->n_goals; i++) {
+		if (c->goals[i].version == version && strcmp(c->goals[i].id, id) == 0)
+			return &c->goals[i];
+	}
+	return NULL;
+}
+
+static int goal_finish_version(struct loader *l, struct goal *g, const struct goal_origin *o)
+{
+	const struct goal *before = goal_version(l->config, g->id, g->version - 1);
+	const char *problem;
+
+	if (!before)
+		return fail_at(l, -EINVAL, o->file, o->line, "[goal %s %u]: version %u is missing",
+			       g->id, g->version, g->version - 1);
+	if (!o->set[GOAL_STARTS_ON])
+		return fail_at(l, -EINVAL, o->file, o->line, "[goal %s %u] lacks starts_on: %s",
+			       g->id, g->version, goal_keys[GOAL_STARTS_ON].allowed);
+	goal_inherit(g, o->set, before);
+	if (goal_check_version(before, g, &problem) < 0)
+		return fail_at(l, -EINVAL, o->file, o->line, "[goal %s %u]: %s", g->id, g->version,
+			       problem);
+	return 0;
+}
+
+static int goal_finish(struct loader *l, struct goal *g, const struct goal_origin *o)
+{
+	const struct config *c = l->config;
+	const char *problem;
+	int r;
+
+	(void)snprintf(g->subject, sizeof(g->subject), "%s", c->subject ? c->subject : "");
+	(void)snprintf(g->time_zone, sizeof(g->time_zone), "%s", c->time_zone);
+	for (enum goal_key k = 0; g->version == 1 && k < GOAL_KEY_END; k++) {
+		/* a weight's trend is the one rule that needs no number */
+		bool required =
+			goal_keys[k].required || (k == GOAL_TARGET && g->rule != GOAL_TREND);
+
+		if (required && !o->set[k])
+			return fail_at(l, -EINVAL, o->file, o->line, "[goal %s] lacks %s: %s",
+				       g->id, goal_keys[k].key, goal_keys[k].allowed);
+	}
+	r = g->version > 1 ? goal_finish_version(l, g, o) : 0;
+	if (r < 0)
+		return r;
+	if (goal_check(g, &problem) < 0)
+		return fail_at(l, -EINVAL, o->file, o->line, "[goal %s]: %s", g->id, problem);
+	return 0;
+}
+
+/* in the order of the versions: each may rely on the one before it */
 static int goals_finish(struct loader *l)
 {
 	struct config *c = l->config;
+	size_t done = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < c->n_goals; i++) {
-		const struct goal_origin *o = &l->origins[i];
-		struct goal *g = &c->goals[i];
-		const char *problem;
-
-		for (enum goal_key k = 0; k < GOAL_KEY_END; k++) {
-			if (goal_keys[k].required && !o->set[k])
-				return fail_at(l, -EINVAL, o->file, o->line,
-					       "[goal %s] lacks %s: %s", g->id, goal_keys[k].key,
-					       goal_keys[k].allowed);
+	for (uint32_t version = 1; done < c->n_goals && r == 0; version++) {
+		for (size_t i = 0; i < c->n_goals && r == 0; i++) {
+			if (c->goals[i].version != version)
+				continue;
+			r = goal_finish(l, &c->goals[i], &l->origins[i]);
+			done++;
 		}
-		(void)snprintf(g->subject, sizeof(g->subject), "%s", c->subject ? c->subject : "");
-		(void)snprintf(g->time_zone, sizeof(g->time_zone), "%s", c->time_zone);
-		if (goal_check(g, &problem) < 0)
-			return fail_at(l, -EINVAL, o->file, o->line, "[goal %s]: %s", g->id,
-				       problem);
 	}
-	return 0;
+	return r;
 }
 
 /* ---- files ---- */

@@ -2,8 +2,11 @@
  * Configuration: one ini file (libinih) and drop-ins FILE.d/NAME.conf in name order, later wins.
  * Every key is known, typed and bounded; anything else is an error with file and line.
  * Read-only after config_load. The keys are the names of the fields below, but [broker] url;
- * [goal NAME] has title, metric, rule (measure_regularly, sum_per_period), target, period (day,
- * week) and week_start (monday ... sunday). dist/wellgate.conf documents each for people.
+ * [goal NAME] has title, metric, rule (a name of enum goal_rule in small letters), target, period
+ * (day, week) and week_start (monday ... sunday), and what some rules need: day_target, min_points,
+ * direction (steady, down, up), band, height (cm), show_weight, agreed_by (person, professional),
+ * pauses (days, the last one included). [goal NAME 2] is the second version: it has starts_on (a
+ * day) and what is new. dist/wellgate.conf documents each for people.
  */
 #pragma once
 

@@ -354,8 +354,9 @@ static void test_example(void **state)
 	(void)fclose(in);
 	assert_int_equal(fclose(out), 0);
 	c = load_good(f->conf);
-	assert_int_equal(c->n_goals, 1);
-	assert_int_equal(keys, 19 + 6); /* all of config.c: 19 options and 6 keys of a goal */
+	assert_int_equal(c->n_goals, 4);
+	/* all of config.c: 19 options, and the 15 keys of a goal in four goals */
+	assert_int_equal(keys, 19 + 6 + 8 + 2 + 10);
 	assert_int_equal(c->keep_days, 90);
 	assert_true(c->max_bytes == INT64_C(1) << 30);
 	assert_int_equal(c->keep_alive, 25);

@@ -320,7 +320,7 @@ static void test_nights(void **state)
 	note(&d, MONDAY + 3 * DAY, 6 * HOUR, (struct decimal){ 300, 0 });
 	expect(&goal, &d, 4, 0, GOAL_MET, GOAL_MET);
 	assert_int_equal(progress_of(&goal, &d).observed, 4);
-	/* Sunday's sleep that ends on Monday is the next week's; ending at noon is still Monday's */
+	/* a night that ends on Monday is the next week's; one that ends at noon, still Monday's */
 	d.n = 0;
 	note(&d, MONDAY + 7 * DAY - HOUR, 8 * HOUR, (struct decimal){ 430, 0 });
 	expect(&goal, &d, 0, 0, GOAL_NO_DATA, GOAL_NO_DATA);
@@ -405,7 +405,7 @@ static void test_trend_is_robust(void **state)
 	assert_true(progress_of(&goal, &d).met);
 }
 
-/* four weigh-ins: an even number of slopes, whose median is the mean of two fractions */
+/* four weigh-ins: an even number of slopes: their median is the mean of two fractions */
 static void test_trend_to_the_gram(void **state)
 {
 	struct goal goal = trend_goal(GOAL_UP, 0);
