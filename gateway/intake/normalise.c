@@ -96,7 +96,8 @@ static int component(struct draft *d, const Wellgate__V1__Measurement__Part *par
 	int r;
 
 	/* a number, or the reason why there is none: never both, never neither */
-	if (!part->has_metric || !info || !part->has_unit || !unit_info(part->unit) ||
+	if (!part->has_metric || !info || metric_is_derived(part->metric) || !part->has_unit ||
+	    !unit_info(part->unit) ||
 	    (part->value != NULL) == (part->has_absent && part->absent != 0))
 		return -EBADMSG;
 	c = arena_alloc(d->arena, sizeof(*c));
@@ -174,7 +175,7 @@ int intake_components(struct draft *d)
 	const struct metric_info *info = metric_info((unsigned int)d->m->metric);
 	int r;
 
-	if (!d->m->has_metric || !info || d->m->n_parts == 0 ||
+	if (!d->m->has_metric || !info || metric_is_derived(d->m->metric) || d->m->n_parts == 0 ||
 	    d->m->n_parts > MEASUREMENT_PARTS_MAX)
 		return -EBADMSG;
 	r = whole_codes(d, info);

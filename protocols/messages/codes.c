@@ -58,6 +58,12 @@ const struct metric_info *metric_info(unsigned int metric)
 	return metric < METRIC_END && metrics[metric].name ? &metrics[metric] : NULL;
 }
 
+bool metric_is_derived(unsigned int metric)
+{
+	return metric == METRIC_HOME_BLOOD_PRESSURE || metric == METRIC_HOME_SYSTOLIC ||
+	       metric == METRIC_HOME_DIASTOLIC;
+}
+
 enum metric metric_by_name(const char *name)
 {
 	for (unsigned int i = 0; i < METRIC_END; i++) {

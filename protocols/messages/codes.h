@@ -83,6 +83,8 @@ struct metric_info {
 /* NULL for numbers outside the registry: they may come from another process */
 const struct unit_info *unit_info(unsigned int unit);
 const struct metric_info *metric_info(unsigned int metric);
+/* Worked out from readings; no device says it, and what claims to be one is refused. */
+bool metric_is_derived(unsigned int metric);
 /* METRIC_NONE / UNIT_NONE if unknown */
 enum metric metric_by_name(const char *name);
 enum unit unit_by_ucum(const char *ucum);

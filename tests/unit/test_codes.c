@@ -110,6 +110,9 @@ static void test_home_average(void **state)
 	assert_true(metric_info(METRIC_HOME_SYSTOLIC)->snomed == 413606001);
 	assert_true(metric_info(METRIC_HOME_DIASTOLIC)->snomed == 413605002);
 	assert_true(metric_info(METRIC_HOME_BLOOD_PRESSURE)->snomed == 723232008);
+	for (unsigned int i = 0; i < METRIC_END + 2; i++)
+		assert_int_equal(metric_is_derived(i),
+				 i >= METRIC_HOME_BLOOD_PRESSURE && i <= METRIC_HOME_DIASTOLIC);
 }
 
 static bool partition_fits(enum metric_group group, uint32_t partition)

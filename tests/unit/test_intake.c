@@ -233,6 +233,16 @@ static void test_refused(void **state)
 	bench_open(&b, "UTC", NULL, false);
 	for (int i = 0; spoil(&made, i); i++)
 		assert_int_equal(bench_try(&b, &made, &untouched), -EBADMSG);
+	/* an average is worked out here or nowhere: no device may claim one */
+	make_pressure(&made, 120, 80, 0);
+	made.parts[0].metric = WELLGATE__V1__METRIC__METRIC_HOME_SYSTOLIC;
+	assert_int_equal(bench_try(&b, &made, &untouched), -EBADMSG);
+	make_pressure(&made, 120, 80, 0);
+	made.parts[1].metric = WELLGATE__V1__METRIC__METRIC_HOME_DIASTOLIC;
+	assert_int_equal(bench_try(&b, &made, &untouched), -EBADMSG);
+	make_pressure(&made, 120, 80, 0);
+	made.m.metric = WELLGATE__V1__METRIC__METRIC_HOME_BLOOD_PRESSURE;
+	assert_int_equal(bench_try(&b, &made, &untouched), -EBADMSG);
 	make_new(&made, METRIC_BODY_WEIGHT);
 	for (int i = 0; i < MEASUREMENT_PARTS_MAX + 1; i++)
 		(void)make_part(&made, METRIC_BODY_WEIGHT, 740, -1, UNIT_KG);
