@@ -93,14 +93,19 @@ static void say(enum words_id id, const struct words_fill *fill, char *ret)
 		(void)words_say(WORDS_EN, WORDS_GOAL_SAVED, NULL, ret, GOAL_WORDS_MAX);
 }
 
+static bool is_within(struct decimal change, struct decimal limit)
+{
+	struct decimal below = { -limit.mantissa, limit.exponent };
+
+	return decimal_compare(change, limit) <= 0 && decimal_compare(change, below) >= 0;
+}
+
 /* Only of a period that is over: in a running one there may not be enough to say anything. */
 static enum words_id trend_words(const struct goal *goal, struct decimal change)
 {
-	struct decimal size = { change.mantissa < 0 ? -change.mantissa : change.mantissa,
-				change.exponent };
-	bool slowly = decimal_compare(size, SLOWLY) <= 0;
+	bool slowly = is_within(change, SLOWLY);
 
-	if (decimal_compare(size, goal_band(goal)) <= 0)
+	if (is_within(change, goal_band(goal)))
 		return WORDS_TREND_STEADY;
 	if (change.mantissa < 0)
 		return slowly ? WORDS_TREND_DOWN_SLOWLY : WORDS_TREND_DOWN;

@@ -27,7 +27,7 @@ enum {
 	VERSIONS = 3,
 	DAYS = 56, /* that readings are of */
 	TOLD_MAX = 1024,
-	HISTORIES = 1500,
+	HISTORIES = 2000,
 };
 
 /* the change of October, or of March, is in the middle */
