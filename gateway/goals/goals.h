@@ -246,8 +246,10 @@ void goal_book_undo(struct goal_book *b);
 void goal_book_settle(struct goal_book *b);
 
 /* Results that changed since they were last handed out: 1 and *ret (in the arena), 0 = no more.
- * A change is one that can be seen: of state, outcome or progress. A period is first spoken of when
- * it has a reading. Also called when a period ends: *goal_book_next_due* says when. */
+ * A change is one that can be seen: of state, outcome, progress, achievement or review; or fewer
+ * readings than before. A period is first spoken of when it has a reading. Also called when a
+ * period ends: *goal_book_next_due* says when. A result without words is not for the person:
+ * something that had been reached was taken back. */
 int goal_book_next_result(struct goal_book *b, int64_t now_ms, struct arena *arena,
 			  Wellgate__V1__GoalResult **ret);
 int64_t goal_book_next_due(const struct goal_book *b, int64_t now_ms); /* -1 = never */

@@ -473,7 +473,7 @@ static void check_specification(const struct history *h, const struct goal *late
 				struct zone *zone, const Wellgate__V1__GoalResult *r)
 {
 	struct goal goal = version_of(h, r->goal_id, r->goal_version);
-	struct goal_point points[READINGS_MAX];
+	struct goal_point points[READINGS_MAX] = { 0 };
 	struct goal_progress p;
 	struct goal_span span;
 	int64_t first_day;
