@@ -473,6 +473,22 @@ static void put_goal_period(struct object *o, const Wellgate__V1__GoalResult *r)
 			 (int)r->outcome);
 }
 
+static void put_goal_verdict(struct object *o, const Wellgate__V1__GoalResult *r)
+{
+	if (r->has_achievement)
+		put_enum(o, "achievement", &wellgate__v1__goal_result__achievement__descriptor,
+			 "ACHIEVEMENT_", (int)r->achievement);
+	if (r->has_reason)
+		put_enum(o, "reason", &wellgate__v1__goal_result__reason__descriptor, "REASON_",
+			 (int)r->reason);
+	if (r->has_observed_days)
+		put_number(o, "observed_days", r->observed_days);
+	if (r->has_asked_days)
+		put_number(o, "asked_days", r->asked_days);
+	if (r->has_review)
+		put(o, "review", json_boolean(r->review));
+}
+
 char *print_goal_result(const Wellgate__V1__GoalResult *r)
 {
 	struct object o = object_new();
@@ -492,6 +508,7 @@ char *print_goal_result(const Wellgate__V1__GoalResult *r)
 		put_number(&o, "readings", r->readings);
 	if (r->has_revision)
 		put_number(&o, "revision", r->revision);
+	put_goal_verdict(&o, r);
 	put_text(&o, "words", r->words);
 	put_text(&o, "hub", r->hub);
 	if (r->has_sequence)

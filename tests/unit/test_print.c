@@ -210,11 +210,17 @@ static void test_goal_result(void **state)
 	g.has_state = g.has_outcome = 1;
 	g.state = WELLGATE__V1__GOAL_RESULT__STATE__STATE_PROVISIONAL;
 	g.outcome = WELLGATE__V1__GOAL_RESULT__OUTCOME__OUTCOME_IN_PROGRESS;
+	g.has_achievement = g.has_reason = g.has_asked_days = g.has_review = 1;
+	g.achievement = WELLGATE__V1__GOAL_RESULT__ACHIEVEMENT__ACHIEVEMENT_IMPROVING;
+	g.reason = WELLGATE__V1__GOAL_RESULT__REASON__REASON_LATE_DATA;
+	g.asked_days = 5, g.review = 1;
 	text = print_goal_result(&g);
 	assert_non_null(text);
 	assert_string_equal(text, "{\"goal_id\":\"g1\",\"metric\":\"steps\","
 				  "\"state\":\"provisional\",\"outcome\":\"in_progress\","
-				  "\"progress\":\"5100\",\"words\":\"Well done.\"}");
+				  "\"progress\":\"5100\",\"achievement\":\"improving\","
+				  "\"reason\":\"late_data\",\"asked_days\":5,\"review\":true,"
+				  "\"words\":\"Well done.\"}");
 	free(text);
 }
 
