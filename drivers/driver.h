@@ -173,6 +173,18 @@ enum drv_fact {
 	DRV_FACT_END
 };
 int drv_fact(struct drv_ctx *ctx, enum drv_fact fact, const void *text, size_t len);
+/*
+ * Who the device behind this link is, whatever way it is read: the same by radio and behind a base
+ * station. Without it, a device is its driver and its address (or its own identity on a wire), so
+ * one that is read in two ways is two, and what it keeps comes twice. space: of which numbering the
+ * text is, "fitbit"; a constant of the driver, shared by all drivers that read such devices. text:
+ * letters, digits and . - _, equal wherever it is stated; never stored or logged, digested by the
+ * gateway. State it only as surely as readings are filed by it, before the first of them. The same
+ * again is fine. -EMSGSIZE none, or too long; -EBADMSG another character; -EALREADY: another one was
+ * stated, or something was emitted on this link before.
+ */
+#define DRV_IDENTITY_MAX 63 /* of space, ':' and text together */
+int drv_identity(struct drv_ctx *ctx, const char *space, const char *text, size_t len);
 int drv_battery(struct drv_ctx *ctx, unsigned int percent);
 /* The device's clock, read just now: lets the gateway correct its stamps. Read stored readings, and
  * this, before setting a clock. */

@@ -683,6 +683,7 @@ static int say_up(struct link *l, uint32_t id, char *address, const struct sessi
 	up.serial = known(&facts, DRV_SERIAL);
 	up.firmware = known(&facts, DRV_FIRMWARE);
 	up.hardware = known(&facts, DRV_HARDWARE);
+	up.identity = facts.identity[0] ? facts.identity : NULL;
 	up.has_test = up.test = test;
 	up.news = news;
 	up.n_news = list_news(news, &facts);

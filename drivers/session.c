@@ -289,6 +289,40 @@ int drv_fact(struct drv_ctx *ctx, enum drv_fact fact, const void *text, size_t l
 	return 0;
 }
 
+static bool is_identity(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		const char c = text[i];
+
+		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+		    c != '.' && c != '-' && c != '_')
+			return false;
+	}
+	return true;
+}
+
+int drv_identity(struct drv_ctx *ctx, const char *space, const char *text, size_t len)
+{
+	struct session *s = session_of(ctx);
+	char identity[DRV_IDENTITY_MAX + 1] = "";
+	const size_t before = strlen(space) + 1;
+
+	assert(before > 1 && is_identity(space, before - 1));
+	if (len == 0 || before + len > DRV_IDENTITY_MAX)
+		return -EMSGSIZE;
+	if (!is_identity(text, len))
+		return -EBADMSG;
+	memcpy(identity, space, before - 1);
+	identity[before - 1] = ':';
+	memcpy(identity + before, text, len);
+	if (strcmp(s->facts.identity, identity) == 0)
+		return 0;
+	if (s->facts.identity[0] || s->counts.measurements > 0 || s->n_emits > 0)
+		return -EALREADY;
+	memcpy(s->facts.identity, identity, sizeof(identity));
+	return 0;
+}
+
 int drv_battery(struct drv_ctx *ctx, unsigned int percent)
 {
 	struct session *s = session_of(ctx);

@@ -81,7 +81,8 @@ struct session_hub {
 
 /* What is told of a device, and told again when it has changed. */
 struct session_facts {
-	char text[DRV_FACT_END][64]; /* valid UTF-8, "" = unknown */
+	char text[DRV_FACT_END][64];         /* valid UTF-8, "" = unknown */
+	char identity[DRV_IDENTITY_MAX + 1]; /* drv_identity(), SPACE:TEXT; "" = not stated */
 	bool has_battery;
 	uint8_t battery;
 	uint16_t unused; /* zero: it is compared as bytes, so nothing may be padding */

@@ -46,14 +46,83 @@ static struct inventory_device *make_room(struct inventory *inv)
 	return oldest;
 }
 
+/* ---- ways ---- */
+
+static const struct inventory_way *find_way(const struct inventory *inv, const uint8_t *digest)
+{
+	for (size_t i = 0; i < inv->n_ways; i++) {
+		if (memcmp(inv->ways[i].way, digest, sizeof(inv->ways[i].way)) == 0)
+			return &inv->ways[i];
+	}
+	return NULL;
+}
+
+static struct inventory_device *find(struct inventory *inv, const struct intake_device *key)
+{
+	for (size_t i = 0; i < inv->n; i++) {
+		if (is_same(&inv->devices[i], key))
+			return &inv->devices[i];
+	}
+	return NULL;
+}
+
+static void set_way(struct inventory *inv, const uint8_t way[16], const uint8_t digest[16])
+{
+	const struct inventory_way *known = find_way(inv, way);
+	size_t i = known ? (size_t)(known - inv->ways) : inv->n_ways;
+
+	if (i == INVENTORY_MAX) {
+		i = inv->next_way;
+		inv->next_way = (i + 1) % INVENTORY_MAX;
+	} else if (i == inv->n_ways) {
+		inv->n_ways++;
+	}
+	memcpy(inv->ways[i].way, way, sizeof(inv->ways[i].way));
+	memcpy(inv->ways[i].device, digest, sizeof(inv->ways[i].device));
+}
+
+/* from goes */
+static void merge(struct inventory *inv, struct inventory_device *from, struct inventory_device *to)
+{
+	to->readings += from->readings;
+	to->bad_length += from->bad_length;
+	to->bad_checksum += from->bad_checksum;
+	to->bad_range += from->bad_range;
+	to->not_mine += from->not_mine;
+	to->links += from->links;
+	to->news |= from->news;
+	if (from->last_seen_ms > to->last_seen_ms)
+		to->last_seen_ms = from->last_seen_ms;
+	to->radio = from->radio;
+	inv->n--;
+	memmove(from, from + 1, (size_t)(&inv->devices[inv->n] - from) * sizeof(inv->devices[0]));
+}
+
+void inventory_way(struct inventory *inv, const uint8_t way[16], const struct intake_device *key)
+{
+	struct intake_device before = { .has_digest = true };
+	struct inventory_device *from, *to;
+
+	if (memcmp(way, key->serial_digest, sizeof(key->serial_digest)) == 0)
+		return;
+	memcpy(before.serial_digest, way, sizeof(before.serial_digest));
+	from = find(inv, &before);
+	to = find(inv, key);
+	if (from && !from->radio.enrolled)
+		from->news = 0; /* a base station: it found the device, and was told who it is */
+	else if (from && to)
+		merge(inv, from, to);
+	else if (from)
+		memcpy(from->digest, key->serial_digest, sizeof(from->digest));
+	set_way(inv, way, key->serial_digest);
+}
+
+/* ---- devices ---- */
+
 struct inventory_device *inventory_device(struct inventory *inv, const struct intake_device *key)
 {
-	struct inventory_device *d = NULL;
+	struct inventory_device *d = find(inv, key);
 
-	for (size_t i = 0; i < inv->n && !d; i++) {
-		if (is_same(&inv->devices[i], key))
-			d = &inv->devices[i];
-	}
 	if (!d) {
 		d = make_room(inv);
 		memset(d, 0, sizeof(*d));
@@ -176,8 +245,13 @@ static void set_radio(struct inventory_radio *to, const Wellgate__V1__RadioDevic
 void inventory_radio_device(struct inventory *inv, const struct intake_device *key,
 			    const Wellgate__V1__RadioDevice *m, int64_t seen_ms)
 {
-	struct inventory_device *d = inventory_device(inv, key);
+	const struct inventory_way *w = key->has_digest ? find_way(inv, key->serial_digest) : NULL;
+	struct intake_device resolved = *key;
+	struct inventory_device *d;
 
+	if (w)
+		memcpy(resolved.serial_digest, w->device, sizeof(w->device));
+	d = inventory_device(inv, &resolved);
 	set_radio(&d->radio, m);
 	if (seen_ms > d->last_seen_ms)
 		d->last_seen_ms = seen_ms;
@@ -187,17 +261,31 @@ void inventory_radio_device(struct inventory *inv, const struct intake_device *k
 	}
 }
 
-const struct inventory_device *inventory_enrolled(const struct inventory *inv,
-						  const uint8_t *digest, size_t len)
+static const struct inventory_device *find_digest(const struct inventory *inv,
+						  const uint8_t *digest)
 {
 	for (size_t i = 0; i < inv->n; i++) {
 		const struct inventory_device *d = &inv->devices[i];
 
-		if (d->radio.enrolled && d->has_digest && len == sizeof(d->digest) &&
-		    memcmp(d->digest, digest, len) == 0)
+		if (d->has_digest && memcmp(d->digest, digest, sizeof(d->digest)) == 0)
 			return d;
 	}
 	return NULL;
+}
+
+const struct inventory_device *inventory_enrolled(const struct inventory *inv,
+						  const uint8_t *digest, size_t len)
+{
+	const struct inventory_device *d;
+	const struct inventory_way *w;
+
+	if (len != sizeof(d->digest))
+		return NULL;
+	d = find_digest(inv, digest);
+	w = d ? NULL : find_way(inv, digest);
+	if (w)
+		d = find_digest(inv, w->device);
+	return d && d->radio.enrolled ? d : NULL;
 }
 
 /* ---- replies ---- */

@@ -51,14 +51,26 @@ struct inventory_device {
 	struct inventory_radio radio;
 };
 
+/* A digest under which a device was known before it said who it is: of the way to it. */
+struct inventory_way {
+	uint8_t way[16], device[16];
+};
+
 struct inventory {
 	struct inventory_device devices[INVENTORY_MAX];
 	size_t n;
+	struct inventory_way ways[INVENTORY_MAX];
+	size_t n_ways, next_way;
 };
 
 /* Found by digest, or by driver where there is none; made if it is new. Text that is not clean or
  * too long counts as not stated. Valid until the next call. */
 struct inventory_device *inventory_device(struct inventory *inv, const struct intake_device *key);
+/* A link was made by the way with this digest (of an address, of a base station) to this device,
+ * whose own digest is another. An address is the device's: the two are one line from now on, also
+ * for what the radio says. A base station stays a line of its own; what it lacked is over. key has a
+ * digest. Where there are too many ways, an old one is forgotten. */
+void inventory_way(struct inventory *inv, const uint8_t way[16], const struct intake_device *key);
 /* A reading of the device was stored (or found in the store). */
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading);
 /* What the driver says on a link. *said: the news of this link so far, zero at first; what was in
@@ -78,7 +90,7 @@ void inventory_radio_gone(struct inventory *inv);
 /* An enrolled device; key as for inventory_device(), seen_ms 0: not known. */
 void inventory_radio_device(struct inventory *inv, const struct intake_device *key,
 			    const Wellgate__V1__RadioDevice *m, int64_t seen_ms);
-/* The enrolled device with this digest, or NULL. */
+/* The enrolled device with this digest, or with an address of this digest, or NULL. */
 const struct inventory_device *inventory_enrolled(const struct inventory *inv,
 						  const uint8_t *digest, size_t len);
 

@@ -388,6 +388,20 @@ static int device_digest(const struct pipeline *p, const char *driver, const cha
 	return r;
 }
 
+/* Who it is whatever way it is read. Nothing else that is digested is without a slash. */
+static int identity_digest(const struct pipeline *p, const char *identity,
+			   struct intake_device *device)
+{
+	int r;
+
+	if (strchr(identity, '/') || strlen(identity) >= DIGEST_TEXT_BYTES)
+		return -EBADMSG;
+	r = intake_digest(store_identity(p->parts.store)->digest_key, identity,
+			  device->serial_digest);
+	device->has_digest = r == 0;
+	return r;
+}
+
 static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 {
 	struct intake_device device = { .driver = up->driver,
@@ -395,6 +409,7 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 					.model = up->model,
 					.firmware = up->firmware,
 					.hardware = up->hardware };
+	struct intake_device way;
 	struct inventory_device *known;
 	uint32_t news;
 	struct link *l;
@@ -403,12 +418,17 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 	/* the address first: unlike the serial number it is known from a link's first message */
 	r = device_digest(p, up->driver, up->address && *up->address ? up->address : up->serial,
 			  &device);
+	way = device;
+	if (r == 0 && up->identity && *up->identity)
+		r = identity_digest(p, up->identity, &device);
 	l = up->has_link ? link_make(p, up->link) : NULL;
 	if (r < 0 || !l)
 		return r < 0 ? r : -EBADMSG;
 	news = l->used ? l->news : 0;
 	if (l->used)
 		link_close(p, l, NULL);
+	if (way.has_digest && device.has_digest)
+		inventory_way(&p->inventory, way.serial_digest, &device);
 	known = inventory_device(&p->inventory, &device);
 	known->links++;
 	known->last_seen_ms = now_utc_ms();

@@ -176,6 +176,23 @@ static void send_message(int fd, Wellgate__V1__FromDevices *m)
 	assert_int_equal(send(fd, packet, len, MSG_NOSIGNAL), len);
 }
 
+/* One device, said to be read in this way; identity NULL: it has not said who it is. */
+static void send_way_up(int fd, uint32_t link, const char *way, const char *identity)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
+	char driver[] = "sig_bp";
+
+	up.has_link = true;
+	up.link = link;
+	up.driver = driver;
+	up.address = (char *)(uintptr_t)way; /* protobuf-c has no const; nobody writes to it */
+	up.identity = (char *)(uintptr_t)identity;
+	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP;
+	m.link_up = &up;
+	send_message(fd, &m);
+}
+
 /* news: none if it is zero */
 static void send_news_up(int fd, uint32_t link, int news)
 {
@@ -411,6 +428,47 @@ static void test_readings_are_committed(void **state)
 	assert_int_equal(reply->status->readings, 3);
 	assert_true(reply->status->waiting >= 3);
 	assert_int_equal(counter(reply->status, "measurements"), 3);
+}
+
+/* A tracker by radio, and behind a base station that tells only later who is behind it: one device,
+ * and what both ways bring is there once. A device that does not say who it is stays its way. */
+static void test_two_ways(void **state)
+{
+	/* of connect_devices(), the tracker, the base station, another, one by radio, a third */
+	static const unsigned int readings[] = { 0, 3, 0, 1, 0, 1 };
+	struct stand *s = *state;
+	const Wellgate__V1__Reply *reply;
+	uint8_t packet[64];
+
+	connect_devices(s);
+	send_way_up(s->fd, 2, "radio", "fitbit:10ffee000107");
+	send_way_up(s->fd, 3, "station", NULL);
+	send_measurement(s, 2, 0);
+	send_measurement(s, 2, 1);
+	(void)until_committed(s);
+	send_way_up(s->fd, 3, "station", "fitbit:10ffee000107");
+	send_measurement(s, 3, 0);
+	send_measurement(s, 3, 1);
+	send_measurement(s, 3, 2);
+	send_way_up(s->fd, 4, "another", "fitbit:10ffee000207");
+	send_measurement(s, 4, 0);
+	send_way_up(s->fd, 5, "radio", NULL);
+	send_way_up(s->fd, 6, "third", NULL);
+	send_measurement(s, 6, 0);
+	(void)until_committed(s);
+	reply = ask(s, "status");
+	assert_int_equal(reply->status->readings, 3 + 1 + 1);
+	assert_int_equal(counter(reply->status, "duplicates"), 2);
+	reply = ask(s, "devices");
+	for (size_t i = 0; i < sizeof(readings) / sizeof(readings[0]); i++)
+		assert_int_equal(reply->devices[i]->readings, readings[i]);
+	assert_int_equal(reply->n_devices, sizeof(readings) / sizeof(readings[0]));
+	assert_true(reply->devices[1]->connected);
+	assert_false(reply->devices[2]->connected); /* it is the tracker that is */
+	/* what could be taken for a driver and its address */
+	send_way_up(s->fd, 7, "station", "sig_bp/third");
+	assert_int_equal(hear(s, s->fd, packet, sizeof(packet)), 0);
+	assert_int_equal(counter(ask(s, "status")->status, "malformed"), 1);
 }
 
 /* A lost connection: the same again is acknowledged and stored once, also after a restart. */
@@ -780,6 +838,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_malformed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_oversized, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_new_client_replaces_old, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_two_ways, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_control_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_doctor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_news, set_up, tear_down),

@@ -461,6 +461,73 @@ static void a_paired_device_joins_what_was_heard(void **state)
 	assert_null(s->reply.devices[0]->radio);
 }
 
+/* Paired by its address, and known from readings by its serial number: two lines until a link tells
+ * that they are one. The base station that it is read by, too, stays a line of its own. */
+static void a_device_has_ways(void **state)
+{
+	struct stand *s = *state;
+	const struct intake_device tracker = key_of(300), radio = key_of(1), station = key_of(2);
+	const struct inventory_device *d;
+	bool more;
+
+	inventory_device(&s->inventory, &tracker)->readings = 10;
+	enrol(s, 1);
+	inventory_device(&s->inventory, &radio)->readings = 1;
+	inventory_device(&s->inventory, &station)->news = 1;
+	assert_int_equal(listed(s, 0, &more), 3);
+	inventory_way(&s->inventory, radio.serial_digest, &tracker);
+	inventory_way(&s->inventory, station.serial_digest, &tracker);
+	inventory_way(&s->inventory, tracker.serial_digest, &tracker);
+	assert_int_equal(listed(s, 0, &more), 2);
+	inventory_radio_begin(&s->inventory);
+	enrol(s, 1); /* the radio goes on telling by its address */
+	inventory_radio_end(&s->inventory);
+	assert_int_equal(listed(s, 0, &more), 2);
+	d = inventory_enrolled(&s->inventory, tracker.serial_digest, 16);
+	assert_non_null(d);
+	assert_int_equal(d->readings, 11);
+	assert_memory_equal(d->digest, tracker.serial_digest, 16);
+	assert_ptr_equal(inventory_enrolled(&s->inventory, radio.serial_digest, 16), d);
+	assert_null(inventory_enrolled(&s->inventory, station.serial_digest, 16));
+	assert_int_equal(inventory_device(&s->inventory, &station)->news, 0);
+}
+
+/* Its readings came first, or the radio did: no line is there twice. */
+static void a_way_may_be_known_first(void **state)
+{
+	struct stand *s = *state;
+	const struct intake_device first = key_of(300), second = key_of(301), radio = key_of(1);
+	bool more;
+
+	inventory_way(&s->inventory, radio.serial_digest, &first);
+	enrol(s, 1);
+	assert_int_equal(listed(s, 0, &more), 1);
+	assert_non_null(inventory_enrolled(&s->inventory, first.serial_digest, 16));
+	/* the same address, and another one behind it */
+	inventory_radio_gone(&s->inventory);
+	inventory_way(&s->inventory, radio.serial_digest, &second);
+	enrol(s, 1);
+	assert_int_equal(listed(s, 0, &more), 2);
+	assert_null(inventory_enrolled(&s->inventory, first.serial_digest, 16));
+	assert_non_null(inventory_enrolled(&s->inventory, second.serial_digest, 16));
+}
+
+static void ways_are_forgotten_not_overrun(void **state)
+{
+	struct stand *s = *state;
+	const struct intake_device tracker = key_of(60000);
+
+	for (unsigned int i = 1; i <= 2 * INVENTORY_MAX + 3; i++) {
+		const struct intake_device way = key_of(i);
+
+		inventory_way(&s->inventory, way.serial_digest, &tracker);
+	}
+	enrol(s, 2 * INVENTORY_MAX + 3);
+	assert_non_null(inventory_enrolled(&s->inventory, tracker.serial_digest, 16));
+	assert_int_equal(s->inventory.n, 1);
+	assert_int_equal(s->inventory.n_ways, INVENTORY_MAX);
+}
+
 static void the_list_comes_in_pages(void **state)
 {
 	struct stand *s = *state;
@@ -544,6 +611,9 @@ int main(void)
 		TEST(findings_stay_until_new_ones_come),
 		TEST(too_many_devices_are_malformed),
 		TEST(a_paired_device_joins_what_was_heard),
+		TEST(a_device_has_ways),
+		TEST(a_way_may_be_known_first),
+		TEST(ways_are_forgotten_not_overrun),
 		TEST(the_list_comes_in_pages),
 		TEST(a_paired_device_is_never_pushed_out),
 		TEST(the_clock_is_told_at_the_start_and_then_only_if_it_changes),

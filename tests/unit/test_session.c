@@ -997,12 +997,54 @@ static void test_random_bytes_once(void **state)
 	assert_int_equal(drv_random(ctx, got, 0), 0);
 }
 
+/* Before anything is emitted, once, and of few characters. */
+static void test_identity(void **state)
+{
+	struct fixture *f = *state;
+	struct drv_ctx *ctx = (struct drv_ctx *)(void *)f->session;
+	const struct session_facts *facts = session_facts(f->session);
+	char text[DRV_IDENTITY_MAX];
+
+	memset(text, 'x', sizeof(text));
+	assert_string_equal(facts->identity, "");
+	assert_int_equal(drv_identity(ctx, "maker", "", 0), -EMSGSIZE);
+	assert_int_equal(drv_identity(ctx, "maker", text, sizeof(text) - 5), -EMSGSIZE);
+	assert_int_equal(drv_identity(ctx, "maker", "a/b", 3), -EBADMSG);
+	assert_int_equal(drv_identity(ctx, "maker", "a\0b", 3), -EBADMSG);
+	assert_int_equal(drv_identity(ctx, "maker", "a:b", 3), -EBADMSG);
+	assert_string_equal(facts->identity, "");
+	assert_int_equal(drv_identity(ctx, "maker", "00-A.f_", 7), 0);
+	assert_string_equal(facts->identity, "maker:00-A.f_");
+	assert_int_equal(drv_identity(ctx, "maker", "00-A.f_", 7), 0);
+	assert_int_equal(drv_identity(ctx, "maker", "00-A.f", 6), -EALREADY);
+	assert_int_equal(drv_identity(ctx, "other", "00-A.f_", 7), -EALREADY);
+	assert_string_equal(facts->identity, "maker:00-A.f_");
+	assert_int_equal(emit(ctx, 0), 0);
+	assert_int_equal(drv_identity(ctx, "maker", "00-A.f_", 7), 0);
+}
+
+static void test_identity_after_a_reading(void **state)
+{
+	struct fixture *f = *state;
+	struct drv_ctx *ctx = (struct drv_ctx *)(void *)f->session;
+	char text[DRV_IDENTITY_MAX];
+
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(emit(ctx, FLAG_BIT(FLAG_UNSTABLE)), 0); /* not handed on yet */
+	assert_int_equal(drv_identity(ctx, "maker", "1", 1), -EALREADY);
+	assert_int_equal(feed(f, 1, "4", false), -ENOMSG); /* drops it */
+	assert_int_equal(drv_identity(ctx, "maker", text, sizeof(text) - 6), 0);
+	assert_int_equal(strlen(session_facts(f->session)->identity), DRV_IDENTITY_MAX);
+}
+
 int main(void)
 {
 #define CLERK(f) cmocka_unit_test_setup_teardown(f, setup_clerk, teardown)
 #define TEST(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_random_bytes_once),
+		TEST(test_identity),
+		TEST(test_identity_after_a_reading),
 		TEST(test_confirm_after_commit),
 		TEST(test_each_confirmation_waits_for_its_own),
 		TEST(test_nothing_to_lose),
