@@ -2,6 +2,7 @@
  * In this order; the first that applies answers:
  *
  *   is the device known at all?                         A8
+ *   did somebody look at it and say whose it is?        FILED
  *   is the time known?            no: proof by number   A5, A6
  *   inside a session, or one person's own or loaned     A1 A2 A3, with presses A4 A9
  *   across a border                                     A6
@@ -45,6 +46,7 @@ struct person {
 struct scene {
 	const struct attribute_question *q;
 	const struct attribute_weights *weights;
+	const struct registry *registry;
 	const struct device *device;
 	uint64_t revision;
 	int32_t slot;                /* as far as it proves anything */
@@ -67,6 +69,56 @@ static void answer(const struct scene *s, enum attribute_verdict verdict, unsign
 					     .revision = s->revision };
 	if (subject)
 		memcpy(s->ret->subject, subject, strlen(subject) + 1);
+}
+
+/* The person had this and has it no more. What was filed while they had it stays theirs. */
+static bool has_left(const struct scene *s, const struct claim *c)
+{
+	return c->basis != BASIS_SESSION && claim_ended(c, s->revision) &&
+	       !(s->q->holder && strcmp(s->q->holder, c->subject) == 0);
+}
+
+/* ---- what staff said */
+
+/* Is this person anybody's borrower or owner at all, on any device? */
+static bool is_anywhere(const struct scene *s, const char *subject)
+{
+	const struct device *d = s->registry->devices.row;
+
+	if (s->q->holder && strcmp(s->q->holder, subject) == 0)
+		return true;
+	for (size_t i = 0; i < s->registry->devices.n; i++) {
+		const struct claim *c = device_claims(&d[i]);
+
+		for (size_t k = 0; k < d[i].claims.n; k++) {
+			if (claim_seen(&c[k], s->revision) && !claim_ended(&c[k], s->revision) &&
+			    strcmp(c[k].subject, subject) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The last word of staff about this reading outweighs all rules. False: nobody looked at it. */
+static bool by_staff(const struct scene *s)
+{
+	const struct filed *f = s->device->filed.row;
+
+	for (size_t i = s->device->filed.n; i > 0; i--) {
+		const struct filed *last = &f[i - 1];
+
+		if (last->revision > s->revision ||
+		    memcmp(last->reading, s->q->reading, REGISTRY_DIGEST) != 0)
+			continue;
+		if (!last->subject[0])
+			answer(s, ATTRIBUTE_GUEST, ATTRIBUTE_RULE_FILED, NULL);
+		else if (is_anywhere(s, last->subject))
+			answer(s, ATTRIBUTE_CONFIRMED, ATTRIBUTE_RULE_FILED, last->subject);
+		else
+			answer(s, ATTRIBUTE_OTHER_PERSON, ATTRIBUTE_RULE_FILED, NULL);
+		return true;
+	}
+	return false;
 }
 
 /* ---- presses */
@@ -293,7 +345,7 @@ static void by_owner(const struct scene *s, const struct claim *c, unsigned int 
 {
 	const enum said said = said_by(s, c->subject);
 
-	if (c->basis != BASIS_SESSION && claim_ended(c, s->revision))
+	if (has_left(s, c))
 		answer(s, ATTRIBUTE_OTHER_PERSON, 5, NULL);
 	else if (against_mark(s, c))
 		answer(s, ATTRIBUTE_UNATTRIBUTABLE, 6, NULL);
@@ -440,7 +492,7 @@ static bool time_is_known(const struct scene *s)
 
 static void add_person(struct scene *s, const struct claim *c)
 {
-	const bool ended = c->basis != BASIS_SESSION && claim_ended(c, s->revision);
+	const bool ended = has_left(s, c);
 	const bool candidate = c->basis == BASIS_SHARED || s->slot == WHOLE_DEVICE;
 
 	for (size_t i = 0; i < s->people; i++) {
@@ -488,6 +540,7 @@ void attribute_reading(const struct registry *r, const struct attribute_weights 
 {
 	struct scene s = { .q = question,
 			   .weights = weights,
+			   .registry = r,
 			   .device = registry_device(r, question->device),
 			   .revision = question->revision ? question->revision : r->revision,
 			   .slot = WHOLE_DEVICE,
@@ -497,6 +550,8 @@ void attribute_reading(const struct registry *r, const struct attribute_weights 
 		answer(&s, ATTRIBUTE_UNASSIGNED, 8, NULL);
 		return;
 	}
+	if (by_staff(&s))
+		return;
 	if (question->has_slot && question->slot <= INT32_MAX && s.device->slots > 1 &&
 	    !s.device->slot_guessed)
 		s.slot = (int32_t)question->slot;
@@ -512,7 +567,7 @@ void attribute_reading(const struct registry *r, const struct attribute_weights 
 			look_at(&s, c);
 	}
 	/* a loan that has ended ends all that was measured in it, sessions too */
-	if (s.session && !(s.owner && claim_ended(s.owner, s.revision)))
+	if (s.session && !(s.owner && has_left(&s, s.owner)))
 		by_owner(&s, s.session, 1);
 	else if (s.owner)
 		by_owner(&s, s.owner, s.owner->slot == WHOLE_DEVICE ? 2 : 3);

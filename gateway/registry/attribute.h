@@ -1,5 +1,5 @@
 /*
- * Whose reading is it? Rules A1 to A9 of domain.md 4.2, as a pure function of the registry at a
+ * Whose reading is it? Rules A1 to A9 of domain.md 4.2, and what staff says, as a pure function of the registry at a
  * revision, the presses in it, the weights that people confirmed, and the question. How the rules
  * meet one another, and which holes of theirs are closed how, is in README.md.
  *
@@ -19,6 +19,9 @@
 #define ATTRIBUTE_PEOPLE_MAX  32
 #define ATTRIBUTE_WEIGHTS_MAX 64
 
+/* somebody looked at this one reading and said whose it is: event Filed */
+#define ATTRIBUTE_RULE_FILED 10
+
 enum attribute_verdict {
 	ATTRIBUTE_CONFIRMED = 1,  /* final: a person said so */
 	ATTRIBUTE_ASSIGNED,       /* final: the registry says so */
@@ -31,8 +34,11 @@ enum attribute_verdict {
 
 struct attribute_question {
 	uint8_t device[REGISTRY_DIGEST];
-	uint8_t reading[REGISTRY_DIGEST]; /* reading_id: what a press names */
-	uint64_t revision;                /* of the registry; 0: the latest */
+	uint8_t reading[REGISTRY_DIGEST]; /* what a press or Filed names; equal in all revisions */
+	/* Whom it was filed under before, or NULL: it stays theirs if the rules still say so, also
+	 * after they have left. */
+	const char *holder;
+	uint64_t revision; /* of the registry; 0: the latest */
 	/* the earliest start and the latest end that are possible, UTC, both included: what is not
 	 * known exactly is wider, never shifted */
 	int64_t from_ms, to_ms;
@@ -47,7 +53,7 @@ struct attribute_question {
 struct attribute_answer {
 	enum attribute_verdict verdict;
 	char subject[REFERENCE_TEXT_MAX]; /* "" for none; only with the first three verdicts */
-	unsigned int rule;                /* 1 to 9: A1 to A9 */
+	unsigned int rule;                /* 1 to 9: A1 to A9; ATTRIBUTE_RULE_FILED */
 	uint64_t revision;                /* of the registry that was asked */
 };
 

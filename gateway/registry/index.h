@@ -44,6 +44,13 @@ struct press {
 	bool named, me;
 };
 
+/* Somebody looked at this one reading. */
+struct filed {
+	uint64_t revision;
+	char subject[REFERENCE_TEXT_MAX]; /* "": of nobody here */
+	uint8_t reading[REGISTRY_DIGEST];
+};
+
 /* rows that grow */
 struct rows {
 	void *row;
@@ -54,7 +61,9 @@ struct device {
 	uint8_t digest[REGISTRY_DIGEST];
 	uint32_t slots, memory;
 	bool has_clock, slot_guessed, retired;
-	struct rows claims, marks, wipes, presses; /* in the order of revisions; wipes proven */
+	/* in the order of revisions; wipes proven */
+	struct rows claims, marks, wipes, presses, filed;
+	Wellgate__V1__RegistryEvent__DeviceKind kind;
 };
 
 struct registry {

@@ -112,6 +112,7 @@ static int add_device(struct change *c)
 	if (r < 0)
 		return refuse(c, r, "The list of devices is full. Please call for help.");
 	memcpy(d->digest, c->e->device.data, REGISTRY_DIGEST);
+	d->kind = a->kind;
 	d->slots = a->slots;
 	d->memory = a->memory_records;
 	d->has_clock = a->has_clock;
@@ -226,20 +227,19 @@ static int check_clean(struct change *c, struct claim *wanted)
 	return 0;
 }
 
-/* Has this person anything at all now? *ret_known: had anything ever */
-static bool subject_is_here(const struct change *c, const char *subject, bool *ret_known)
+bool registry_is_here(const struct registry *r, const char *subject, int64_t at_ms, bool *ret_known)
 {
-	const struct device *d = c->r->devices.row;
+	const struct device *d = r->devices.row;
 
 	*ret_known = false;
-	for (size_t i = 0; i < c->r->devices.n; i++) {
+	for (size_t i = 0; i < r->devices.n; i++) {
 		const struct claim *claim = device_claims(&d[i]);
 
 		for (size_t k = 0; k < d[i].claims.n; k++) {
 			if (strcmp(claim[k].subject, subject) != 0)
 				continue;
 			*ret_known = true;
-			if (!claim[k].ended && claim[k].planned_ms > c->e->at_ms)
+			if (!claim[k].ended && claim[k].planned_ms > at_ms)
 				return true;
 		}
 	}
@@ -288,7 +288,8 @@ static int check_basis(struct change *c, struct claim *claim)
 			      "This device only guesses who is using it. Share it as a whole.");
 	if (claim->basis != BASIS_SHARED && claim->slot == WHOLE_DEVICE && slots)
 		return refuse(c, -EBADMSG, "Please say which user of the device this is for.");
-	if (claim->basis == BASIS_LOAN && !subject_is_here(c, claim->subject, &known) && known)
+	if (claim->basis == BASIS_LOAN &&
+	    !registry_is_here(c->r, claim->subject, c->e->at_ms, &known) && known)
 		return refuse(c, -EEXIST,
 			      "This reference was used before. Make a new one for each loan.");
 	return 0;
@@ -440,7 +441,7 @@ static int take_press(struct change *c)
 		return r;
 	if (!p->has_me || (p->has_reading && p->reading.len != REGISTRY_DIGEST))
 		return refuse(c, -EBADMSG, "This press of a button is not complete.");
-	if (!subject_is_here(c, p->subject, &known))
+	if (!registry_is_here(c->r, p->subject, c->e->at_ms, &known))
 		return refuse(c, -ENOENT, "Nobody here has this reference.");
 	r = next_row(c, &c->device->presses, sizeof(*row), &row);
 	if (r < 0)
@@ -453,6 +454,40 @@ static int take_press(struct change *c)
 	if (row->named)
 		memcpy(row->reading, p->reading.data, REGISTRY_DIGEST);
 	c->device->presses.n++;
+	return 0;
+}
+
+/* Whoever is named has to be here still: nothing is filed under a reference that has ended. */
+static int check_filed(struct change *c, const Wellgate__V1__RegistryEvent__Filed *f)
+{
+	bool known;
+	int r = check_clock(c);
+
+	if (r == 0 && (!f->has_reading || f->reading.len != REGISTRY_DIGEST))
+		return refuse(c, -EBADMSG, "Please say which reading this is about.");
+	if (r < 0 || !f->subject)
+		return r;
+	r = check_subject(c, f->subject);
+	if (r == 0 && !registry_is_here(c->r, f->subject, c->e->at_ms, &known))
+		return refuse(c, -ENOENT, "Nobody here has this reference.");
+	return r;
+}
+
+static int take_filed(struct change *c)
+{
+	const Wellgate__V1__RegistryEvent__Filed *f = c->e->filed;
+	struct filed *row;
+	int r = check_filed(c, f);
+
+	if (r == 0)
+		r = next_row(c, &c->device->filed, sizeof(*row), &row);
+	if (r < 0)
+		return r;
+	row->revision = c->e->revision;
+	memcpy(row->reading, f->reading.data, REGISTRY_DIGEST);
+	if (f->subject)
+		memcpy(row->subject, f->subject, strlen(f->subject) + 1);
+	c->device->filed.n++;
 	return 0;
 }
 
@@ -479,6 +514,8 @@ static int take(struct change *c)
 		return take_mark(c);
 	case WELLGATE__V1__REGISTRY_EVENT__WHAT_PRESSED:
 		return take_press(c);
+	case WELLGATE__V1__REGISTRY_EVENT__WHAT_FILED:
+		return take_filed(c);
 	case WELLGATE__V1__REGISTRY_EVENT__WHAT__NOT_SET:
 	case _WELLGATE__V1__REGISTRY_EVENT__WHAT__CASE_IS_INT_SIZE:
 	default:
@@ -537,6 +574,7 @@ void registry_free(struct registry *r)
 		free(d[i].marks.row);
 		free(d[i].wipes.row);
 		free(d[i].presses.row);
+		free(d[i].filed.row);
 	}
 	free(d);
 	free(r);
@@ -545,4 +583,41 @@ void registry_free(struct registry *r)
 uint64_t registry_revision(const struct registry *r)
 {
 	return r->revision;
+}
+
+/* ---- lists */
+
+size_t registry_devices(const struct registry *r)
+{
+	return r->devices.n;
+}
+
+void registry_device_at(const struct registry *r, size_t i, struct registry_device_row *ret)
+{
+	const struct device *d = (const struct device *)r->devices.row + i;
+
+	*ret = (struct registry_device_row){ .kind = d->kind,
+					     .slots = d->slots,
+					     .memory_records = d->memory,
+					     .has_clock = d->has_clock,
+					     .slot_guessed = d->slot_guessed,
+					     .retired = d->retired,
+					     .claims = d->claims.n };
+	memcpy(ret->digest, d->digest, sizeof(ret->digest));
+}
+
+void registry_claim_at(const struct registry *r, size_t i, size_t k, struct registry_claim_row *ret)
+{
+	const struct device *d = (const struct device *)r->devices.row + i;
+	const struct claim *c = device_claims(d) + k;
+
+	*ret = (struct registry_claim_row){ .subject = c->subject,
+					    .session = c->basis == BASIS_SESSION,
+					    .slot = c->slot,
+					    .from_ms = c->from_ms,
+					    .to_ms = claim_to(c, r->revision),
+					    .revision = c->started,
+					    .ended = c->ended };
+	if (!ret->session)
+		ret->basis = (Wellgate__V1__RegistryEvent__Basis)c->basis;
 }

@@ -52,3 +52,36 @@ uint64_t registry_revision(const struct registry *r);
  */
 int registry_apply(struct registry *r, const Wellgate__V1__RegistryEvent *event,
 		   const char **ret_problem);
+
+/* Has this person anything that is open at at_ms: an assignment, or a session? *ret_known: they
+ * have or had something. */
+bool registry_is_here(const struct registry *r, const char *subject, int64_t at_ms,
+		      bool *ret_known);
+
+/*
+ * Lists, in the order of the events, what has ended and is retired included. Devices are numbered
+ * from 0, and the claims (assignments and clinic sessions) of a device from 0; both only grow. Text
+ * is the registry's and good until the next event.
+ */
+struct registry_device_row {
+	uint8_t digest[REGISTRY_DIGEST];
+	Wellgate__V1__RegistryEvent__DeviceKind kind;
+	uint32_t slots, memory_records;
+	bool has_clock, slot_guessed, retired;
+	size_t claims;
+};
+
+struct registry_claim_row {
+	const char *subject;
+	Wellgate__V1__RegistryEvent__Basis basis; /* UNSPECIFIED of a session */
+	bool session;
+	int32_t slot;           /* -1: the whole device */
+	int64_t from_ms, to_ms; /* [from_ms, to_ms); INT64_MAX: open */
+	uint64_t revision;      /* its name */
+	uint64_t ended;         /* revision that ended it; 0: nobody did */
+};
+
+size_t registry_devices(const struct registry *r);
+void registry_device_at(const struct registry *r, size_t i, struct registry_device_row *ret);
+void registry_claim_at(const struct registry *r, size_t i, size_t k,
+		       struct registry_claim_row *ret);

@@ -183,6 +183,22 @@ static inline int press(struct hub *h, const char *subject, bool me, const uint8
 	return say(h, &e);
 }
 
+/* staff: subject NULL: nobody's here */
+static inline int file_under(struct hub *h, const char *subject, const uint8_t *reading)
+{
+	char text[128];
+	uint8_t id[REGISTRY_DIGEST];
+	EVENT_OF(e, Filed, filed, WELLGATE__V1__REGISTRY_EVENT__FILED__INIT, FILED);
+
+	(void)snprintf(text, sizeof(text), "%s", subject ? subject : "");
+	filed.subject = subject ? text : NULL;
+	filed.has_reading = reading != NULL;
+	if (reading)
+		memcpy(id, reading, sizeof(id));
+	filed.reading = (ProtobufCBinaryData){ reading ? sizeof(id) : 0, id };
+	return say(h, &e);
+}
+
 /* a blood pressure, known to the second, of the device that is spoken of */
 static inline struct attribute_question measured(const struct hub *h, int64_t at)
 {

@@ -697,6 +697,64 @@ static void test_a_crowd_names_nobody(void **state)
 	weigh(h, &w, 38000, ATTRIBUTE_UNASSIGNED, 0);
 }
 
+static void test_staff_outweighs_all_rules(void **state)
+{
+	struct hub *h = *state;
+	struct attribute_question q;
+	struct attribute_answer a;
+
+	assert_int_equal(add_device(h, 0, true, 0, false), 0);
+	q = measured(h, h->now - 2 * DAY); /* long ago, and nobody had it */
+	assert_int_equal(file_under(h, who(ANNA), q.reading), -ENOENT);
+	assert_int_equal(start(h, -1, who(ANNA), h->now - DAY, BASIS(OWNED)), 0);
+	about(h, 2);
+	assert_int_equal(add_device(h, 0, true, 0, false), 0);
+	assert_int_equal(start(h, -1, who(BEN), h->now, BASIS(OWNED)), 0);
+	about(h, 1);
+	assert_int_equal(file_under(h, who(ANNA), NULL), -EBADMSG);
+	assert_int_equal(file_under(h, "Anna", q.reading), -EBADMSG);
+	assert_int_equal(file_under(h, who(ANNA), q.reading), 0);
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_CONFIRMED, ATTRIBUTE_RULE_FILED, ANNA);
+	/* corrected: it was of a person who has another device */
+	assert_int_equal(file_under(h, who(BEN), q.reading), 0);
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_CONFIRMED, ATTRIBUTE_RULE_FILED, BEN);
+	assert_int_equal(file_under(h, NULL, q.reading), 0);
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_GUEST, ATTRIBUTE_RULE_FILED, 0);
+	q.revision = registry_revision(h->r) - 1;
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_CONFIRMED, ATTRIBUTE_RULE_FILED, BEN);
+	/* one reading was named, no other */
+	q = measured(h, h->now - 2 * DAY);
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_OTHER_PERSON, 5, 0);
+}
+
+/* What was published while she had it stays hers after she has left; what never was hers does not. */
+static void test_a_holder_who_has_left(void **state)
+{
+	struct hub *h = *state;
+	struct attribute_question q = measured(h, h->now - 2 * DAY), late;
+	struct attribute_answer a;
+
+	assert_int_equal(add_device(h, 0, true, 0, false), 0);
+	assert_int_equal(start(h, -1, who(ANNA), h->now - 3 * DAY, BASIS(LOAN)), 0);
+	late = measured(h, h->now - DAY / 2);
+	assert_int_equal(end(h, 2, h->now - DAY), 0);
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_OTHER_PERSON, 5, 0);
+	q.holder = late.holder = who(ANNA);
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_ASSIGNED, 2, ANNA);
+	a = ask(h, &late);
+	said(&a, ATTRIBUTE_OTHER_PERSON, 5, 0);
+	q.holder = who(BEN);
+	a = ask(h, &q);
+	said(&a, ATTRIBUTE_OTHER_PERSON, 5, 0);
+}
+
 static void test_words(void **state)
 {
 	(void)state;
@@ -740,6 +798,8 @@ int main(void)
 		TEST(test_a9_in_a_session_at_home),
 		TEST(test_a9_on_a_shared_device),
 		TEST(test_a_crowd_names_nobody),
+		TEST(test_staff_outweighs_all_rules),
+		TEST(test_a_holder_who_has_left),
 		TEST(test_words),
 	};
 
