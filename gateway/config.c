@@ -54,6 +54,7 @@ static const struct option options[] = {
 	{ "hub", "runtime_dir", KIND_PATH, AT(runtime_dir), 0, 80,
 	  "an absolute path of at most 80 bytes" },
 	{ "hub", "test", KIND_YES_NO, AT(test), 0, 0, "yes or no" },
+	{ "hub", "home_bp_average", KIND_YES_NO, AT(home_bp_average), 0, 0, "yes or no" },
 	{ "store", "max_bytes", KIND_BYTES, AT(max_bytes), 1 << 20, INT64_C(1) << 50,
 	  "1M to 1024T: a number and K, M, G or T" },
 	{ "store", "keep_days", KIND_NUMBER, AT(keep_days), 1, 36500, "1 to 36500" },
@@ -82,13 +83,18 @@ enum goal_key {
 	GOAL_TARGET,
 	GOAL_WEEK_START,
 	GOAL_STARTS_ON,
+	GOAL_ENDS_ON,
 	GOAL_DAY_TARGET,
+	GOAL_DIASTOLIC_TARGET,
 	GOAL_MIN_POINTS,
 	GOAL_DIRECTION,
 	GOAL_BAND,
 	GOAL_HEIGHT,
 	GOAL_SHOW_WEIGHT,
 	GOAL_AGREED_BY,
+	GOAL_EATING_DISORDER,
+	GOAL_KEEP_HERE,
+	GOAL_HIDDEN,
 	GOAL_PAUSES,
 	GOAL_KEY_END
 };
@@ -102,12 +108,17 @@ static const struct {
 			  true },
 	[GOAL_RULE] = { "rule",
 			"count_days, mean_per_period, nights_meeting, trend, "
-			"measure_regularly or sum_per_period",
+			"measure_regularly, range_mean or sum_per_period",
 			true },
-	[GOAL_PERIOD] = { "period", "day or week", true },
+	[GOAL_PERIOD] = { "period", "day, week or course", true },
 	[GOAL_TARGET] = { "target", "a positive number like 14 or 7.5", false },
 	[GOAL_WEEK_START] = { "week_start", "monday ... sunday", false },
 	[GOAL_STARTS_ON] = { "starts_on", "a day like 2027-01-31", false },
+	[GOAL_ENDS_ON] = { "ends_on", "a day like 2027-01-31 (the last one)", false },
+	[GOAL_DIASTOLIC_TARGET] = { "diastolic_target", "a positive number like 85", false },
+	[GOAL_EATING_DISORDER] = { "eating_disorder", "yes or no", false },
+	[GOAL_KEEP_HERE] = { "keep_here", "yes or no", false },
+	[GOAL_HIDDEN] = { "hidden", "yes or no", false },
 	[GOAL_DAY_TARGET] = { "day_target", "a positive number like 5000 or 7.5", false },
 	[GOAL_MIN_POINTS] = { "min_points", "1 to 7 (days or nights)", false },
 	[GOAL_DIRECTION] = { "direction", "steady, down or up", false },
@@ -418,13 +429,13 @@ static bool positive_parse(const char *value, struct decimal *ret)
 
 static bool rule_parse(const char *value, enum goal_rule *ret)
 {
-	static const char *const names[] = {
-		"sum_per_period",    "count_days", "mean_per_period", "nights_meeting", "trend",
-		"measure_regularly", NULL
-	};
+	static const char *const names[] = { "sum_per_period", "count_days", "mean_per_period",
+					     "nights_meeting", "trend",      "measure_regularly",
+					     "range_mean",     NULL };
 	static const enum goal_rule rules[] = { GOAL_SUM_PER_PERIOD,  GOAL_COUNT_DAYS,
 						GOAL_MEAN_PER_PERIOD, GOAL_NIGHTS_MEETING,
-						GOAL_TREND,           GOAL_MEASURE_REGULARLY };
+						GOAL_TREND,           GOAL_MEASURE_REGULARLY,
+						GOAL_RANGE_MEAN };
 	unsigned int i;
 
 	if (!name_parse(value, names, &i))
@@ -433,14 +444,51 @@ static bool rule_parse(const char *value, enum goal_rule *ret)
 	return true;
 }
 
+static bool switch_parse(const char *value, bool *ret)
+{
+	static const char *const no_yes[] = { "no", "yes", NULL };
+	unsigned int n = 0;
+
+	if (!name_parse(value, no_yes, &n))
+		return false;
+	*ret = n == 1;
+	return true;
+}
+
+static bool period_parse(const char *value, enum goal_period *ret)
+{
+	static const char *const names[] = { "day", "week", "course", NULL };
+	unsigned int n = 0;
+
+	if (!name_parse(value, names, &n))
+		return false;
+	*ret = (enum goal_period)(GOAL_DAY + n);
+	return true;
+}
+
 /* the keys that some rules have */
 static bool goal_set_more(struct goal *g, enum goal_key key, const char *value)
 {
 	static const char *const directions[] = { "steady", "down", "up", NULL };
 	static const char *const agreed[] = { "person", "professional", NULL };
-	static const char *const no_yes[] = { "no", "yes", NULL };
 	unsigned int n = 0;
 	bool good = false;
+
+	if (key == GOAL_DIASTOLIC_TARGET)
+		return positive_parse(value, &g->diastolic_target);
+	if (key == GOAL_SHOW_WEIGHT)
+		return switch_parse(value, &g->show_weight);
+	if (key == GOAL_EATING_DISORDER)
+		return switch_parse(value, &g->eating_disorder);
+	if (key == GOAL_KEEP_HERE)
+		return switch_parse(value, &g->keep_here);
+	if (key == GOAL_HIDDEN)
+		return switch_parse(value, &g->hidden);
+	if (key == GOAL_ENDS_ON) {
+		good = day_parse(value, strlen(value), &g->ends_on);
+		g->ends_on += good; /* half-open */
+		return good;
+	}
 
 	if (key == GOAL_DAY_TARGET)
 		return positive_parse(value, &g->day_target);
@@ -459,9 +507,6 @@ static bool goal_set_more(struct goal *g, enum goal_key key, const char *value)
 	} else if (key == GOAL_DIRECTION) {
 		good = name_parse(value, directions, &n);
 		g->direction = (enum goal_direction)(GOAL_STEADY + n);
-	} else if (key == GOAL_SHOW_WEIGHT) {
-		good = name_parse(value, no_yes, &n);
-		g->show_weight = n == 1;
 	} else if (key == GOAL_AGREED_BY) {
 		good = name_parse(value, agreed, &n);
 		g->agreed_by = (enum goal_agreed_by)(GOAL_AGREED_BY_PERSON + n);
@@ -481,13 +526,17 @@ static bool goal_set(struct goal *g, enum goal_key key, const char *value)
 	case GOAL_RULE:
 		return rule_parse(value, &g->rule);
 	case GOAL_PERIOD:
-		g->period = strcmp(value, "day") == 0 ? GOAL_DAY : GOAL_WEEK;
-		return g->period == GOAL_DAY || strcmp(value, "week") == 0;
+		return period_parse(value, &g->period);
 	case GOAL_TARGET:
 		return positive_parse(value, &g->target);
 	case GOAL_WEEK_START:
 		return weekday_parse(value, &g->week_start);
 	case GOAL_STARTS_ON:
+	case GOAL_ENDS_ON:
+	case GOAL_DIASTOLIC_TARGET:
+	case GOAL_EATING_DISORDER:
+	case GOAL_KEEP_HERE:
+	case GOAL_HIDDEN:
 	case GOAL_DAY_TARGET:
 	case GOAL_MIN_POINTS:
 	case GOAL_DIRECTION:
@@ -573,8 +622,9 @@ static int goal_key(struct loader *l, const char *id, const char *name, const ch
 	}
 	return fail(l,
 		    "unknown key %s in [goal %s]: allowed are title, metric, rule, period, "
-		    "target, week_start, starts_on, day_target, min_points, direction, band, "
-		    "height, show_weight, agreed_by and pauses",
+		    "target, week_start, starts_on, ends_on, day_target, diastolic_target, "
+		    "min_points, direction, band, height, show_weight, agreed_by, "
+		    "eating_disorder, keep_here, hidden and pauses",
 		    name, id);
 }
 
@@ -594,6 +644,11 @@ static const struct {
 	FIELD(GOAL_TARGET, target),
 	FIELD(GOAL_WEEK_START, week_start),
 	FIELD(GOAL_STARTS_ON, starts_on),
+	FIELD(GOAL_ENDS_ON, ends_on),
+	FIELD(GOAL_DIASTOLIC_TARGET, diastolic_target),
+	FIELD(GOAL_EATING_DISORDER, eating_disorder),
+	FIELD(GOAL_KEEP_HERE, keep_here),
+	FIELD(GOAL_HIDDEN, hidden),
 	FIELD(GOAL_DAY_TARGET, day_target),
 	FIELD(GOAL_MIN_POINTS, min_points),
 	FIELD(GOAL_DIRECTION, direction),
@@ -653,6 +708,7 @@ static int goal_finish(struct loader *l, struct goal *g, const struct goal_origi
 
 	(void)snprintf(g->subject, sizeof(g->subject), "%s", c->subject ? c->subject : "");
 	(void)snprintf(g->time_zone, sizeof(g->time_zone), "%s", c->time_zone);
+	g->average = c->home_bp_average;
 	for (enum goal_key k = 0; g->version == 1 && k < GOAL_KEY_END; k++) {
 		/* a weight's trend is the one rule that needs no number */
 		bool required =

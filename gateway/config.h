@@ -30,6 +30,7 @@ struct config {
 	char *state_dir;   /* default /var/lib/wellgate */
 	char *runtime_dir; /* sockets; default /run/wellgate */
 	bool test;         /* everything goes to .../test/...; default no */
+	bool home_bp_average; /* the switch of goals/home_bp.h; default no */
 	/* [store] */
 	int64_t max_bytes;      /* quota of the database, default 1 GiB */
 	unsigned int keep_days; /* of sent readings, default 90 */

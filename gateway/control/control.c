@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/goals/message.h"
 #include "gateway/listener.h"
 
 /* as the command line has them (cli/cli.h) */
@@ -242,34 +243,6 @@ static int handle_results(const struct request *q)
 
 /* ---- goals ---- */
 
-static Wellgate__V1__Goal *goal_message(const struct goal *g, struct arena *arena)
-{
-	Wellgate__V1__Goal *m = arena_alloc(arena, sizeof(*m));
-	Wellgate__V1__Decimal *target = arena_alloc(arena, sizeof(*target));
-
-	if (!m || !target)
-		return NULL;
-	wellgate__v1__goal__init(m);
-	wellgate__v1__decimal__init(target);
-	target->has_mantissa = target->has_exponent = true;
-	target->mantissa = g->target.mantissa;
-	target->exponent = g->target.exponent;
-	m->goal_id = arena_strdup(arena, g->id);
-	m->title = arena_strdup(arena, g->title);
-	m->subject = g->subject[0] ? arena_strdup(arena, g->subject) : NULL;
-	m->time_zone = arena_strdup(arena, g->time_zone);
-	m->has_version = m->has_metric = m->has_rule = m->has_period = true;
-	m->version = g->version;
-	m->metric = (Wellgate__V1__Metric)g->metric;
-	m->rule = (Wellgate__V1__Rule)g->rule;
-	m->period = (Wellgate__V1__Period)g->period;
-	m->target = target;
-	m->has_week_start = m->has_paused = true;
-	m->week_start = g->week_start;
-	m->paused = g->paused;
-	return m->goal_id && m->title && m->time_zone ? m : NULL;
-}
-
 static int handle_goals(const struct request *q)
 {
 	Wellgate__V1__Reply *reply = q->reply;
@@ -285,8 +258,7 @@ static int handle_goals(const struct request *q)
 	for (size_t i = 0; i < n; i++) {
 		Wellgate__V1__GoalResult *result = NULL;
 
-		reply->goals[i] = goal_message(&goals[i], q->arena);
-		if (!reply->goals[i])
+		if (goal_to_message(&goals[i], q->arena, &reply->goals[i]) < 0)
 			return -ENOMEM;
 		reply->n_goals++;
 		if (goal_book_current(q->c->book, i, now.utc_ms, q->arena, &result) == 0 && result)

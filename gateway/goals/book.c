@@ -30,6 +30,7 @@ static int check_goals(const struct goal *goals, size_t n)
 			return -EINVAL;
 		for (size_t k = 0; k < i; k++) {
 			if (strcmp(goals[i].id, goals[k].id) == 0 &&
+			    strcmp(goals[i].subject, goals[k].subject) == 0 &&
 			    goal_check_version(&goals[i], &goals[k], &problem) < 0)
 				return -EINVAL;
 		}
@@ -73,6 +74,16 @@ static void share_pauses(struct goal_chapter *c)
 	}
 }
 
+static size_t same_goal(const struct goal_book *b, const struct goal *goal)
+{
+	size_t i = 0;
+
+	while (i < b->n && (strcmp(b->goals[i].id, goal->id) != 0 ||
+			    strcmp(b->goals[i].subject, goal->subject) != 0))
+		i++;
+	return i;
+}
+
 static int book_fill(struct goal_book *b, const struct goal *goals, size_t n, const char *hub)
 {
 	b->hub = strdup(hub);
@@ -81,7 +92,7 @@ static int book_fill(struct goal_book *b, const struct goal *goals, size_t n, co
 	if (!b->hub || !b->goals || !b->chapters)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		size_t k = goal_book_index(b, goals[i].id);
+		size_t k = same_goal(b, &goals[i]);
 
 		if (k == b->n) {
 			int r;
@@ -133,12 +144,17 @@ const struct goal *goal_book_goals(const struct goal_book *b, size_t *ret_n)
 	return b->goals;
 }
 
-size_t goal_book_index(const struct goal_book *b, const char *id)
+size_t goal_book_index(const struct goal_book *b, const char *id, const char *subject)
 {
 	size_t i = 0;
 
-	while (i < b->n && strcmp(b->goals[i].id, id) != 0)
-		i++;
+	for (; i < b->n; i++) {
+		const char *own = b->goals[i].subject;
+
+		if (strcmp(b->goals[i].id, id) == 0 &&
+		    (!own[0] || !subject || !subject[0] || strcmp(own, subject) == 0))
+			break;
+	}
 	return i;
 }
 
@@ -153,7 +169,25 @@ struct goal_journal_entry *goal_journal_next(struct goal_book *b)
 	return room ? &b->journal[b->n_journal] : NULL;
 }
 
-static struct goal_point point_of(const Wellgate__V1__Reading *r, const Wellgate__V1__Component *c)
+/* in 10^-3 mmHg; 0: none that can be */
+static uint32_t diastolic_of(const Wellgate__V1__Reading *r)
+{
+	struct decimal milli;
+
+	for (size_t i = 0; i < r->n_components; i++) {
+		const Wellgate__V1__Component *c = r->components[i];
+
+		if (c->metric == WELLGATE__V1__METRIC__METRIC_DIASTOLIC && c->value &&
+		    decimal_rescale((struct decimal){ c->value->mantissa, c->value->exponent }, -3,
+				    &milli) == 0 &&
+		    milli.mantissa > 0 && milli.mantissa <= INT32_MAX)
+			return (uint32_t)milli.mantissa;
+	}
+	return 0;
+}
+
+static struct goal_point point_of(const struct goal *goal, const Wellgate__V1__Reading *r,
+				  const Wellgate__V1__Component *c)
 {
 	struct goal_point point = {
 		.at_ms = r->measured_at_ms,
@@ -162,7 +196,9 @@ static struct goal_point point_of(const Wellgate__V1__Reading *r, const Wellgate
 		.count = 1,
 	};
 
-	if (r->has_duration_ms && r->duration_ms > 0)
+	if (goal->rule == GOAL_RANGE_MEAN)
+		point.diastolic = diastolic_of(r);
+	else if (r->has_duration_ms && r->duration_ms > 0)
 		point.duration_ms =
 			r->duration_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)r->duration_ms;
 	if (r->device && r->device->has_serial_digest) {
@@ -212,7 +248,7 @@ static int change_goal(struct goal_book *b, size_t i, const Wellgate__V1__Readin
 
 	if (!c || !reading->has_measured_at_ms)
 		return 0;
-	point = point_of(reading, c);
+	point = point_of(goal, reading, c);
 	goal_instants(goal, &point, at);
 	first = goal_bucket_of(goal, chapter->zone, at[0]);
 	second = at[1] == at[0] ? first : goal_bucket_of(goal, chapter->zone, at[1]);
@@ -229,7 +265,7 @@ static int change(struct goal_book *b, const Wellgate__V1__Reading *reading, enu
 	int result = 0;
 
 	for (size_t i = 0; i < reading->n_goals; i++) {
-		size_t goal = goal_book_index(b, reading->goals[i]);
+		size_t goal = goal_book_index(b, reading->goals[i], reading->subject);
 		int r = goal < b->n ? change_goal(b, goal, reading, deed) : 0;
 
 		if (r < 0 && r != -ENOBUFS)
@@ -287,6 +323,11 @@ void goal_book_settle(struct goal_book *b)
 
 /* ---- at start */
 
+static struct decimal decimal_of(const Wellgate__V1__Decimal *d)
+{
+	return (struct decimal){ d->mantissa, d->exponent };
+}
+
 static void remember(const struct goal *goal, const Wellgate__V1__GoalResult *result,
 		     struct goal_told *told)
 {
@@ -304,16 +345,20 @@ static void remember(const struct goal *goal, const Wellgate__V1__GoalResult *re
 		.bare = !result->has_asked_days,
 		.revision = result->revision,
 	};
+	if (result->n_means == 2 && result->means[0]->value && result->means[1]->value) {
+		told->progress.has_means = true;
+		told->progress.means[0] = decimal_of(result->means[0]->value);
+		told->progress.means[1] = decimal_of(result->means[1]->value);
+	}
 	if (result->progress)
-		told->progress.value =
-			(struct decimal){ result->progress->mantissa, result->progress->exponent };
+		told->progress.value = decimal_of(result->progress);
 	/* a period that had ended keeps the version it ended under; a running one takes the new */
 	told->final = !same_version && told->state != GOAL_OPEN && told->state != GOAL_PAUSED;
 }
 
 int goal_book_restore(struct goal_book *b, const Wellgate__V1__GoalResult *result)
 {
-	size_t i = result->goal_id ? goal_book_index(b, result->goal_id) : b->n;
+	size_t i = result->goal_id ? goal_book_index(b, result->goal_id, result->subject) : b->n;
 	struct goal_chapter *c;
 	struct goal_span span;
 	struct goal_page *page;

@@ -90,8 +90,12 @@ struct goal_book {
 	size_t n_journal, journal_size;
 };
 
-/* index of the goal, b->n if there is none */
-size_t goal_book_index(const struct goal_book *b, const char *id);
+/* Index of the goal, b->n if there is none. Two people may have goals of one name; subject: NULL or
+ * "" is whoever the box serves. */
+size_t goal_book_index(const struct goal_book *b, const char *id, const char *subject);
+/* does the reading lie in the time that the goal takes readings of? (tag.c) */
+bool goal_is_in_time(const struct goal *goal, const struct zone *zone,
+		     const Wellgate__V1__Reading *r);
 /* the component that the goal is about, or NULL; for a panel any number will do (tag.c) */
 const Wellgate__V1__Component *goal_component_of(const struct goal *goal,
 						 const Wellgate__V1__Reading *r);

@@ -12,7 +12,8 @@ static int64_t floor_div(int64_t a, int64_t b)
 
 bool goal_is_by_day(const struct goal *goal)
 {
-	return goal->rule != GOAL_SUM_PER_PERIOD && goal->rule != GOAL_MEASURE_REGULARLY;
+	return goal->rule != GOAL_SUM_PER_PERIOD && goal->rule != GOAL_MEASURE_REGULARLY &&
+	       goal->rule != GOAL_RANGE_MEAN;
 }
 
 bool goal_is_of_sleep(const struct goal *goal)
@@ -24,6 +25,8 @@ bool goal_is_of_sleep(const struct goal *goal)
 
 int64_t goal_period_days(const struct goal *goal)
 {
+	if (goal->period == GOAL_COURSE)
+		return goal->ends_on - goal->starts_on;
 	return goal->period == GOAL_WEEK ? WEEK_DAYS : 1;
 }
 
@@ -31,6 +34,8 @@ int64_t goal_period_of(const struct goal *goal, int64_t day)
 {
 	int64_t since_start = day + THURSDAY - ((int64_t)goal->week_start - 1);
 
+	if (goal->period == GOAL_COURSE)
+		return goal->starts_on; /* there is one; other days are kept out (tag.c) */
 	if (goal->period != GOAL_WEEK)
 		return day;
 	return day - (since_start - WEEK_DAYS * floor_div(since_start, WEEK_DAYS));

@@ -147,7 +147,8 @@ static int insert_point(struct goal_chapter *c, struct goal_bucket *b,
 	size_t i;
 	bool room;
 
-	if (c->n_points >= POINTS_MAX)
+	if (c->n_points >= POINTS_MAX ||
+	    (any_version(c)->rule == GOAL_RANGE_MEAN && c->n_points >= GOAL_COURSE_POINTS))
 		return -ENOBUFS;
 	room = goal_grow(&points, &b->size, b->n, sizeof(*b->points));
 	b->points = points;
@@ -257,6 +258,15 @@ int goal_chapter_make_page(struct goal_chapter *c, int64_t first_day, struct goa
 	return 1;
 }
 
+static void refresh_course(struct goal_chapter *c, const struct goal *goal, struct goal_page *page)
+{
+	const struct goal_bucket *b = bucket_find(c, page->first_day);
+
+	goal_course(goal, c->zone, b ? b->points : NULL, b ? b->n : 0, &page->progress);
+	page->own = b && b->n > 0;
+	page->stale = false;
+}
+
 void goal_chapter_refresh(struct goal_chapter *c, struct goal_page *page)
 {
 	const struct goal *goal = goal_chapter_version(c, page->first_day);
@@ -266,6 +276,10 @@ void goal_chapter_refresh(struct goal_chapter *c, struct goal_page *page)
 
 	if (!page->stale)
 		return;
+	if (goal->rule == GOAL_RANGE_MEAN) {
+		refresh_course(c, goal, page);
+		return;
+	}
 	page->own = false;
 	for (size_t i = bucket_index(c, window.from);
 	     i < c->n_buckets && c->buckets[i].day < window.to; i++) {

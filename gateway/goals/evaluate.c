@@ -14,7 +14,8 @@ enum {
 /* Does the rule add values up? Then a point is an interval, else an instant. */
 static bool adds(const struct goal *goal)
 {
-	return goal->rule != GOAL_MEASURE_REGULARLY && goal->rule != GOAL_TREND;
+	return goal->rule != GOAL_MEASURE_REGULARLY && goal->rule != GOAL_TREND &&
+	       goal->rule != GOAL_RANGE_MEAN;
 }
 
 static bool belongs_where_it_ends(const struct goal *goal, const struct goal_point *point)
@@ -206,6 +207,8 @@ void goal_tally_step(struct goal_tally *t, const struct goal *goal, const struct
 {
 	if (goal->rule == GOAL_TREND)
 		step_weight(t, span, point);
+	else if (goal->rule == GOAL_RANGE_MEAN)
+		t->readings += contains(span, point->at_ms); /* pairs are looked for among all */
 	else if (goal->rule == GOAL_MEASURE_REGULARLY)
 		step_occasion(t, span, point);
 	else
@@ -253,7 +256,7 @@ bool goal_is_paused_on(const struct goal *goal, int64_t day)
 		if (day >= goal->pauses[i].from_day && day < goal->pauses[i].to_day)
 			return true;
 	}
-	return false;
+	return goal->ends_on != 0 && day >= goal->ends_on;
 }
 
 uint32_t goal_days_asked(const struct goal *goal, int64_t first_day)
@@ -340,6 +343,7 @@ void goal_combine(const struct goal *goal, int64_t first_day, const struct goal_
 		p.enough = has_enough(goal, &p);
 		p.met = p.met && p.enough;
 		break;
+	case GOAL_RANGE_MEAN: /* goal_course() */
 	case GOAL_SUM_PER_PERIOD:
 	case GOAL_MEASURE_REGULARLY:
 	default:
@@ -395,6 +399,10 @@ void goal_evaluate(const struct goal *goal, const struct zone *zone, int64_t fir
 	struct goal_day days[GOAL_TREND_DAYS];
 	size_t n_days = 0;
 
+	if (goal->rule == GOAL_RANGE_MEAN) {
+		goal_course(goal, zone, points, n, ret);
+		return;
+	}
 	if (!goal_is_by_day(goal))
 		window.to = window.from + 1;
 	for (int64_t bucket = window.from; bucket < window.to; bucket++) {
@@ -419,7 +427,8 @@ enum goal_state goal_state_at(const struct goal *goal, const struct goal_span *s
 /* More readings may take such a rule's result back again. */
 static bool is_decided_late(const struct goal *goal)
 {
-	return goal->rule == GOAL_MEAN_PER_PERIOD || goal->rule == GOAL_TREND;
+	return goal->rule == GOAL_MEAN_PER_PERIOD || goal->rule == GOAL_TREND ||
+	       goal->rule == GOAL_RANGE_MEAN;
 }
 
 enum goal_outcome goal_outcome_of(const struct goal *goal, const struct goal_progress *progress,

@@ -53,6 +53,12 @@ void goal_combine(const struct goal *goal, int64_t first_day, const struct goal_
 /* Rule TREND of goal_combine: fills what it knows of *ret (trend.c). */
 void goal_trend(const struct goal *goal, int64_t first_day, const struct goal_day *days, size_t n,
 		struct goal_progress *ret);
+/* Rule RANGE_MEAN: there is one bucket, and no tally of it (course.c). */
+void goal_course(const struct goal *goal, const struct zone *zone, const struct goal_point *points,
+		 size_t n, struct goal_progress *ret);
+/* What is still to be measured; never a value, never a verdict. */
+void goal_course_words(const struct goal_progress *progress, char ret[GOAL_WORDS_MAX]);
+/* not asked for: the goal rests then, or is over */
 bool goal_is_paused_on(const struct goal *goal, int64_t day);
 /* days of a period that are not paused */
 uint32_t goal_days_asked(const struct goal *goal, int64_t first_day);

@@ -47,6 +47,10 @@
 /* met in so many of so many periods: sustaining */
 #define GOAL_SUSTAINED_MET 4
 #define GOAL_SUSTAINED_OF  6
+/* RANGE_MEAN: days of a course, and readings that it may have */
+#define GOAL_COURSE_MIN_DAYS 4
+#define GOAL_COURSE_MAX_DAYS 31
+#define GOAL_COURSE_POINTS   1024
 
 /* numbers equal enums Rule and Period in wellgate.proto */
 enum goal_rule {
@@ -55,11 +59,13 @@ enum goal_rule {
 	GOAL_MEAN_PER_PERIOD = 3,
 	GOAL_NIGHTS_MEETING = 4,
 	GOAL_TREND = 5,
+	GOAL_RANGE_MEAN = 6,
 	GOAL_MEASURE_REGULARLY = 7,
 };
 enum goal_period {
 	GOAL_DAY = 1,
-	GOAL_WEEK = 2
+	GOAL_WEEK = 2,
+	GOAL_COURSE = 3 /* [starts_on, ends_on), once: RANGE_MEAN */
 };
 /* numbers equal enums State and Outcome of GoalResult */
 enum goal_state {
@@ -118,10 +124,13 @@ struct goal {
 	enum goal_period period;
 	unsigned int week_start; /* 1 Monday .. 7 */
 	/* SUM, MEAN: canonical unit of metric (MEAN: a day or night); MEASURE: times; COUNT_DAYS,
-	 * NIGHTS_MEETING: days or nights; TREND: the weight (kg) to get to and keep, or 0 */
+	 * NIGHTS_MEETING: days or nights; TREND: the weight (kg) to get to and keep, or 0;
+	 * RANGE_MEAN: the systolic mean is to be below it (mmHg) */
 	struct decimal target;
+	struct decimal diastolic_target; /* RANGE_MEAN: likewise */
 	char time_zone[64];
 	int64_t starts_on;         /* local day; INT64_MIN = always */
+	int64_t ends_on;           /* first local day on which it is over; 0 = no end */
 	struct decimal day_target; /* COUNT_DAYS, NIGHTS_MEETING: in the unit of metric */
 	unsigned int min_points;   /* observed days a week that it takes to say anything; 0 = 4 */
 	enum goal_direction direction; /* TREND */
@@ -129,7 +138,11 @@ struct goal {
 	unsigned int height_mm;        /* 0 = not known; a weight to get to needs it */
 	bool show_weight;              /* weight goals are blind unless the person chose this */
 	enum goal_agreed_by agreed_by;
-	size_t n_pauses; /* of the latest version: they count for all versions */
+	bool eating_disorder; /* asks for more care: fewer goals may be set */
+	bool keep_here;       /* its results are not sent */
+	bool hidden;          /* not shown where others may look */
+	bool average;         /* RANGE_MEAN: the switch of home_bp.h, from the configuration */
+	size_t n_pauses;      /* of the latest version: they count for all versions */
 	struct goal_pause pauses[GOAL_PAUSES_MAX];
 };
 
@@ -139,7 +152,8 @@ struct goal {
  * and means only of what adds up (steps, distance, floors, active and zone minutes, sleep,
  * exercise). Weight can be "measured regularly", where no value is judged, or be a trend that a
  * professional agreed to. A trend has a direction, never a rate; "down" needs a weight to stop at,
- * and a weight needs the height and is never below BMI 18.5. Reads the zone file.
+ * and a weight needs the height and is never below BMI 18.5. With an eating disorder no goal is on
+ * weight, and what has a number to reach is agreed with a professional. Reads the zone file.
  */
 int goal_check(const struct goal *goal, const char **ret_problem);
 /* May `next` be a later version of `goal`? Metric, rule, period, start of the week, zone and
@@ -151,7 +165,10 @@ struct goal_point {
 	int64_t at_ms;
 	uint64_t device;  /* first bytes of the device digest: sums never add two sources */
 	int64_t mantissa; /* value in the canonical unit, mantissa * 10^exponent */
-	uint32_t duration_ms;
+	union {
+		uint32_t duration_ms;
+		uint32_t diastolic; /* RANGE_MEAN, whose points are instants: 10^-3 mmHg */
+	};
 	int16_t exponent;
 	uint16_t count; /* readings that this point stands for */
 };
@@ -171,6 +188,11 @@ struct goal_progress {
 	bool met;
 	bool towards; /* TREND: going in the agreed direction, and not there yet */
 	bool review;  /* TREND: two days of one week differ by more than GOAL_REVIEW_GRAMS */
+	/* RANGE_MEAN */
+	bool begun;
+	uint32_t more_days, more_readings; /* still to take; both 0: complete */
+	bool has_means;                    /* complete, and averages are switched on */
+	struct decimal means[2];           /* systolic, diastolic */
 };
 
 struct zone;
@@ -193,11 +215,15 @@ int goal_point_compare(const struct goal_point *a, const struct goal_point *b);
  * NIGHTS_MEETING  the same for sleep. A night is [noon, noon) and has the date it ends on; it is
  *                 observed when it has a reading.
  * MEAN_PER_PERIOD of the sums of the observed days (nights for sleep).
+ * RANGE_MEAN      the blood-pressure course of home_bp.h over [starts_on, ends_on), one period:
+ *                 value = readings that are averaged, observed = days with readings. Met when it is
+ *                 complete, averages are switched on, and both means are below their limits.
  * TREND           of the medians of the days with a weigh-in among the GOAL_TREND_DAYS that end
  *                 with the period: the median of all slopes between two days (Theil-Sen). It takes
  *                 GOAL_TREND_MIN weigh-ins in GOAL_TREND_WEEKS weeks of the goal.
  *
  * What is asked for shrinks with the paused days: of 7 days, 3 of them paused, 4 of 7 is 4 * 4/7.
+ * Days from ends_on on are not asked for either, and readings of them count towards nothing.
  */
 void goal_evaluate(const struct goal *goal, const struct zone *zone, int64_t first_day,
 		   const struct goal_point *points, size_t n, struct goal_progress *ret);

@@ -12,6 +12,7 @@ enum {
 	HEIGHT_MIN_MM = 1000, /* of a grown-up */
 	HEIGHT_MAX_MM = 2500,
 	BAND_MAX_KG = 5,
+	LAST_DAY = 100000, /* in the year 2243 */
 };
 
 static bool is_id(const char *id)
@@ -81,6 +82,10 @@ static const char *problem_of_metric(const struct goal *g)
 		return NULL;
 	case GOAL_TREND:
 		return g->metric == METRIC_BODY_WEIGHT ? NULL : "a trend is of body_weight";
+	case GOAL_RANGE_MEAN:
+		return g->metric == METRIC_BLOOD_PRESSURE
+			       ? NULL
+			       : "a course at home (range_mean) is of blood_pressure";
 	case GOAL_SUM_PER_PERIOD:
 	case GOAL_MEAN_PER_PERIOD:
 	case GOAL_COUNT_DAYS:
@@ -111,9 +116,11 @@ static const char *problem_of_rule(const struct goal *g)
 	problem = problem_of_metric(g);
 	if (problem)
 		return problem;
-	if (g->period != GOAL_DAY && g->period != GOAL_WEEK)
-		return "the period is day or week";
-	if (g->period != GOAL_WEEK && g->rule != GOAL_SUM_PER_PERIOD &&
+	if ((g->rule == GOAL_RANGE_MEAN) != (g->period == GOAL_COURSE))
+		return "the period \"course\" and the rule range_mean belong together";
+	if (g->period != GOAL_DAY && g->period != GOAL_WEEK && g->period != GOAL_COURSE)
+		return "the period is day, week or course";
+	if (g->period == GOAL_DAY && g->rule != GOAL_SUM_PER_PERIOD &&
 	    g->rule != GOAL_MEASURE_REGULARLY)
 		return "for this rule the period is a week";
 	if (g->week_start < 1 || g->week_start > DAYS_OF_WEEK)
@@ -152,6 +159,23 @@ static const char *problem_of_days(const struct goal *g)
 	return NULL;
 }
 
+/* Limits of a mean at home; what they are to be is for a professional to say. */
+static const char *problem_of_course(const struct goal *g)
+{
+	const int64_t days = g->ends_on - g->starts_on;
+
+	if (g->starts_on == INT64_MIN || g->ends_on == 0 || days < GOAL_COURSE_MIN_DAYS ||
+	    days > GOAL_COURSE_MAX_DAYS)
+		return "a course has a day on which it starts, and ends 4 to 31 days later";
+	if (g->agreed_by != GOAL_AGREED_BY_PROFESSIONAL)
+		return "a course is agreed with a professional first (agreed_by)";
+	if (!is_above_zero(g->target) || !is_above_zero(g->diastolic_target) ||
+	    decimal_compare(g->diastolic_target, g->target) >= 0 ||
+	    !is_within(g->target, metric_info(METRIC_SYSTOLIC)->hard_max.limit, 1))
+		return "a course needs both limits, like 135 (target) and 85 (diastolic_target)";
+	return NULL;
+}
+
 static const char *problem_of_target(const struct goal *g)
 {
 	const int64_t days = g->period == GOAL_WEEK ? DAYS_OF_WEEK : 1;
@@ -159,6 +183,8 @@ static const char *problem_of_target(const struct goal *g)
 
 	if (g->rule == GOAL_TREND)
 		return NULL;
+	if (g->rule == GOAL_RANGE_MEAN)
+		return problem_of_course(g);
 	if (!is_above_zero(g->target))
 		return "the target is above zero";
 	if (g->min_points > DAYS_OF_WEEK)
@@ -213,6 +239,35 @@ static const char *problem_of_trend(const struct goal *g)
 	return problem_of_weight_to_get_to(g);
 }
 
+/* Numbers on a body, or to chase day by day, make eating disorders worse (domain.md 2.4). */
+static const char *problem_of_care(const struct goal *g)
+{
+	if (!g->eating_disorder)
+		return NULL;
+	if (metric_info(g->metric)->group == GROUP_WEIGHT)
+		return "with an eating disorder no goal is on weight; a professional can weigh in "
+		       "with the person";
+	if (g->rule != GOAL_MEASURE_REGULARLY && g->agreed_by != GOAL_AGREED_BY_PROFESSIONAL)
+		return "with an eating disorder a number to reach is agreed with a professional "
+		       "first (agreed_by)";
+	return NULL;
+}
+
+static bool is_day(int64_t day)
+{
+	return day >= 0 && day < LAST_DAY;
+}
+
+static const char *problem_of_end(const struct goal *g)
+{
+	if ((g->starts_on != INT64_MIN && !is_day(g->starts_on)) ||
+	    (g->ends_on != 0 && !is_day(g->ends_on)))
+		return "a goal starts and ends on a day of these centuries";
+	if (g->ends_on != 0 && g->starts_on != INT64_MIN && g->ends_on <= g->starts_on)
+		return "a goal ends after it starts";
+	return NULL;
+}
+
 static const char *problem_of_pauses(const struct goal *g)
 {
 	if (g->n_pauses > GOAL_PAUSES_MAX)
@@ -237,9 +292,10 @@ static const char *problem_of_zone(const struct goal *g)
 
 int goal_check(const struct goal *goal, const char **ret_problem)
 {
-	static const char *(*const checks[])(
-		const struct goal *) = { problem_of_text,  problem_of_rule,   problem_of_target,
-					 problem_of_trend, problem_of_pauses, problem_of_zone };
+	static const char *(*const checks[])(const struct goal *) = {
+		problem_of_text,  problem_of_end,  problem_of_rule,   problem_of_target,
+		problem_of_trend, problem_of_care, problem_of_pauses, problem_of_zone
+	};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
 		const char *problem = checks[i](goal);
@@ -264,6 +320,8 @@ int goal_check_version(const struct goal *goal, const struct goal *next, const c
 	else if (next->metric != goal->metric || next->rule != goal->rule ||
 		 next->period != goal->period || next->week_start != goal->week_start)
 		problem = "another metric, rule, period or start of the week is another goal";
+	else if (next->period == GOAL_COURSE)
+		problem = "a course has one version; stop it and begin another";
 	else if (strcmp(next->time_zone, goal->time_zone) != 0 ||
 		 strcmp(next->subject, goal->subject) != 0)
 		problem = "all versions of a goal have one person and one time zone";

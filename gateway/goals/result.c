@@ -3,6 +3,7 @@
 
 #include "gateway/goals/book.h"
 #include "gateway/goals/calendar.h"
+#include "gateway/goals/home_bp.h"
 
 enum {
 	BACK_MAX = 26, /* periods looked back for the sustained ones, resting ones included */
@@ -32,6 +33,8 @@ static unsigned int met_before(struct goal_chapter *c, int64_t first_day, int64_
 {
 	unsigned int met = 0, seen = 0;
 
+	if (c->versions[0].period == GOAL_COURSE)
+		return 0;
 	for (int i = 0; i < BACK_MAX && seen < GOAL_SUSTAINED_OF - 1; i++) {
 		first_day = goal_period_of(&c->versions[0], first_day - 1);
 		if (goal_days_asked(&c->versions[0], first_day) == 0)
@@ -73,6 +76,14 @@ static bool is_achieved_anew(const struct goal_told *before, const struct goal_t
 	       !(before->bare && before->state == now->state);
 }
 
+static bool means_differ(const struct goal_progress *a, const struct goal_progress *b)
+{
+	if (!a->has_means || !b->has_means)
+		return a->has_means != b->has_means;
+	return decimal_compare(a->means[0], b->means[0]) != 0 ||
+	       decimal_compare(a->means[1], b->means[1]) != 0;
+}
+
 static bool is_news(const struct goal_page *page, const struct goal_told *now)
 {
 	const struct goal_told *before = &page->told;
@@ -83,6 +94,8 @@ static bool is_news(const struct goal_page *page, const struct goal_told *now)
 		return false;
 	/* nobody sees that; but a restart must know that the store has kept all of them */
 	if (before->progress.readings > now->progress.readings)
+		return true;
+	if (means_differ(&before->progress, &now->progress))
 		return true;
 	return before->known != now->known || before->state != now->state ||
 	       before->outcome != now->outcome || is_achieved_anew(before, now) ||
@@ -128,6 +141,7 @@ static enum unit unit_of(const struct goal *goal)
 		return info ? info->unit : UNIT_ONE;
 	case GOAL_COUNT_DAYS:
 	case GOAL_NIGHTS_MEETING:
+	case GOAL_RANGE_MEAN: /* progress is counted in readings */
 	case GOAL_MEASURE_REGULARLY:
 	default:
 		return UNIT_ONE;
@@ -139,6 +153,11 @@ static enum unit unit_of(const struct goal *goal)
 static bool is_taken_back(const struct goal_told *before, const struct goal_told *now)
 {
 	return before->any && before->outcome == GOAL_MET && now->outcome != GOAL_MET;
+}
+
+static bool has_target(const struct goal *goal)
+{
+	return goal->target.mantissa != 0 && goal->rule != GOAL_RANGE_MEAN;
 }
 
 static bool fill_texts(const struct goal_book *b, size_t i, const struct goal *goal,
@@ -154,10 +173,31 @@ static bool fill_texts(const struct goal_book *b, size_t i, const struct goal *g
 		m->subject = arena_strdup(arena, b->chapters[i].subject);
 	if (now->known)
 		m->progress = decimal_message(arena, now->progress.value);
-	if (goal->target.mantissa != 0)
+	/* limits of a mean are no number of readings, which its progress is counted in */
+	if (has_target(goal))
 		m->target = decimal_message(arena, goal->target);
 	return m->goal_id && m->unit && m->hub && (m->progress || !now->known) &&
-	       (m->target || goal->target.mantissa == 0);
+	       (m->target || !has_target(goal));
+}
+
+static int fill_means(const struct goal_progress *p, struct arena *arena,
+		      Wellgate__V1__GoalResult *m)
+{
+	const struct home_bp_result result = { .state = HOME_BP_COMPLETE,
+					       .has_mean = p->has_means,
+					       .systolic = p->means[0],
+					       .diastolic = p->means[1] };
+	Wellgate__V1__Reading *report;
+	int r;
+
+	if (!p->has_means)
+		return 0;
+	r = home_bp_report(&result, arena, &report);
+	if (r < 0)
+		return r;
+	m->means = report->components;
+	m->n_means = report->n_components;
+	return 0;
 }
 
 static void fill_numbers(const struct goal *goal, const struct goal_page *page,
@@ -179,7 +219,7 @@ static void fill_numbers(const struct goal *goal, const struct goal_page *page,
 	m->reason = (Wellgate__V1__GoalResult__Reason)reason_of(&page->told, now);
 	m->has_asked_days = true;
 	m->asked_days = now->progress.asked;
-	m->has_observed_days = goal_is_by_day(goal);
+	m->has_observed_days = goal_is_by_day(goal) || goal->rule == GOAL_RANGE_MEAN;
 	m->observed_days = now->progress.observed;
 	m->has_review = now->progress.review;
 	m->review = now->progress.review;
@@ -198,9 +238,12 @@ static int make_result(const struct goal_book *b, size_t i, const struct goal_pa
 	wellgate__v1__goal_result__init(m);
 	if (!fill_texts(b, i, goal, now, arena, m))
 		return -ENOMEM;
-	goal_words(goal, now->state, now->outcome, now->progress.value, words);
+	if (goal->rule == GOAL_RANGE_MEAN && now->state != GOAL_PAUSED)
+		goal_course_words(&now->progress, words);
+	else
+		goal_words(goal, now->state, now->outcome, now->progress.value, words);
 	m->words = arena_strdup(arena, words);
-	if (!m->words)
+	if (!m->words || fill_means(&now->progress, arena, m) < 0)
 		return -ENOMEM;
 	fill_numbers(goal, page, now, m);
 	m->has_epoch = m->has_evaluated_at_ms = true;

@@ -68,7 +68,9 @@ static bool flags_are_good(const struct goal_book *b, const Wellgate__V1__Readin
 const Wellgate__V1__Component *goal_component_of(const struct goal *goal,
 						 const Wellgate__V1__Reading *r)
 {
-	bool panel = (unsigned int)r->metric == (unsigned int)goal->metric;
+	const bool panel = (unsigned int)r->metric == (unsigned int)goal->metric;
+	const unsigned int metric = goal->rule == GOAL_RANGE_MEAN ? (unsigned int)METRIC_SYSTOLIC
+								  : (unsigned int)goal->metric;
 
 	for (size_t i = 0; i < r->n_components; i++) {
 		const Wellgate__V1__Component *c = r->components[i];
@@ -76,18 +78,53 @@ const Wellgate__V1__Component *goal_component_of(const struct goal *goal,
 		if (!c->value || c->value->exponent < -EXPONENT_MAX ||
 		    c->value->exponent > EXPONENT_MAX)
 			continue;
-		if ((unsigned int)c->metric == (unsigned int)goal->metric ||
+		if ((unsigned int)c->metric == metric ||
 		    (panel && goal->rule == GOAL_MEASURE_REGULARLY))
 			return c;
 	}
 	return NULL;
 }
 
-static bool counts_towards(const struct goal *goal, const Wellgate__V1__Reading *r)
+/* A course averages values: more speaks against one than against counting it (home_bp.c). */
+static bool is_good_for_course(const Wellgate__V1__Reading *r)
 {
+	const uint64_t against = FLAG_BIT(FLAG_MOVEMENT) | FLAG_BIT(FLAG_CUFF_FIT) |
+				 FLAG_BIT(FLAG_IRREGULAR_PULSE) | FLAG_BIT(FLAG_BODY_POSITION) |
+				 FLAG_BIT(FLAG_PULSE_ABOVE_RANGE) |
+				 FLAG_BIT(FLAG_PULSE_BELOW_RANGE);
+
+	for (size_t i = 0; i < r->n_flags; i++) {
+		if (against & FLAG_BIT((unsigned int)r->flags[i]))
+			return false;
+	}
+	return r->metric == WELLGATE__V1__METRIC__METRIC_BLOOD_PRESSURE;
+}
+
+bool goal_is_in_time(const struct goal *goal, const struct zone *zone,
+		     const Wellgate__V1__Reading *r)
+{
+	int64_t end_ms;
+
+	if (goal->ends_on == 0)
+		return true;
+	/* where it ends: a night belongs to the day of waking */
+	end_ms =
+		r->measured_at_ms + (r->has_duration_ms && r->duration_ms > 0 ? r->duration_ms : 0);
+	if (end_ms > zone_day_start(zone, goal->ends_on) * 1000)
+		return false;
+	return goal->period != GOAL_COURSE ||
+	       r->measured_at_ms >= zone_day_start(zone, goal->starts_on) * 1000;
+}
+
+static bool counts_towards(const struct goal_book *b, size_t i, const Wellgate__V1__Reading *r)
+{
+	const struct goal *goal = &b->goals[i];
+
 	if (goal->subject[0] && strcmp(goal->subject, r->subject) != 0)
 		return false;
-	return goal_component_of(goal, r) != NULL;
+	if (goal->rule == GOAL_RANGE_MEAN && !is_good_for_course(r))
+		return false;
+	return goal_is_in_time(goal, b->chapters[i].zone, r) && goal_component_of(goal, r) != NULL;
 }
 
 int goal_book_tag(const struct goal_book *b, Wellgate__V1__Reading *reading, struct arena *arena)
@@ -103,7 +140,7 @@ int goal_book_tag(const struct goal_book *b, Wellgate__V1__Reading *reading, str
 	if (!list)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->n; i++) {
-		if (!counts_towards(&b->goals[i], reading))
+		if (!counts_towards(b, i, reading))
 			continue;
 		list[n] = arena_strdup(arena, b->goals[i].id);
 		if (!list[n])

@@ -226,10 +226,10 @@ static const struct {
 	{ GOAL "period = week\n", 2, "lacks target" },
 	{ GOAL "target = 0\nperiod = week\n", 5, "positive number" },
 	{ GOAL "target = -3\nperiod = week\n", 5, "positive number" },
-	{ GOAL "target = 3\nperiod = month\n", 6, "day or week" },
+	{ GOAL "target = 3\nperiod = month\n", 6, "day, week or course" },
 	{ GOAL "target = 3\nperiod = week\nweek_start = 8\n", 7, "monday" },
 	{ "[goal g]\nmetric = heart\n", 2, "metric name" },
-	{ "[goal g]\nrule = lose_weight\n", 2, "measure_regularly or sum_per_period" },
+	{ "[goal g]\nrule = lose_weight\n", 2, "range_mean or sum_per_period" },
 	/* no goals on energy, no sums of weight: goal_check() */
 	{ "[goal g]\ntitle = T\nmetric = energy\nrule = sum_per_period\ntarget = 1\n"
 	  "period = day\n",
@@ -354,9 +354,9 @@ static void test_example(void **state)
 	(void)fclose(in);
 	assert_int_equal(fclose(out), 0);
 	c = load_good(f->conf);
-	assert_int_equal(c->n_goals, 4);
-	/* all of config.c: 19 options, and the 15 keys of a goal in four goals */
-	assert_int_equal(keys, 19 + 6 + 8 + 2 + 10);
+	assert_int_equal(c->n_goals, 5);
+	/* all of config.c: 20 options, and the 20 keys of a goal in five goals */
+	assert_int_equal(keys, 20 + 6 + 12 + 2 + 10 + 9);
 	assert_int_equal(c->keep_days, 90);
 	assert_true(c->max_bytes == INT64_C(1) << 30);
 	assert_int_equal(c->keep_alive, 25);
