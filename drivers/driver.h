@@ -180,8 +180,8 @@ int drv_fact(struct drv_ctx *ctx, enum drv_fact fact, const void *text, size_t l
  * text is, "fitbit"; a constant of the driver, shared by all drivers that read such devices. text:
  * letters, digits and . - _, equal wherever it is stated; never stored or logged, digested by the
  * gateway. State it only as surely as readings are filed by it, before the first of them. The same
- * again is fine. -EMSGSIZE none, or too long; -EBADMSG another character; -EALREADY: another one was
- * stated, or something was emitted on this link before.
+ * again is fine. -EMSGSIZE none, or too long; -EBADMSG another character; -EALREADY: another one
+ * was stated, or something was emitted on this link before.
  */
 #define DRV_IDENTITY_MAX 63 /* of space, ':' and text together */
 int drv_identity(struct drv_ctx *ctx, const char *space, const char *text, size_t len);

@@ -272,15 +272,30 @@ static int say_emit(void *user, const struct measurement *m, const struct fitbit
 	return drv_emit(user, m);
 }
 
+#define NAME_SIZE (2 * FITBIT_SERIAL_SIZE + 1)
+
+static void name_of(const uint8_t serial[FITBIT_SERIAL_SIZE], char ret[NAME_SIZE])
+{
+	for (size_t i = 0; i < FITBIT_SERIAL_SIZE; i++)
+		(void)snprintf(ret + 2 * i, 3, "%02x", serial[i]);
+}
+
+int fitbit_identity(struct drv_ctx *ctx, const uint8_t serial[FITBIT_SERIAL_SIZE])
+{
+	char name[NAME_SIZE];
+
+	name_of(serial, name);
+	return drv_identity(ctx, "fitbit", name, strlen(name));
+}
+
 static int tell_facts(struct drv_ctx *ctx, const struct fitbit_dump *d,
 		      const struct fitbit_device *x)
 {
 	const char *model = fitbit_product_name(d->product);
-	char serial[2 * FITBIT_SERIAL_SIZE + 1], firmware[8];
+	char serial[NAME_SIZE], firmware[8];
 	int r;
 
-	for (size_t i = 0; i < FITBIT_SERIAL_SIZE; i++)
-		(void)snprintf(serial + 2 * i, 3, "%02x", d->serial[i]);
+	name_of(d->serial, serial);
 	(void)snprintf(firmware, sizeof(firmware), "%u.%u", x->application[0], x->application[1]);
 	r = drv_fact(ctx, DRV_MAKE, "Fitbit", 6);
 	if (r >= 0 && model)
@@ -299,6 +314,8 @@ int fitbit_emit(struct drv_ctx *ctx, const struct fitbit_dump *d, const uint8_t 
 	int r = fitbit_measure(d, key, rules, NULL, NULL, &told);
 
 	assert(rules->limit <= DRV_EMITS_MAX);
+	if (r == 0)
+		r = fitbit_identity(ctx, d->serial);
 	if (r == 0)
 		r = tell_facts(ctx, d, &told.device);
 	return r < 0 ? r : fitbit_measure(d, key, rules, say_emit, ctx, ret);
@@ -322,13 +339,12 @@ int fitbit_key_of(const uint8_t *bytes, size_t len, const uint8_t serial[FITBIT_
 int fitbit_key(const struct drv_ctx *ctx, const uint8_t serial[FITBIT_SERIAL_SIZE],
 	       uint8_t ret[FITBIT_KEY_SIZE])
 {
-	char name[2 * FITBIT_SERIAL_SIZE + 1];
+	char name[NAME_SIZE];
 	uint8_t bytes[DRV_KEY_MAX];
 	size_t len;
 	int r;
 
-	for (size_t i = 0; i < FITBIT_SERIAL_SIZE; i++)
-		(void)snprintf(name + 2 * i, 3, "%02x", serial[i]);
+	name_of(serial, name);
 	len = drv_key(ctx, name, bytes);
 	r = len > 0 ? fitbit_key_of(bytes, len, serial, ret) : -ENOKEY;
 	explicit_bzero(bytes, sizeof(bytes));

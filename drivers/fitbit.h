@@ -70,8 +70,10 @@ typedef int fitbit_say(void *user, const struct measurement *m, const struct fit
 int fitbit_measure(const struct fitbit_dump *d, const uint8_t *key,
 		   const struct fitbit_rules *rules, fitbit_say *say, void *user,
 		   struct fitbit_told *ret);
-/* For drivers: facts of the device and drv_emit(). Of a long dump, one piece after another:
- * rules->limit at most DRV_EMITS_MAX, until skip + limit reaches ret->total. */
+/* Who a tracker is, for drv_identity(), by whichever link it is read: the name of its serial. */
+int fitbit_identity(struct drv_ctx *ctx, const uint8_t serial[FITBIT_SERIAL_SIZE]);
+/* For drivers: its identity, facts of the device and drv_emit(). Of a long dump, one piece after
+ * another: rules->limit at most DRV_EMITS_MAX, until skip + limit reaches ret->total. */
 int fitbit_emit(struct drv_ctx *ctx, const struct fitbit_dump *d, const uint8_t *key,
 		const struct fitbit_rules *rules, struct fitbit_told *ret);
 /*

@@ -146,9 +146,16 @@ int fitbit_sync_say(struct drv_ctx *ctx, struct fitbit_sync *s, const uint8_t *s
 	r = tell_model(ctx, dump.product);
 	if (r < 0)
 		return r;
-	if (serial && memcmp(serial, dump.serial, FITBIT_SERIAL_SIZE) != 0)
-		outcome = FITBIT_SAID_ANOTHER;
-	else if (dump.verdict == FITBIT_READABLE)
+	if (serial && memcmp(serial, dump.serial, FITBIT_SERIAL_SIZE) != 0) {
+		*ret = FITBIT_SAID_ANOTHER;
+		memcpy(ret_serial, dump.serial, FITBIT_SERIAL_SIZE);
+		return 0;
+	}
+	if (serial) /* known from before, so what is amiss is amiss with this tracker */
+		r = fitbit_identity(ctx, serial);
+	if (r < 0)
+		return r;
+	if (dump.verdict == FITBIT_READABLE)
 		r = say_piece(ctx, s, &dump, NULL, &outcome);
 	else if (dump.verdict == FITBIT_NEEDS_KEY)
 		r = say_with_key(ctx, s, &dump, &outcome);

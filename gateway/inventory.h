@@ -68,8 +68,8 @@ struct inventory {
 struct inventory_device *inventory_device(struct inventory *inv, const struct intake_device *key);
 /* A link was made by the way with this digest (of an address, of a base station) to this device,
  * whose own digest is another. An address is the device's: the two are one line from now on, also
- * for what the radio says. A base station stays a line of its own; what it lacked is over. key has a
- * digest. Where there are too many ways, an old one is forgotten. */
+ * for what the radio says. A base station stays a line of its own; what it lacked is over. key has
+ * a digest. Where there are too many ways, an old one is forgotten. */
 void inventory_way(struct inventory *inv, const uint8_t way[16], const struct intake_device *key);
 /* A reading of the device was stored (or found in the store). */
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading);

@@ -15,7 +15,8 @@
  *
  * Which tracker: the one that was enrolled, by its address. What is kept is 02 NEXT u32 NEWS u8,
  * and once a whole dump was said ID 6 and SERIAL 6 behind it: the name that it had in c0 14 and
- * the serial number in that dump. A tracker that later bears another of them is not read.
+ * the serial number in that dump. A tracker that later bears another of them is not read. The
+ * serial number is its identity, so what its base station brings is known again.
  *
  * It is in reach all day and says all of its memory each time, so it is left alone until NEXT
  * (seconds of the hub's monotonic clock; one beyond REST_S from now is of an earlier boot): a
@@ -351,6 +352,8 @@ static int on_open(struct drv_ctx *ctx)
 	int r = drv_fact(ctx, DRV_MAKE, "Fitbit", strlen("Fitbit"));
 
 	read_note(ctx, &t->note);
+	if (r == 0 && t->note.bound) /* as it is known; nothing of another one is emitted */
+		r = fitbit_identity(ctx, t->note.serial);
 	if (r < 0)
 		return r;
 	if (may_ask(ctx, &t->note))

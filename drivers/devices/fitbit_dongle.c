@@ -17,11 +17,11 @@
  * off comes whole with the next time. Two tries, then the next visit.
  *
  * Which tracker: the one that the kept memory names, 01 TRACKER 6 [SERIAL 6], bytes as on air; with
- * none there, nobody is looked for. One, not a list: readings are filed under the base station (by
- * its address, unless its descriptors have a serial number), and two wearers must not be mixed up.
- * All others in reach are forgotten where they are heard. The SERIAL that the tracker's first dump
- * bears is kept; a dump with another one is not read, since how serial and address belong together
- * is not known.
+ * none there, nobody is looked for. One, not a list: a session has one identity. All others in
+ * reach are forgotten where they are heard. The SERIAL that the tracker's first dump bears is kept;
+ * a dump with another one is not read, since how serial and address belong together is not known.
+ * Readings are filed under that SERIAL, as by Bluetooth; what is said before it is known, of the
+ * search, is about the base station (by its address, unless its descriptors have a serial number).
  *
  * A dump that is encrypted (XTEA) is read with its owner's key, drv_key() under the SERIAL in
  * lower-case hexadecimal; without one that fits it is news, and nothing of it is kept.
@@ -334,8 +334,8 @@ static const char *outcome_text(enum fitbit_outcome outcome)
 	return trouble_text(FAILED);
 }
 
-/* The next piece. Its facts are the tracker's, but for the number: that of the base station, under
- * which all of it is filed. */
+/* The next piece. Its facts are the tracker's, but for the number: that of the base station, by
+ * which it is known to the bus. */
 static int say(struct drv_ctx *ctx, struct dongle *d)
 {
 	uint8_t serial[FITBIT_SERIAL_SIZE];

@@ -34,8 +34,8 @@ static const char usage[] =
 	"        whose is whose: take the wearer's away, and list again\n"
 	"allow   the wearer's tracker, by its address: it is read from the next visit on,\n"
 	"        which is within 15 minutes, or when the base station is plugged in again\n\n"
-	"  --replace     another tracker was allowed before. Readings are filed under the\n"
-	"                base station: if it is somebody else's now, end the loan first\n"
+	"  --replace     another tracker was allowed before, and is not read here any more.\n"
+	"                Readings belong to the tracker, whichever way it is read\n"
 	"  --state DIR   of wellgate-devices, default " /* */
 	"/var/lib/wellgate-devices\n\n"
 	"Exit status: 0 done, 64 usage, 69 no base station, in use, or another tracker is\n"

@@ -468,6 +468,7 @@ static void test_emit(void **state)
 	assert_string_equal(session_facts(s)->text[DRV_MODEL], "Flex");
 	assert_string_equal(session_facts(s)->text[DRV_SERIAL], "10ffee000107");
 	assert_string_equal(session_facts(s)->text[DRV_FIRMWARE], "7.89");
+	assert_string_equal(session_facts(s)->identity, "fitbit:10ffee000107");
 	assert_int_equal(session_facts(s)->battery, 80);
 	made.out[40] ^= 1;
 	assert_int_not_equal(session_frame(s, &frame, false, 0), 0);

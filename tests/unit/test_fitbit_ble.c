@@ -162,6 +162,9 @@ static void on_measurement(void *user, const struct measurement *m, uint64_t seq
 
 	(void)seq;
 	assert_int_equal(m->metric, METRIC_STEPS);
+	/* as test_fitbit_dongle.c has it: the two ways must not make two of one */
+	if (measurement_is_final(m))
+		assert_string_equal(session_facts(w->session)->identity, "fitbit:10ffee000107");
 	if (!measurement_is_final(m))
 		w->news++;
 	else if (m->context)

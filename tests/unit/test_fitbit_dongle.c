@@ -235,6 +235,8 @@ static void on_measurement(void *user, const struct measurement *m, uint64_t seq
 	assert_int_equal(m->metric, METRIC_STEPS);
 	assert_int_equal(m->duration_ms, 60000);
 	assert_int_equal(m->time.kind, DEVICE_TIME_UTC);
+	/* as test_fitbit_ble.c has it */
+	assert_string_equal(session_facts(w->session)->identity, "fitbit:10ffee000107");
 	at = ((m->time.day * 24 + m->time.hour) * 60 + m->time.minute) * 60 + m->time.second;
 	w->n_said++;
 	for (i = 0; i < w->n_known && w->known[i] != at; i++)
