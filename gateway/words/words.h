@@ -20,10 +20,12 @@ enum words_id {
 
 /* What may stand in braces. */
 enum words_hole {
-	WORDS_NUMBER, /* {number}: plain decimal */
-	WORDS_WHEN,   /* {when}: "this week" */
-	WORDS_GOAL,   /* {goal}: "walking" */
-	WORDS_DAYS,   /* {days}: "one day", "3 days" */
+	WORDS_NUMBER,    /* {number}: plain decimal */
+	WORDS_WHEN,      /* {when}: "this week" */
+	WORDS_GOAL,      /* {goal}: "walking" */
+	WORDS_DAYS,      /* {days}: "one day", "3 days" */
+	WORDS_DEVICE,    /* {device}: what people call it */
+	WORDS_REFERENCE, /* {reference}: random, of a person */
 	WORDS_HOLES
 };
 
