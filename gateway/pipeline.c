@@ -471,7 +471,7 @@ static int count_towards_goals(struct pipeline *p, const Wellgate__V1__Reading *
 static int store_reading(struct pipeline *p, Wellgate__V1__Reading *reading)
 {
 	bool is_new = false;
-	int r = store_add_reading(p->parts.store, reading, &is_new);
+	int r = store_add_reading(p->parts.store, reading, STORE_PUBLISH, &is_new);
 
 	if (r < 0 || !is_new)
 		return r;
@@ -658,7 +658,7 @@ static int import_one(struct pipeline *p, struct intake *in, const struct intake
 		counts->refused++;
 		return 0;
 	}
-	r = store_add_reading(p->parts.store, reading, &is_new);
+	r = store_add_reading(p->parts.store, reading, STORE_PUBLISH, &is_new);
 	if (r == -EMSGSIZE || r == -EBADMSG) {
 		counts->refused++;
 		return 0;

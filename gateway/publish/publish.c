@@ -24,7 +24,7 @@ enum tag_kind {
 	TAG_STATUS = LANE_END,
 	TAG_SCHEMA,
 };
-#define TAG_BITS 2
+#define TAG_BITS 3
 
 /* One batch on the way. */
 struct entry {
@@ -173,19 +173,20 @@ static int collect(struct publish *p, enum lane lane)
 	return r < 0 ? r : p->batch.n > 0;
 }
 
-/* a result is one message; its row is what is sent */
-static int send_result(struct publish *p, struct message *m, struct entry *entry)
+/* a result or a correction is one message; its row is what is sent */
+static int send_single(struct publish *p, enum lane lane, struct message *m, struct entry *entry)
 {
-	struct outbox *o = &p->lanes[LANE_RESULTS];
+	struct outbox *o = &p->lanes[lane];
 	struct store_row row;
-	int r = store_next(p->store, LANE_RESULTS, o->cursor, &row);
+	int r = store_next(p->store, lane, o->cursor, &row);
 
 	if (r <= 0) {
 		o->exhausted = r == 0;
 		return r;
 	}
-	m->content = CONTENT_RESULT;
-	m->topic = p->topics.goal[row.test || p->config->test];
+	m->content = lane == LANE_RESULTS ? CONTENT_RESULT : CONTENT_CORRECTION;
+	m->topic = lane == LANE_RESULTS ? p->topics.goal[row.test || p->config->test]
+					: p->topics.correction[row.test || p->config->test];
 	m->len = row.len;
 	*entry = (struct entry){ .first = row.sequence, .last = row.sequence, .rows = 1 };
 	r = hand_over(p, m, row.payload);
@@ -218,7 +219,7 @@ static int send_next(struct publish *p, enum lane lane)
 
 	if (o->exhausted)
 		return 0;
-	r = lane == LANE_READINGS ? send_batch(p, &m, &entry) : send_result(p, &m, &entry);
+	r = lane == LANE_READINGS ? send_batch(p, &m, &entry) : send_single(p, lane, &m, &entry);
 	if (r <= 0)
 		return r;
 	o->entries[o->tail++ % p->window_max] = entry;
@@ -235,7 +236,7 @@ static int send_row(struct publish *p)
 	for (int i = 0; i < LANE_END && r == 0; i++) {
 		enum lane lane = p->turn;
 
-		p->turn = lane == LANE_READINGS ? LANE_RESULTS : LANE_READINGS;
+		p->turn = lane + 1 == LANE_END ? LANE_READINGS : (enum lane)(lane + 1);
 		r = send_next(p, lane);
 		if (r < 0)
 			p->lanes[lane].exhausted = true; /* until the next kick */

@@ -11,6 +11,7 @@
 static const char *const message_types[CONTENT_END] = {
 	[CONTENT_BATCH] = "wellgate.v1.ReadingBatch",
 	[CONTENT_RESULT] = "wellgate.v1.GoalResult",
+	[CONTENT_CORRECTION] = "wellgate.v1.Correction",
 	[CONTENT_STATUS] = "wellgate.v1.HubStatus",
 	[CONTENT_SCHEMA] = "google.protobuf.FileDescriptorSet",
 };
@@ -37,6 +38,8 @@ static void init_test(struct topics *t, const char *site, const char *hub, bool 
 		(void)snprintf(t->reading[test][g], TOPIC_MAX, ROOT "/%s/%s%s/reading/%s", site,
 			       hub, between, metric_group_name((enum metric_group)g));
 	(void)snprintf(t->goal[test], TOPIC_MAX, ROOT "/%s/%s%s/goal", site, hub, between);
+	(void)snprintf(t->correction[test], TOPIC_MAX, ROOT "/%s/%s%s/correction", site, hub,
+		       between);
 }
 
 int topics_init(struct topics *t, const char *site, const char *hub, const void *descriptor,

@@ -1,7 +1,8 @@
 /*
  * Topic names and content types. No person in a topic name; site and hub are one level each.
  *
- *   wellgate/v1/{site}/{hub}/reading/{group}, /goal, /status, /test/reading/{group}, /test/goal
+ *   wellgate/v1/{site}/{hub}/reading/{group}, /goal, /correction, /status,
+ *   wellgate/v1/{site}/{hub}/test/reading/{group}, /test/goal, /test/correction
  *   wellgate/v1/schema/{digest}      digest: first 8 bytes of SHA-256 of the descriptor set, in hex
  */
 #pragma once
@@ -20,6 +21,7 @@
 enum content {
 	CONTENT_BATCH,
 	CONTENT_RESULT,
+	CONTENT_CORRECTION,
 	CONTENT_STATUS,
 	CONTENT_SCHEMA,
 	CONTENT_END
@@ -28,6 +30,7 @@ enum content {
 struct topics {
 	char reading[2][GROUP_VITALS + 1][TOPIC_MAX]; /* [test][group] */
 	char goal[2][TOPIC_MAX];                      /* [test] */
+	char correction[2][TOPIC_MAX];
 	char status[TOPIC_MAX];
 	char schema[TOPIC_MAX];
 	char digest[TOPIC_DIGEST];

@@ -16,6 +16,10 @@ static const char *const migrations[] = {
 	"CREATE TABLE result(id INTEGER PRIMARY KEY, kind, at, sum, payload);"
 	"CREATE TABLE seen(stamp INTEGER, key BLOB, sequence INTEGER, PRIMARY KEY(stamp, key))"
 	" WITHOUT ROWID;",
+	/* 2: readings without an owner, corrections, and what the hub was told */
+	"CREATE TABLE held(id INTEGER PRIMARY KEY, kind, at, sum, payload);"
+	"CREATE TABLE journal(id INTEGER PRIMARY KEY, kind, at, sum, payload);"
+	"CREATE TABLE correction(id INTEGER PRIMARY KEY, kind, at, sum, payload);",
 };
 #define N_MIGRATIONS ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

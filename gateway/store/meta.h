@@ -1,7 +1,7 @@
 /*
  * The small rows: who this hub is (kept twice, in two trees, written once) and the marks.
  * A mark is two numbers: of a lane {acknowledged, last given out}; of `seen` {in the index up to
- * this sequence, 0}.
+ * this sequence, 0}; of `held` {0, last given out}.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 enum mark_id {
 	MARK_LANE = 0, /* + enum lane */
 	MARK_SEEN = 16,
+	MARK_HELD = 17,
 };
 
 struct mark {

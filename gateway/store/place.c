@@ -247,6 +247,8 @@ static int read_meta(struct place *p)
 		r = mark_read(p->db, MARK_LANE + lane, &mark);
 	if (r == 0)
 		r = mark_read(p->db, MARK_SEEN, &mark);
+	if (r == 0)
+		r = mark_read(p->db, MARK_HELD, &mark);
 	return r;
 }
 

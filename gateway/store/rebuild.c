@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "gateway/store/database.h"
 #include "gateway/store/meta.h"
@@ -10,7 +11,8 @@
 
 struct rebuild {
 	sqlite3 *db;
-	sqlite3_stmt *reading, *result, *parked, *seen;
+	sqlite3_stmt *rows[ROW_TABLES], *seen, *seen_put;
+	uint64_t last_held;
 	bool has_identity;
 	struct store_identity identity;
 	struct mark marks[LANE_END];
@@ -20,8 +22,8 @@ static int probe_row(void *user, const struct row *row)
 {
 	uint64_t *n = user;
 
-	if (row_table(row) >= ROW_IDENTITY && row_table(row) <= ROW_RESULT)
-		++*n;
+	(void)row; /* its checksum is right, and every number of a table is one of ours */
+	++*n;
 	return 0;
 }
 
@@ -42,26 +44,30 @@ static void raise_to(uint64_t *v, uint64_t least)
 		*v = least;
 }
 
+static int run_seen(sqlite3_stmt *statement, const struct seen_entry *e)
+{
+	(void)sqlite3_bind_int64(statement, 1, e->stamp);
+	(void)sqlite3_bind_blob(statement, 2, e->key, SEEN_KEY, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 3, (int64_t)e->sequence);
+	return database_run(statement);
+}
+
 static int put_seen(void *user, const struct seen_entry *e)
 {
 	struct rebuild *b = user;
 
-	if (e->sequence > INT64_MAX)
-		return 0;
-	(void)sqlite3_bind_int64(b->seen, 1, e->stamp);
-	(void)sqlite3_bind_blob(b->seen, 2, e->key, SEEN_KEY, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(b->seen, 3, (int64_t)e->sequence);
-	return database_run(b->seen);
+	return run_seen(b->seen, e);
 }
 
+/* A row proves what an entry of `seen` only says: it may be left over from when it was held. */
 static int put_reading(struct rebuild *b, const struct row *row)
 {
 	struct seen_entry e;
-	int r = database_put(b->reading, row);
+	int r = database_put(b->rows[ROW_READING], row);
 
 	raise_to(&b->marks[LANE_READINGS].b, (uint64_t)row->id);
 	if (r == 0 && seen_entry_of_row(row, &e) == 0)
-		r = put_seen(b, &e);
+		r = run_seen(b->seen_put, &e);
 	return r;
 }
 
@@ -69,7 +75,11 @@ static void take_mark(struct rebuild *b, const struct row *row)
 {
 	struct mark mark;
 
-	if (row->id < 0 || row->id >= LANE_END || !mark_decode(row, &mark))
+	if (!mark_decode(row, &mark))
+		return;
+	if (row->id == MARK_HELD)
+		raise_to(&b->last_held, mark.b);
+	if (row->id >= LANE_END)
 		return;
 	raise_to(&b->marks[row->id].a, mark.a);
 	raise_to(&b->marks[row->id].b, mark.b);
@@ -89,24 +99,90 @@ static int put_row(void *user, const struct row *row)
 	case ROW_MARK:
 		take_mark(b, row);
 		return 0;
-	case ROW_PARKED:
-		return database_put(b->parked, row);
 	case ROW_READING:
 		return put_reading(b, row);
 	case ROW_RESULT:
 		raise_to(&b->marks[LANE_RESULTS].b, (uint64_t)row->id);
-		return database_put(b->result, row);
-	default:
-		return 0;
+		break;
+	case ROW_CORRECTION:
+		raise_to(&b->marks[LANE_CORRECTIONS].b, (uint64_t)row->id);
+		break;
+	case ROW_HELD:
+		raise_to(&b->last_held, (uint64_t)row->id);
+		break;
+	default: /* parked, journal */
+		break;
 	}
+	return database_put(b->rows[row_table(row)], row);
 }
 
 static void finish_statements(struct rebuild *b)
 {
-	(void)sqlite3_finalize(b->reading);
-	(void)sqlite3_finalize(b->result);
-	(void)sqlite3_finalize(b->parked);
+	for (int i = 0; i < ROW_TABLES; i++)
+		(void)sqlite3_finalize(b->rows[i]);
 	(void)sqlite3_finalize(b->seen);
+	(void)sqlite3_finalize(b->seen_put);
+}
+
+/* What the entry of `seen` says of a held row: *ret its number negated, 0 or a sequence if it was
+ * discarded or released; INT64_MIN where there is none. */
+static int entry_of_held(struct rebuild *b, const struct row *row, int64_t *ret)
+{
+	struct seen_entry e;
+	sqlite3_stmt *find = NULL;
+	int r, rc;
+
+	*ret = INT64_MIN;
+	if (seen_entry_of_row(row, &e) < 0)
+		return 0;
+	r = database_prepare(b->db, "SELECT sequence FROM seen WHERE stamp=?1 AND key=?2", &find);
+	if (r < 0)
+		return r;
+	(void)sqlite3_bind_int64(find, 1, e.stamp);
+	(void)sqlite3_bind_blob(find, 2, e.key, SEEN_KEY, SQLITE_STATIC);
+	rc = sqlite3_step(find);
+	r = database_errno(b->db, rc);
+	if (rc == SQLITE_ROW)
+		*ret = sqlite3_column_int64(find, 0);
+	(void)sqlite3_finalize(find);
+	if (r == 0 && *ret == INT64_MIN) {
+		e.sequence = (uint64_t)-row->id;
+		*ret = -row->id;
+		r = run_seen(b->seen_put, &e);
+	}
+	return r;
+}
+
+static int settle_held_row(struct rebuild *b, sqlite3_stmt *gone, const struct row *row)
+{
+	int64_t entry = 0;
+	int r = entry_of_held(b, row, &entry);
+
+	if (r < 0 || entry == -row->id || entry == INT64_MIN)
+		return r;
+	(void)sqlite3_bind_int64(gone, 1, row->id);
+	return database_run(gone);
+}
+
+/* Old pages still hold rows that were released or discarded since: they must not come back. The
+ * key of one that is lost is forgotten, as that of a reading. */
+static int settle_held(struct rebuild *b)
+{
+	static const char forget[] = "DELETE FROM seen WHERE sequence < 0"
+				     " AND -sequence NOT IN (SELECT id FROM held)";
+	sqlite3_stmt *all = NULL, *gone = NULL;
+	struct row row;
+	int r = database_prepare(b->db, "SELECT * FROM held ORDER BY id", &all);
+
+	if (r == 0)
+		r = database_prepare(b->db, "DELETE FROM held WHERE id=?1", &gone);
+	while (r == 0 && sqlite3_step(all) == SQLITE_ROW) {
+		database_row(all, &row);
+		r = settle_held_row(b, gone, &row);
+	}
+	(void)sqlite3_finalize(all);
+	(void)sqlite3_finalize(gone);
+	return r < 0 ? r : database_exec(b->db, forget);
 }
 
 /* A key whose reading is gone although it was never sent is forgotten: the device may still have
@@ -163,6 +239,10 @@ static int settle(struct rebuild *b, struct rebuild_report *report)
 	r = identity_write(b->db, &new);
 	if (r == 0)
 		r = settle_seen(b, report);
+	if (r == 0)
+		r = settle_held(b);
+	if (r == 0)
+		r = mark_write(b->db, MARK_HELD, &(struct mark){ 0, b->last_held });
 	for (int lane = 0; r == 0 && lane < LANE_END; lane++) {
 		raise_to(&b->marks[lane].b, b->marks[lane].a);
 		r = mark_write(b->db, MARK_LANE + lane, &b->marks[lane]);
@@ -179,18 +259,25 @@ static int settle(struct rebuild *b, struct rebuild_report *report)
 
 static int prepare(struct rebuild *b)
 {
-	static const char reading[] = "INSERT OR IGNORE INTO reading VALUES(?1,?2,?3,?4,?5)";
-	static const char result[] = "INSERT OR IGNORE INTO result VALUES(?1,?2,?3,?4,?5)";
-	static const char parked[] = "INSERT OR IGNORE INTO parked VALUES(?1,?2,?3,?4,?5)";
-	int r = database_prepare(b->db, reading, &b->reading);
+	static const char *const tables[ROW_TABLES] = {
+		[ROW_CORRECTION] = "correction", [ROW_PARKED] = "parked", [ROW_READING] = "reading",
+		[ROW_RESULT] = "result",         [ROW_HELD] = "held",     [ROW_JOURNAL] = "journal",
+	};
+	char sql[80];
+	int r = 0;
 
-	if (r == 0)
-		r = database_prepare(b->db, result, &b->result);
-	if (r == 0)
-		r = database_prepare(b->db, parked, &b->parked);
+	for (int i = 0; r == 0 && i < ROW_TABLES; i++) {
+		if (!tables[i])
+			continue;
+		(void)snprintf(sql, sizeof(sql), "INSERT OR IGNORE INTO %s VALUES(?1,?2,?3,?4,?5)",
+			       tables[i]);
+		r = database_prepare(b->db, sql, &b->rows[i]);
+	}
 	if (r == 0)
 		r = database_prepare(b->db, "INSERT OR IGNORE INTO seen VALUES(?1,?2,?3)",
 				     &b->seen);
+	if (r == 0)
+		r = database_prepare(b->db, "REPLACE INTO seen VALUES(?1,?2,?3)", &b->seen_put);
 	return r;
 }
 

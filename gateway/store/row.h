@@ -13,13 +13,17 @@
 
 /* stored in the low three bits of `kind`: never renumbered */
 enum row_table {
+	ROW_CORRECTION = 0,
 	ROW_IDENTITY = 1,
 	ROW_MARK = 2,
 	ROW_PARKED = 3,
 	ROW_READING = 4,
 	ROW_RESULT = 5,
+	ROW_HELD = 6,
+	ROW_JOURNAL = 7,
 };
 
+#define ROW_TABLES      8
 #define ROW_PAYLOAD_MAX 65536
 
 struct row {

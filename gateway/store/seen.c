@@ -14,7 +14,7 @@ _Static_assert(SEEN_BATCH * 2 <= SLOTS, "the table of slots must stay sparse");
 
 struct seen {
 	sqlite3 *db;
-	sqlite3_stmt *find, *insert, *rows;
+	sqlite3_stmt *find, *insert, *put, *rows;
 	uint64_t upto;
 	int64_t newest; /* stamp in the table: what is beyond needs no look */
 	size_t n;
@@ -57,6 +57,13 @@ static void place_by_receipt(const Wellgate__V1__Reading *reading, struct seen_e
 	e->span = 1;
 }
 
+/* A key is a digest: with a few bits turned it is the key of nothing else. */
+static void turn(uint8_t key[SEEN_KEY], uint32_t revision)
+{
+	for (size_t i = 0; i < sizeof(revision); i++)
+		key[i] = (uint8_t)(key[i] ^ revision >> 8 * i);
+}
+
 int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
 {
 	struct seen_entry e = { .sequence = reading->sequence };
@@ -64,6 +71,8 @@ int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
 	if (!reading->has_dedupe_key || reading->dedupe_key.len != SEEN_KEY)
 		return -EBADMSG;
 	(void)memcpy(e.key, reading->dedupe_key.data, SEEN_KEY);
+	if (reading->has_revision && reading->revision > 1)
+		turn(e.key, reading->revision);
 	if (reading->device_time)
 		e.stamp = stamp_of_time(reading->device_time);
 	else if (reading->has_record_number)
@@ -118,22 +127,29 @@ static void clear(struct seen *s)
 	(void)memset(s->slots, 0, sizeof(s->slots));
 }
 
+static int write_entry(struct seen *s, sqlite3_stmt *statement, const struct seen_entry *e)
+{
+	if (e->stamp > s->newest)
+		s->newest = e->stamp;
+	(void)sqlite3_bind_int64(statement, 1, e->stamp);
+	(void)sqlite3_bind_blob(statement, 2, e->key, SEEN_KEY, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 3, (int64_t)e->sequence);
+	return database_run(statement);
+}
+
+int seen_put(struct seen *s, const struct seen_entry *e)
+{
+	return write_entry(s, s->put, e);
+}
+
 int seen_flush(struct seen *s)
 {
 	int r = 0;
 
 	if (s->n == 0)
 		return 0;
-	for (size_t i = 0; r == 0 && i < s->n; i++) {
-		const struct seen_entry *e = &s->entries[i];
-
-		if (e->stamp > s->newest)
-			s->newest = e->stamp;
-		(void)sqlite3_bind_int64(s->insert, 1, e->stamp);
-		(void)sqlite3_bind_blob(s->insert, 2, e->key, SEEN_KEY, SQLITE_STATIC);
-		(void)sqlite3_bind_int64(s->insert, 3, (int64_t)e->sequence);
-		r = database_run(s->insert);
-	}
+	for (size_t i = 0; r == 0 && i < s->n; i++)
+		r = write_entry(s, s->insert, &s->entries[i]);
 	if (r == 0) {
 		struct mark mark = { s->entries[s->n - 1].sequence, 0 };
 
@@ -185,19 +201,29 @@ uint64_t seen_upto(const struct seen *s)
 	return s->upto;
 }
 
-int seen_forget(struct seen *s, uint64_t sequence)
+static int of_sequence(struct seen *s, const char *sql, uint64_t sequence)
 {
 	sqlite3_stmt *statement = NULL;
-	int r = seen_flush(s); /* memory has no way to take one out */
+	int r = database_prepare(s->db, sql, &statement);
 
-	if (r == 0)
-		r = database_prepare(s->db, "DELETE FROM seen WHERE sequence=?1", &statement);
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)sequence);
 	r = database_run(statement);
 	(void)sqlite3_finalize(statement);
 	return r;
+}
+
+int seen_forget(struct seen *s, uint64_t sequence)
+{
+	int r = seen_flush(s); /* memory has no way to take one out */
+
+	return r < 0 ? r : of_sequence(s, "DELETE FROM seen WHERE sequence=?1", sequence);
+}
+
+int seen_keep(struct seen *s, uint64_t sequence)
+{
+	return of_sequence(s, "UPDATE seen SET sequence=0 WHERE sequence=?1", sequence);
 }
 
 /* A damaged row that was not sent yet is not "seen": it may come again. One that was sent must not,
@@ -255,6 +281,7 @@ void seen_close(struct seen *s)
 		return;
 	(void)sqlite3_finalize(s->find);
 	(void)sqlite3_finalize(s->insert);
+	(void)sqlite3_finalize(s->put);
 	(void)sqlite3_finalize(s->rows);
 	free(s);
 }
@@ -270,6 +297,8 @@ int seen_open(sqlite3 *db, struct seen **ret)
 	r = database_prepare(db, "SELECT 1 FROM seen WHERE stamp=?1 AND key=?2", &s->find);
 	if (r == 0)
 		r = database_prepare(db, "INSERT OR IGNORE INTO seen VALUES(?1,?2,?3)", &s->insert);
+	if (r == 0)
+		r = database_prepare(db, "REPLACE INTO seen VALUES(?1,?2,?3)", &s->put);
 	if (r == 0)
 		r = database_prepare(db, "SELECT * FROM reading WHERE id>?1 ORDER BY id", &s->rows);
 	if (r == 0)

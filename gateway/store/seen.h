@@ -21,12 +21,13 @@
 
 struct seen_entry {
 	int64_t stamp;
-	int64_t span; /* an equal key may be this far away in stamp; 0 or 1 */
-	uint64_t sequence;
+	int64_t span;      /* an equal key may be this far away in stamp; 0 or 1 */
+	uint64_t sequence; /* of the reading; as int64: -number of a held row, 0 it was dropped */
 	uint8_t key[SEEN_KEY];
 };
 
-/* Stamp and key of a reading; a function only of what its dedupe key is made from (store.h).
+/* Stamp and key of a reading; a function only of what its dedupe key is made from (store.h), and of
+ * its revision, which has a key of its own.
  * -EBADMSG: it has no key of 16 bytes. */
 int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret);
 /* The same from a stored row. */
@@ -42,6 +43,10 @@ int seen_load(struct seen *s);
 int seen_find(struct seen *s, const struct seen_entry *e);
 /* `e` is new and its row is in the open transaction; may move a batch into the table. */
 int seen_add(struct seen *s, const struct seen_entry *e);
+/* Straight into the table, in the open transaction; one that is there is replaced. */
+int seen_put(struct seen *s, const struct seen_entry *e);
+/* The reading of this sequence will not come back under it: its key stays, for ever. Slow. */
+int seen_keep(struct seen *s, uint64_t sequence);
 /* Moves everything to the table, in the open transaction. */
 int seen_flush(struct seen *s);
 /* Everything up to this sequence is in the table (rows above it must not be deleted). */

@@ -7,10 +7,9 @@
 #include <string.h>
 
 #include "gateway/store/database.h"
+#include "gateway/store/inside.h"
 #include "gateway/store/meta.h"
-#include "gateway/store/place.h"
 #include "gateway/store/row.h"
-#include "gateway/store/seen.h"
 #include "protocols/bytes/cursor.h"
 #include "protocols/bytes/writer.h"
 #include "protocols/messages/codes.h"
@@ -19,23 +18,12 @@
 	(INT64_C(4) * DATABASE_LOG_MAX) /* checkpoints fail: stop before the disk is full */
 #define LOG_IDLE     INT64_C(262144)    /* below this an idle checkpoint is not worth its wear */
 #define DELETE_BATCH 256
-#define NOTES_MAX    256
-#define AHEAD_ROWS   64
 
-/* Times before this come from a clock that was never set. 2024-01-01. */
-#define PLAUSIBLE_S INT64_C(1704067200)
-
-enum statement {
-	S_BEGIN,
-	S_COMMIT,
-	S_ROLLBACK,
-	S_PARK,
-	S_IS_PARKED,
-	S_ADD,                        /* + lane */
-	S_NEXT = S_ADD + LANE_END,    /* + lane */
-	S_OLDEST = S_NEXT + LANE_END, /* + lane */
-	S_DELETE = S_OLDEST + LANE_END,
-	S_END = S_DELETE + LANE_END
+/* Each lane has numbers of its own among the parked rows: an even one, an odd one, far away. */
+static const int64_t parked_base[LANE_END] = {
+	[LANE_READINGS] = 0,
+	[LANE_RESULTS] = 1,
+	[LANE_CORRECTIONS] = INT64_C(1) << 62,
 };
 
 #define OLDEST(table)                                               \
@@ -44,8 +32,9 @@ enum statement {
 #define DELETE(table)                          \
 	"DELETE FROM " table " WHERE id <= ?1" \
 	" AND NOT EXISTS (SELECT 1 FROM parked WHERE id = " table ".id * 2 + ?2)"
-#define NEXT(table) "SELECT * FROM " table " WHERE id > ?1 AND id <= ?2 ORDER BY id"
-#define ADD(table)  "INSERT INTO " table " VALUES(?1,?2,?3,?4,?5)"
+#define NEXT(table)  "SELECT * FROM " table " WHERE id > ?1 AND id <= ?2 ORDER BY id"
+#define ADD(table)   "INSERT INTO " table " VALUES(?1,?2,?3,?4,?5)"
+#define FIRST(table) "SELECT id, at FROM " table " WHERE id >= ?1 ORDER BY id LIMIT 1"
 
 static const char *const sql[S_END] = {
 	[S_BEGIN] = "BEGIN IMMEDIATE",
@@ -53,57 +42,31 @@ static const char *const sql[S_END] = {
 	[S_ROLLBACK] = "ROLLBACK",
 	[S_PARK] = "REPLACE INTO parked VALUES(?1,?2,?3,?4,?5)",
 	[S_IS_PARKED] = "SELECT 1 FROM parked WHERE id=?1",
+	[S_HELD_NEXT] = "SELECT * FROM held WHERE id > ?1 ORDER BY id LIMIT 1",
+	[S_HELD_PUT] = "REPLACE INTO held VALUES(?1,?2,?3,?4,?5)",
+	[S_HELD_DELETE] = "DELETE FROM held WHERE id=?1",
+	[S_ENTRY_NEXT] = "SELECT * FROM journal WHERE id > ?1 ORDER BY id LIMIT 1",
+	[S_ENTRY_ADD] = ADD("journal"),
+	[S_BACK] = "SELECT * FROM reading ORDER BY id DESC",
 	[S_ADD + LANE_READINGS] = ADD("reading"),
 	[S_ADD + LANE_RESULTS] = ADD("result"),
+	[S_ADD + LANE_CORRECTIONS] = ADD("correction"),
 	[S_NEXT + LANE_READINGS] = NEXT("reading"),
 	[S_NEXT + LANE_RESULTS] = NEXT("result"),
+	[S_NEXT + LANE_CORRECTIONS] = NEXT("correction"),
 	[S_OLDEST + LANE_READINGS] = OLDEST("reading"),
 	[S_OLDEST + LANE_RESULTS] = OLDEST("result"),
+	[S_OLDEST + LANE_CORRECTIONS] = OLDEST("correction"),
 	[S_DELETE + LANE_READINGS] = DELETE("reading"),
 	[S_DELETE + LANE_RESULTS] = DELETE("result"),
-};
-
-struct lane_state {
-	uint64_t last;      /* given out */
-	uint64_t committed; /* of these: durable */
-	uint64_t acked;
-	uint64_t acked_durable;
-	uint64_t unset_upto; /* rows up to here are from before the clock was set: looked at once */
-};
-
-/* A row to park, waiting for the next commit. */
-struct note {
-	int64_t id; /* parked_id() */
-	int reason;
-};
-
-/* What store_next has read beyond the row it was asked for. */
-struct ahead {
-	enum lane lane;
-	uint64_t after; /* rows[next] is the one after this */
-	size_t n, next;
-	size_t used; /* of store.row */
-	struct row rows[AHEAD_ROWS];
-};
-
-struct store {
-	struct place place;
-	struct seen *seen;
-	sqlite3_stmt *statements[S_END];
-	unsigned int keep_days;
-	bool in_transaction, failed;
-	int log_pages; /* in the log after the last commit */
-	struct lane_state lanes[LANE_END];
-	struct note notes[NOTES_MAX];
-	size_t n_notes;
-	uint64_t parked, duplicates, damaged;
-	uint8_t pack[ROW_PAYLOAD_MAX];
-	struct ahead ahead;
-	uint8_t row[ROW_PAYLOAD_MAX]; /* what store_next lends */
+	[S_DELETE + LANE_CORRECTIONS] = DELETE("correction"),
+	[S_FIRST_AT + LANE_READINGS] = FIRST("reading"),
+	[S_FIRST_AT + LANE_RESULTS] = FIRST("result"),
+	[S_FIRST_AT + LANE_CORRECTIONS] = FIRST("correction"),
 };
 
 /* After this nothing is trusted until the file was closed, opened and checked. */
-static int judge(struct store *s, int r)
+int inside_judge(struct store *s, int r)
 {
 	if (r == -EUCLEAN)
 		place_ask_check(&s->place);
@@ -112,26 +75,31 @@ static int judge(struct store *s, int r)
 	return r;
 }
 
-static int run(struct store *s, int statement)
+int inside_run(struct store *s, int statement)
 {
 	return database_run(s->statements[statement]);
 }
 
 static int64_t parked_id(enum lane lane, uint64_t sequence)
 {
-	return (int64_t)(sequence << 1 | (unsigned int)lane);
+	return (int64_t)sequence * 2 + parked_base[lane];
 }
 
 void store_rollback(struct store *s)
 {
 	s->in_transaction = false;
-	for (int lane = 0; lane < LANE_END; lane++)
+	for (int lane = 0; lane < LANE_END; lane++) {
 		s->lanes[lane].last = s->lanes[lane].committed;
+		s->lanes[lane].newest_s = s->lanes[lane].newest_s_committed;
+	}
+	s->held.last = s->held.last_committed;
+	s->held.n = s->held.n_committed;
+	s->journal.last = s->journal.last_committed;
 	/* SQLite has rolled back by itself after some errors */
 	if (sqlite3_get_autocommit(s->place.db))
-		(void)judge(s, seen_load(s->seen));
-	else if (judge(s, run(s, S_ROLLBACK)) == 0)
-		(void)judge(s, seen_load(s->seen));
+		(void)inside_judge(s, seen_load(s->seen));
+	else if (inside_judge(s, inside_run(s, S_ROLLBACK)) == 0)
+		(void)inside_judge(s, seen_load(s->seen));
 }
 
 /* The log restarts from its beginning once all of it is in the database: it is overwritten in
@@ -157,7 +125,7 @@ static int on_log(void *user, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-static int begin(struct store *s)
+int inside_begin(struct store *s)
 {
 	int r;
 
@@ -168,15 +136,15 @@ static int begin(struct store *s)
 	if ((int64_t)s->log_pages * DATABASE_PAGE > LOG_HARD_MAX) {
 		r = checkpoint(s);
 		if (r < 0)
-			return judge(s, r);
+			return inside_judge(s, r);
 	}
-	return judge(s, run(s, S_BEGIN));
+	return inside_judge(s, inside_run(s, S_BEGIN));
 }
 
 /* the transaction is over, by an error */
-static int undo(struct store *s, int r)
+int inside_undo(struct store *s, int r)
 {
-	(void)judge(s, r);
+	(void)inside_judge(s, r);
 	store_rollback(s);
 	return r;
 }
@@ -185,8 +153,10 @@ static int add_row(struct store *s, enum lane lane, const struct row *row)
 {
 	int r = database_put(s->statements[S_ADD + (int)lane], row);
 
-	if (r == 0)
+	if (r == 0) {
 		s->lanes[lane].last = (uint64_t)row->id;
+		s->lanes[lane].newest_s = row->at_s;
+	}
 	return r;
 }
 
@@ -199,86 +169,171 @@ static bool is_test(const Wellgate__V1__Reading *reading)
 	return false;
 }
 
-/* Gives the message its sequence and packs it. -EMSGSIZE: the message is as it was. */
-static int pack(struct store *s, ProtobufCMessage *message, protobuf_c_boolean *has,
-		uint64_t *sequence, uint64_t next)
+int inside_kind(const Wellgate__V1__Reading *reading, enum row_table table, uint32_t *ret)
 {
-	protobuf_c_boolean had = *has;
-	uint64_t was = *sequence;
-	size_t len;
+	const struct metric_info *metric = metric_info((unsigned int)reading->metric);
 
-	*has = 1;
-	*sequence = next;
-	len = protobuf_c_message_get_packed_size(message);
-	if (len > sizeof(s->pack)) {
-		*has = had;
-		*sequence = was;
+	if (!metric)
+		return -EBADMSG;
+	*ret = row_kind(table, (unsigned int)metric->group, is_test(reading));
+	return 0;
+}
+
+int inside_pack(struct store *s, const ProtobufCMessage *message)
+{
+	size_t len = protobuf_c_message_get_packed_size(message);
+
+	if (len > STORE_PAYLOAD_MAX)
 		return -EMSGSIZE;
-	}
 	(void)protobuf_c_message_pack(message, s->pack);
 	return (int)len;
 }
 
-int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, bool *ret_new)
+/* Gives the message its number and packs it. -EMSGSIZE: the message is as it was. */
+static int pack(struct store *s, ProtobufCMessage *message, protobuf_c_boolean *has,
+		uint64_t *number, uint64_t next)
 {
-	const struct metric_info *metric = metric_info((unsigned int)reading->metric);
-	struct row row = { .payload = s->pack };
+	protobuf_c_boolean had = *has;
+	uint64_t was = *number;
+	int r;
+
+	*has = 1;
+	*number = next;
+	r = inside_pack(s, message);
+	if (r < 0) {
+		*has = had;
+		*number = was;
+	}
+	return r;
+}
+
+int inside_append(struct store *s, Wellgate__V1__Reading *reading, bool late)
+{
+	struct lane_state *l = &s->lanes[LANE_READINGS];
+	struct row row = { .id = (int64_t)l->last + 1, .payload = s->pack };
+	int r = inside_kind(reading, ROW_READING, &row.kind);
+
+	if (r == 0)
+		r = pack(s, &reading->base, &reading->has_sequence, &reading->sequence,
+			 (uint64_t)row.id);
+	if (r < 0)
+		return r;
+	row.len = (size_t)r;
+	row.at_s = reading->has_received_at_ms ? reading->received_at_ms / 1000 : 0;
+	if (late && row.at_s < l->newest_s)
+		row.at_s = l->newest_s;
+	r = inside_begin(s);
+	if (r < 0)
+		return r;
+	s->in_transaction = true;
+	return add_row(s, LANE_READINGS, &row);
+}
+
+static int publish_reading(struct store *s, Wellgate__V1__Reading *reading, struct seen_entry *seen)
+{
+	int r = inside_append(s, reading, reading->has_revision && reading->revision > 1);
+
+	if (r < 0)
+		return r;
+	seen->sequence = reading->sequence;
+	return seen_add(s->seen, seen);
+}
+
+static int drop_reading(struct store *s, struct seen_entry *seen)
+{
+	int r = inside_begin(s);
+
+	if (r < 0)
+		return r;
+	s->in_transaction = true;
+	seen->sequence = 0;
+	return seen_put(s->seen, seen);
+}
+
+static int place_reading(struct store *s, Wellgate__V1__Reading *reading, enum store_where where,
+			 struct seen_entry *seen)
+{
+	switch (where) {
+	case STORE_HOLD:
+		return held_add(s, reading, seen);
+	case STORE_DROP:
+		return drop_reading(s, seen);
+	case STORE_PUBLISH:
+	default:
+		return publish_reading(s, reading, seen);
+	}
+}
+
+int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, enum store_where where,
+		      bool *ret_new)
+{
 	struct seen_entry seen;
 	int r;
 
 	if (s->failed)
 		return -EIO;
-	if (!metric || seen_entry_of(reading, &seen) < 0)
+	if (!metric_info((unsigned int)reading->metric) || seen_entry_of(reading, &seen) < 0)
 		return -EBADMSG;
 	r = seen_find(s->seen, &seen);
+	if (r < 0)
+		return inside_undo(s, r);
 	if (r == 1) {
 		s->duplicates++;
 		*ret_new = false;
 		return 0;
 	}
-	if (r < 0)
-		return undo(s, r);
-	seen.sequence = s->lanes[LANE_READINGS].last + 1;
-	r = pack(s, &reading->base, &reading->has_sequence, &reading->sequence, seen.sequence);
-	if (r < 0)
+	r = place_reading(s, reading, where, &seen);
+	if (r == -EMSGSIZE || r == -EBADMSG)
 		return r;
-	row.id = (int64_t)seen.sequence;
-	row.at_s = reading->has_received_at_ms ? reading->received_at_ms / 1000 : 0;
-	row.kind = row_kind(ROW_READING, (unsigned int)metric->group, is_test(reading));
-	row.len = (size_t)r;
-	r = begin(s);
 	if (r < 0)
-		return r;
-	s->in_transaction = true;
-	r = add_row(s, LANE_READINGS, &row);
-	if (r == 0)
-		r = seen_add(s->seen, &seen);
-	if (r < 0)
-		return undo(s, r);
+		return inside_undo(s, r);
 	*ret_new = true;
 	return 0;
 }
 
+/* the message is packed: its row, with the lane's next number */
+static int add_packed(struct store *s, enum lane lane, struct row *row, size_t len)
+{
+	int r = inside_begin(s);
+
+	if (r < 0)
+		return r;
+	s->in_transaction = true;
+	row->id = (int64_t)s->lanes[lane].last + 1;
+	row->payload = s->pack;
+	row->len = len;
+	r = add_row(s, lane, row);
+	return r < 0 ? inside_undo(s, r) : 0;
+}
+
 int store_add_result(struct store *s, Wellgate__V1__GoalResult *result)
 {
-	struct row row = { .payload = s->pack, .kind = row_kind(ROW_RESULT, 0, false) };
-	uint64_t next = s->lanes[LANE_RESULTS].last + 1;
+	struct row row = { .kind = row_kind(ROW_RESULT, 0, false) };
 	int r;
 
 	if (s->failed)
 		return -EIO;
-	r = pack(s, &result->base, &result->has_sequence, &result->sequence, next);
+	r = pack(s, &result->base, &result->has_sequence, &result->sequence,
+		 s->lanes[LANE_RESULTS].last + 1);
 	if (r < 0)
 		return r;
-	row.id = (int64_t)next;
 	row.at_s = result->has_evaluated_at_ms ? result->evaluated_at_ms / 1000 : 0;
-	row.len = (size_t)r;
-	r = begin(s);
+	return add_packed(s, LANE_RESULTS, &row, (size_t)r);
+}
+
+int store_add_correction(struct store *s, Wellgate__V1__Correction *correction)
+{
+	struct row row = { .kind = row_kind(ROW_CORRECTION, 0, false) };
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	r = pack(s, &correction->base, &correction->has_sequence, &correction->sequence,
+		 s->lanes[LANE_CORRECTIONS].last + 1);
 	if (r < 0)
 		return r;
-	s->in_transaction = true;
-	r = add_row(s, LANE_RESULTS, &row);
-	return r < 0 ? undo(s, r) : 0;
+	row.at_s = correction->has_at_ms ? correction->at_ms / 1000 : 0;
+	return add_packed(s, LANE_CORRECTIONS, &row, (size_t)r);
 }
 
 static bool marks_wait(const struct store *s)
@@ -294,15 +349,16 @@ static int write_note(struct store *s, const struct note *note)
 {
 	uint8_t payload[4];
 	struct writer w = writer_of(payload, sizeof(payload));
-	struct row row = { .id = note->id, .kind = row_kind(ROW_PARKED, 0, false) };
+	struct row row = { .id = parked_id(note->lane, note->sequence),
+			   .kind = row_kind(ROW_PARKED, 0, false) };
 	int r;
 
 	writer_le32(&w, (uint32_t)note->reason);
 	row.payload = payload;
 	row.len = w.len;
 	r = database_put(s->statements[S_PARK], &row);
-	if (r == 0 && note->reason == STORE_REASON_DAMAGED && (note->id & 1) == LANE_READINGS)
-		r = seen_forget(s->seen, (uint64_t)note->id >> 1);
+	if (r == 0 && note->reason == STORE_REASON_DAMAGED && note->lane == LANE_READINGS)
+		r = seen_forget(s->seen, note->sequence);
 	return r;
 }
 
@@ -319,7 +375,7 @@ static int write_marks(struct store *s)
 		if (s->lanes[lane].acked != s->lanes[lane].acked_durable)
 			r = mark_write(s->place.db, MARK_LANE + lane, &mark);
 	}
-	return r;
+	return r < 0 ? r : held_write_mark(s);
 }
 
 static void settle(struct store *s)
@@ -327,7 +383,11 @@ static void settle(struct store *s)
 	for (int lane = 0; lane < LANE_END; lane++) {
 		s->lanes[lane].committed = s->lanes[lane].last;
 		s->lanes[lane].acked_durable = s->lanes[lane].acked;
+		s->lanes[lane].newest_s_committed = s->lanes[lane].newest_s;
 	}
+	s->held.last_committed = s->held.last;
+	s->held.n_committed = s->held.n;
+	s->journal.last_committed = s->journal.last;
 	s->parked += s->n_notes;
 	s->n_notes = 0;
 	s->in_transaction = false;
@@ -338,9 +398,9 @@ static int end_transaction(struct store *s)
 	int r = write_marks(s);
 
 	if (r == 0)
-		r = run(s, S_COMMIT);
+		r = inside_run(s, S_COMMIT);
 	if (r < 0)
-		return undo(s, r);
+		return inside_undo(s, r);
 	settle(s);
 	return 0;
 }
@@ -353,11 +413,11 @@ int store_commit(struct store *s)
 		return -EIO;
 	if (!s->in_transaction && !marks_wait(s))
 		return 0;
-	r = begin(s);
+	r = inside_begin(s);
 	if (r == 0)
 		r = end_transaction(s);
 	if (r == 0 && (int64_t)s->log_pages * DATABASE_PAGE > DATABASE_LOG_MAX)
-		(void)judge(s, checkpoint(s));
+		(void)inside_judge(s, checkpoint(s));
 	return r;
 }
 
@@ -374,7 +434,7 @@ static int is_parked(struct store *s, enum lane lane, uint64_t sequence)
 	int r;
 
 	for (size_t i = 0; i < s->n_notes; i++) {
-		if (s->notes[i].id == id)
+		if (s->notes[i].lane == lane && s->notes[i].sequence == sequence)
 			return 1;
 	}
 	if (s->parked == 0)
@@ -396,14 +456,14 @@ int store_park(struct store *s, enum lane lane, uint64_t sequence, int reason_co
 		return -ERANGE;
 	r = is_parked(s, lane, sequence);
 	if (r != 0)
-		return r < 0 ? judge(s, r) : 0;
+		return r < 0 ? inside_judge(s, r) : 0;
 	if (s->n_notes == NOTES_MAX) {
 		/* many refusals in a row: worth a commit, with whatever is in the transaction */
 		r = store_commit(s);
 		if (r < 0)
 			return r;
 	}
-	s->notes[s->n_notes++] = (struct note){ parked_id(lane, sequence), reason_code };
+	s->notes[s->n_notes++] = (struct note){ lane, sequence, reason_code };
 	return 0;
 }
 
@@ -455,7 +515,7 @@ static int read_ahead(struct store *s, enum lane lane, uint64_t after)
 			;
 	}
 	(void)sqlite3_reset(statement);
-	return rc == SQLITE_ROW ? 1 : judge(s, database_errno(s->place.db, rc));
+	return rc == SQLITE_ROW ? 1 : inside_judge(s, database_errno(s->place.db, rc));
 }
 
 /* The row after `after`, sound or not: 1, 0 or -errno. */
@@ -481,6 +541,17 @@ static int pass_damaged(struct store *s, enum lane lane, uint64_t sequence)
 	return store_park(s, lane, sequence, STORE_REASON_DAMAGED);
 }
 
+int inside_open(struct store *s, const struct row *row, struct store_row *ret)
+{
+	(void)s;
+	*ret = (struct store_row){ .sequence = (uint64_t)row->id,
+				   .group = (int)row_group(row),
+				   .test = row_test(row),
+				   .payload = row->payload,
+				   .len = row->len };
+	return 1;
+}
+
 int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row *ret)
 {
 	struct row row = { 0 };
@@ -496,7 +567,7 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 			return r;
 		r = is_parked(s, lane, (uint64_t)row.id);
 		if (r < 0)
-			return judge(s, r);
+			return inside_judge(s, r);
 		if (r == 1)
 			continue;
 		if (row_is_sound(&row))
@@ -505,12 +576,46 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 		if (r < 0)
 			return r;
 	}
-	*ret = (struct store_row){ .sequence = (uint64_t)row.id,
-				   .group = (int)row_group(&row),
-				   .test = row_test(&row),
-				   .payload = row.payload,
-				   .len = row.len };
-	return 1;
+	return inside_open(s, &row, ret);
+}
+
+/* The first row from `id` on: 1, 0 or -errno. */
+static int first_at(struct store *s, enum lane lane, uint64_t id, uint64_t *ret, int64_t *ret_at_s)
+{
+	sqlite3_stmt *statement = s->statements[S_FIRST_AT + (int)lane];
+	int rc, r;
+
+	(void)sqlite3_bind_int64(statement, 1, (int64_t)id);
+	rc = sqlite3_step(statement);
+	r = rc == SQLITE_ROW ? 1 : inside_judge(s, database_errno(s->place.db, rc));
+	if (r == 1) {
+		*ret = (uint64_t)sqlite3_column_int64(statement, 0);
+		*ret_at_s = sqlite3_column_int64(statement, 1);
+	}
+	(void)sqlite3_reset(statement);
+	return r;
+}
+
+/* Numbers rise in the order of receipt: whatever lies below a row that came before at_s came
+ * before it, too, whatever its own stamp says. So only the row that is given back has to be right;
+ * one that is stamped by an unset clock proves nothing and is taken for a late one. */
+uint64_t store_before(struct store *s, enum lane lane, int64_t at_s)
+{
+	uint64_t before = 0, end = s->lanes[lane].last + 1;
+
+	while (!s->failed && end - before > 1) {
+		uint64_t middle = before + (end - before) / 2, id = 0;
+		int64_t row_s = 0;
+		int r = first_at(s, lane, middle, &id, &row_s);
+
+		if (r < 0)
+			return 0;
+		if (r == 1 && id < end && row_s >= PLAUSIBLE_S && row_s < at_s)
+			before = id;
+		else
+			end = middle;
+	}
+	return before;
 }
 
 /* Steps over the oldest rows: up to which may go now. Those with a time from before the clock was
@@ -548,17 +653,17 @@ static int expired(struct store *s, enum lane lane, int64_t before_s, uint64_t *
 	if (l->committed == 0 || most == 0)
 		return 0;
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)most);
-	(void)sqlite3_bind_int64(statement, 2, (int64_t)lane);
+	(void)sqlite3_bind_int64(statement, 2, parked_base[lane]);
 	(void)sqlite3_bind_int64(statement, 3, (int64_t)l->unset_upto);
 	r = step_expired(statement, before_s, l, ret);
 	(void)sqlite3_reset(statement);
-	return judge(s, r);
+	return inside_judge(s, r);
 }
 
 static int delete_upto(struct store *s, enum lane lane, uint64_t upto)
 {
 	sqlite3_stmt *statement = s->statements[S_DELETE + (int)lane];
-	int r = begin(s);
+	int r = inside_begin(s);
 
 	if (r < 0)
 		return r;
@@ -566,10 +671,10 @@ static int delete_upto(struct store *s, enum lane lane, uint64_t upto)
 	if (lane == LANE_READINGS && upto > seen_upto(s->seen))
 		r = seen_flush(s->seen);
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)upto);
-	(void)sqlite3_bind_int64(statement, 2, (int64_t)lane);
+	(void)sqlite3_bind_int64(statement, 2, parked_base[lane]);
 	if (r == 0)
 		r = database_run(statement);
-	return r < 0 ? undo(s, r) : end_transaction(s);
+	return r < 0 ? inside_undo(s, r) : end_transaction(s);
 }
 
 /* 1 = something was deleted: ask again */
@@ -605,13 +710,14 @@ int store_maintain(struct store *s, int64_t now_ms)
 		return r;
 	more = delete_expired(s, now_ms);
 	if (more == 0 && (int64_t)s->log_pages * DATABASE_PAGE > LOG_IDLE)
-		more = judge(s, checkpoint(s));
+		more = inside_judge(s, checkpoint(s));
 	return more;
 }
 
 void store_counts(const struct store *s, struct store_counts *ret)
 {
-	struct store_counts counts = { .parked = s->parked + s->n_notes,
+	struct store_counts counts = { .held = s->held.n,
+				       .parked = s->parked + s->n_notes,
 				       .duplicates = s->duplicates,
 				       .damaged = s->damaged,
 				       .bytes = place_bytes(&s->place) };
@@ -634,17 +740,23 @@ static void raise_to(uint64_t *v, uint64_t least)
 		*v = least;
 }
 
-static int load_lane(struct store *s, enum lane lane, const char *newest)
+static int load_lane(struct store *s, enum lane lane, const char *table)
 {
 	struct lane_state *l = &s->lanes[lane];
 	struct mark mark = { 0, 0 };
 	int64_t last = 0;
+	char text[64];
 	int r = mark_read(s->place.db, MARK_LANE + (int)lane, &mark);
 
+	(void)snprintf(text, sizeof(text), "SELECT max(id) FROM %s", table);
 	if (r == 0)
-		r = database_integer(s->place.db, newest, &last);
+		r = database_integer(s->place.db, text, &last);
+	(void)snprintf(text, sizeof(text), "SELECT at FROM %s ORDER BY id DESC LIMIT 1", table);
+	if (r == 0)
+		r = database_integer(s->place.db, text, &l->newest_s);
 	if (r < 0)
 		return r;
+	l->newest_s_committed = l->newest_s;
 	l->last = (uint64_t)last;
 	raise_to(&l->last, mark.a);
 	raise_to(&l->last, mark.b);
@@ -661,9 +773,13 @@ static int load(struct store *s)
 	for (int i = 0; r == 0 && i < S_END; i++)
 		r = database_prepare(s->place.db, sql[i], &s->statements[i]);
 	if (r == 0)
-		r = load_lane(s, LANE_READINGS, "SELECT max(id) FROM reading");
+		r = load_lane(s, LANE_READINGS, "reading");
 	if (r == 0)
-		r = load_lane(s, LANE_RESULTS, "SELECT max(id) FROM result");
+		r = load_lane(s, LANE_RESULTS, "result");
+	if (r == 0)
+		r = load_lane(s, LANE_CORRECTIONS, "correction");
+	if (r == 0)
+		r = held_load(s);
 	if (r == 0)
 		r = database_integer(s->place.db, "SELECT count(*) FROM parked", &parked);
 	if (r == 0)
@@ -711,7 +827,7 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 	if (r == 0)
 		r = load(s);
 	if (r < 0 && s->place.db) {
-		(void)judge(s, r);
+		(void)inside_judge(s, r);
 		if (ret_error && !*ret_error &&
 		    asprintf(ret_error, "cannot read %s: %s", s->place.path, strerror(-r)) < 0)
 			*ret_error = NULL;

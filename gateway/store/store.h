@@ -2,8 +2,11 @@
  * The store: one SQLite connection, owned by one thread; WAL, synchronous=FULL, exclusive.
  * The durable point of the whole system is store_commit().
  *
- *   lane READINGS   sequence -> packed wellgate.v1.Reading   never deleted before it was sent and
- *   lane RESULTS    sequence -> packed wellgate.v1.GoalResult   its keeping time is over
+ *   lane READINGS      sequence -> packed wellgate.v1.Reading      never deleted before it was sent
+ *   lane RESULTS       sequence -> packed wellgate.v1.GoalResult   and its keeping time is over
+ *   lane CORRECTIONS   sequence -> packed wellgate.v1.Correction
+ *   held               number -> packed wellgate.v1.Reading        waits for an owner, is not sent
+ *   journal            number -> packed wellgate.v1.JournalEntry   append-only, never sent
  *
  * Each lane is also its own outbox: what lies above the lane's acknowledged watermark has yet to
  * be sent. So a payload is written once, nothing is deleted one by one, and a row "leaves the
@@ -33,10 +36,20 @@
  */
 #define STORE_WINDOW_US INT64_C(120000000)
 
+#define STORE_PAYLOAD_MAX 65440 /* bytes of a packed message */
+
 enum lane {
 	LANE_READINGS,
 	LANE_RESULTS,
+	LANE_CORRECTIONS,
 	LANE_END
+};
+
+/* Where a reading goes; its dedupe key is durable with it wherever that is. */
+enum store_where {
+	STORE_PUBLISH, /* lane READINGS */
+	STORE_HOLD,    /* table `held`: kept as durably, and not sent */
+	STORE_DROP,    /* nothing of it is kept but the key */
 };
 
 struct store_options {
@@ -52,16 +65,22 @@ struct store_identity {
 };
 
 struct store_row {
-	uint64_t sequence;
-	int group;              /* enum metric_group for readings, 0 for results */
-	bool test;              /* a reading with FLAG_TEST; false for results */
+	uint64_t sequence;      /* in its lane; the number of a held row or a journal entry */
+	int group;              /* enum metric_group for readings, else 0 */
+	bool test;              /* a reading with FLAG_TEST; else false */
 	const uint8_t *payload; /* borrowed until the next call on the store */
 	size_t len;
+};
+
+struct store_found {
+	bool held; /* row.sequence is a number of `held`, else of lane READINGS */
+	struct store_row row;
 };
 
 struct store_counts {
 	uint64_t last[LANE_END];         /* highest sequence given out, 0 = none yet */
 	uint64_t acknowledged[LANE_END]; /* watermark */
+	uint64_t held;                   /* rows of `held` */
 	uint64_t parked;                 /* refused by the broker for good, or damaged; kept */
 	uint64_t duplicates;             /* seen again and not stored, since start */
 	uint64_t damaged;                /* times a row's checksum failed, since start */
@@ -80,13 +99,19 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 void store_close(struct store *s);
 const struct store_identity *store_identity(const struct store *s);
 
-/* Opens the transaction if needed. Sets reading->sequence (also in what is stored). If its dedupe
- * key is known nothing is stored: 0 and *ret_new = false. After an error the whole transaction is
- * rolled back: everything added since the last commit has to come again. Two errors are about this
- * one reading alone and leave the transaction as it was: -EMSGSIZE it is larger than 64 KiB
- * packed, -EBADMSG it has no dedupe key of 16 bytes or an unknown metric. */
-int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, bool *ret_new);
+/*
+ * Opens the transaction if needed. STORE_PUBLISH sets reading->sequence (also in what is stored);
+ * the others leave the reading without one. If it is known nothing is stored: 0 and *ret_new =
+ * false. Known is (dedupe_key, revision): 0, 1 and no revision are the same, a later one is another
+ * reading at the same stamp. After an error the whole transaction is rolled back: everything added
+ * since the last commit has to come again. Two errors are about this one reading alone and leave
+ * the transaction as it was: -EMSGSIZE it is larger than STORE_PAYLOAD_MAX packed, -EBADMSG it has
+ * no dedupe key of 16 bytes or an unknown metric.
+ */
+int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, enum store_where where,
+		      bool *ret_new);
 int store_add_result(struct store *s, Wellgate__V1__GoalResult *result);
+int store_add_correction(struct store *s, Wellgate__V1__Correction *correction);
 /* Durable when it returns 0, with all acknowledgements and parked rows so far. With nothing to
  * write: 0, at once. After an error the transaction is rolled back; acknowledgements wait. */
 int store_commit(struct store *s);
@@ -105,6 +130,38 @@ int store_acknowledge(struct store *s, enum lane lane, uint64_t upto);
 /* The broker refuses this row for good: keep it, step over it, say why. Durable as
  * store_acknowledge(). -ERANGE likewise. */
 int store_park(struct store *s, enum lane lane, uint64_t sequence, int reason_code);
+/* A number up to which all rows of the lane came before at_s (seconds since 1970), as the hub's
+ * clock had it: walks about what is newer may begin behind it. Rows of an unset clock are never
+ * taken for a sign of "before". 0 = begin at the beginning. A handful of reads. */
+uint64_t store_before(struct store *s, enum lane lane, int64_t at_s);
+
+/*
+ * Held readings. They have numbers of their own, which rise and are never given out again. These
+ * functions see the open transaction: what was just held is walked, what was released is not.
+ */
+/* As store_next(): 1, 0 or -errno. A damaged row is stepped over and counted. */
+int store_next_held(struct store *s, uint64_t after, struct store_row *ret);
+/* `reading` goes into lane READINGS (its sequence is set), the held row goes, in the open
+ * transaction. Its key is known already and stays so. -ENOENT: no such held row; -EMSGSIZE and
+ * -EBADMSG as store_add_reading(); all three leave everything as it was. */
+int store_release(struct store *s, uint64_t held, Wellgate__V1__Reading *reading);
+/* The held row says this from now on, under the same number. Errors as store_release(). */
+int store_replace_held(struct store *s, uint64_t held, const Wellgate__V1__Reading *reading);
+/* The held row goes; its key stays known. -ENOENT */
+int store_discard(struct store *s, uint64_t held);
+/* The reading of this id: 1, 0 or -errno. Held ones first, then lane READINGS from the newest row
+ * back, the open transaction included: quick for what is recent, a walk over everything for what
+ * is not there. */
+int store_find(struct store *s, const uint8_t reading_id[16], struct store_found *ret);
+
+/*
+ * The journal. `subject` is the person an entry is about, NULL for nobody: it is sealed under that
+ * person's key and unreadable once that is destroyed.
+ */
+/* Opens the transaction if needed; sets entry->number. Errors as store_add_reading(). */
+int store_add_entry(struct store *s, Wellgate__V1__JournalEntry *entry, const char *subject);
+/* As store_next_held(). */
+int store_next_entry(struct store *s, uint64_t after, struct store_row *ret);
 
 /* For idle times; does nothing inside a transaction. Writes what acknowledgements wait, deletes
  * what was acknowledged and is older than keep_days (a bounded number of rows per call, never a

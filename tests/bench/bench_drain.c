@@ -78,7 +78,7 @@ static void add_row(struct bench *b, unsigned int i)
 	r.record_number = i;
 	r.components = list;
 	r.n_components = 3;
-	must(store_add_reading(b->store, &r, &is_new) == 0 && is_new);
+	must(store_add_reading(b->store, &r, STORE_PUBLISH, &is_new) == 0 && is_new);
 }
 
 static void fill(struct bench *b, unsigned int rows)

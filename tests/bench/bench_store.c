@@ -166,7 +166,7 @@ static struct cost run_store(const struct bench *b)
 		bool is_new;
 
 		make(&s, b->first + i);
-		r = store_add_reading(store, &s.reading, &is_new);
+		r = store_add_reading(store, &s.reading, STORE_PUBLISH, &is_new);
 		if (r == 0 && (i + 1) % b->group == 0)
 			r = store_commit(store);
 	}

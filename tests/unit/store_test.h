@@ -127,7 +127,7 @@ static inline uint64_t add(struct fixture *f, uint32_t i)
 	struct sample s;
 	bool is_new = false;
 
-	assert_int_equal(store_add_reading(f->store, sample(&s, i), &is_new), 0);
+	assert_int_equal(store_add_reading(f->store, sample(&s, i), STORE_PUBLISH, &is_new), 0);
 	return is_new ? s.reading.sequence : 0;
 }
 

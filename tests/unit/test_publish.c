@@ -63,7 +63,7 @@ static void add_reading(struct rig *rig, unsigned int i, Wellgate__V1__Metric me
 	r.received_at_ms = INT64_C(1795000000000) + i;
 	r.record_number = i;
 	r.context = context;
-	assert_int_equal(store_add_reading(rig->store, &r, &is_new), 0);
+	assert_int_equal(store_add_reading(rig->store, &r, STORE_PUBLISH, &is_new), 0);
 	assert_true(is_new);
 }
 

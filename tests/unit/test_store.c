@@ -61,7 +61,7 @@ static void test_row_comes_back_as_it_went_in(void **state)
 	s.reading.metric = WELLGATE__V1__METRIC__METRIC_BLOOD_PRESSURE;
 	s.reading.n_flags = 2;
 	s.reading.flags = flags;
-	assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 	assert_true(is_new);
 	assert_int_equal(s.reading.sequence, 2);
 	assert_int_equal(store_commit(f->store), 0);
@@ -138,10 +138,10 @@ static void test_dedupe_is_by_key(void **state)
 			s.time.ticks = UINT64_MAX - i;
 			s.time.tick_us = i;
 		}
-		assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 		assert_true(is_new);
 		s.reading.received_at_ms++; /* heard again, in the same window */
-		assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 		assert_false(is_new);
 	}
 	assert_int_equal(store_commit(f->store), 0);
@@ -163,7 +163,7 @@ static void test_dedupe_goes_by_what_is_stored(void **state)
 			if (i % 2)
 				s.reading.device_time = NULL;
 			s.reading.has_record_number = 0;
-			assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+			assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 			assert_true(is_new == (round == 0));
 		}
 		assert_int_equal(store_commit(f->store), 0);
@@ -188,7 +188,7 @@ static uint64_t add_without_stamp(struct fixture *f, uint32_t i, int64_t at_us, 
 	s.reading.received_boottime_us = at_us;
 	s.reading.n_flags = backfill;
 	s.reading.flags = &flag;
-	assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 	return is_new ? s.reading.sequence : 0;
 }
 
@@ -375,7 +375,7 @@ static void test_rows_without_a_real_time_wait_for_one(void **state)
 	for (uint32_t i = 0; i < 600; i++) {
 		(void)sample(&s, i);
 		s.reading.received_at_ms = 1000 + i;
-		assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 	}
 	fill(f, 600, 2);
 	assert_int_equal(store_acknowledge(f->store, LANE_READINGS, 602), 0);
@@ -398,16 +398,16 @@ static void test_a_bad_reading_leaves_the_others(void **state)
 	assert_int_equal(add(f, 0), 1);
 	(void)sample(&s, 1);
 	s.reading.context = text;
-	assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), -EMSGSIZE);
+	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), -EMSGSIZE);
 	assert_false(s.reading.has_sequence);
 	text[60000] = 0; /* over many pages, but within bounds */
-	assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 	(void)sample(&s, 2);
 	s.reading.dedupe_key.len = 15;
-	assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), -EBADMSG);
+	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), -EBADMSG);
 	(void)sample(&s, 2);
 	s.reading.metric = (Wellgate__V1__Metric)9999;
-	assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), -EBADMSG);
+	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), -EBADMSG);
 	assert_int_equal(add(f, 2), 3);
 	assert_int_equal(store_commit(f->store), 0);
 	assert_int_equal(walk_lane(f, 0), 3);
@@ -521,7 +521,7 @@ static uint32_t add_until_full(struct fixture *f, uint32_t most)
 		struct sample s;
 		bool is_new;
 
-		r = store_add_reading(f->store, sample(&s, i), &is_new);
+		r = store_add_reading(f->store, sample(&s, i), STORE_PUBLISH, &is_new);
 		if (r == 0)
 			r = store_commit(f->store);
 	}
@@ -604,7 +604,7 @@ static void commit_forever(struct fixture *f, int to, uint32_t first)
 		struct sample s;
 		bool is_new;
 
-		if (store_add_reading(f->store, sample(&s, i), &is_new) < 0)
+		if (store_add_reading(f->store, sample(&s, i), STORE_PUBLISH, &is_new) < 0)
 			_exit(2);
 		if (i % 3 == 0 && store_acknowledge(f->store, LANE_READINGS, i / 2) < 0)
 			_exit(3);
@@ -711,7 +711,7 @@ static void test_failed_fsync_is_the_end(void **state)
 	assert_int_equal(store_commit(f->store), -EIO);
 	broken.fail =
 		false; /* the kernel forgets the error: nothing may go on as if it were good */
-	assert_int_equal(store_add_reading(f->store, sample(&s, 11), &is_new), -EIO);
+	assert_int_equal(store_add_reading(f->store, sample(&s, 11), STORE_PUBLISH, &is_new), -EIO);
 	assert_int_equal(store_commit(f->store), -EIO);
 	assert_int_equal(store_next(f->store, LANE_READINGS, 0, &row), -EIO);
 	assert_int_equal(store_acknowledge(f->store, LANE_READINGS, 1), -EIO);

@@ -358,7 +358,7 @@ static void test_long_rows_are_salvaged(void **state)
 		(void)sample(&s, i);
 		text[1000 + i * 397] = 0; /* every length of tail */
 		s.reading.context = text;
-		assert_int_equal(store_add_reading(f->store, &s.reading, &is_new), 0);
+		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 		text[1000 + i * 397] = 'x';
 	}
 	assert_int_equal(store_commit(f->store), 0);
