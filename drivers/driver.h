@@ -247,6 +247,7 @@ enum drv_news {
 	DRV_NEWS_NOT_CHOSEN,          /* nobody has said which device it may look for */
 	DRV_NEWS_OUT_OF_REACH,        /* the one that it looked for did not answer */
 	DRV_NEWS_ANOTHER_DEVICE,      /* it is not the one that it was: nothing was read */
+	DRV_NEWS_NOT_READ,            /* a visit was given up; it still holds what it had */
 	DRV_NEWS_END
 };
 void drv_news(struct drv_ctx *ctx, enum drv_news news);

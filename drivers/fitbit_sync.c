@@ -177,9 +177,10 @@ enum drv_news fitbit_sync_news(enum fitbit_outcome outcome)
 		return DRV_NEWS_ENCRYPTED_NO_KEY;
 	case FITBIT_SAID_WRONG_KEY:
 		return DRV_NEWS_KEY_WRONG;
+	case FITBIT_SAID_DAMAGED:
+		return DRV_NEWS_NOT_READ;
 	case FITBIT_SAID_PIECE:
 	case FITBIT_SAID_ALL:
-	case FITBIT_SAID_DAMAGED:
 		break;
 	}
 	return 0;

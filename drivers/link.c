@@ -633,7 +633,8 @@ SAME_NEWS(KEY_WRONG);
 SAME_NEWS(NOT_CHOSEN);
 SAME_NEWS(OUT_OF_REACH);
 SAME_NEWS(ANOTHER_DEVICE);
-_Static_assert(DRV_NEWS_END == 13, "a new one has a row above");
+SAME_NEWS(NOT_READ);
+_Static_assert(DRV_NEWS_END == 14, "a new one has a row above");
 
 static size_t list_news(Wellgate__V1__News list[DRV_NEWS_END], const struct session_facts *facts)
 {

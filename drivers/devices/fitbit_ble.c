@@ -78,7 +78,7 @@ struct tracker {
 	enum step step;
 	bool timer; /* the step's, to be set when the callback is through */
 	bool airlinked;
-	const char *context; /* for people: why it could not be read */
+	enum drv_news trouble; /* why it was not read, or 0 */
 	struct note note;
 	uint8_t id[FITBIT_ID_SIZE];
 	struct fitbit_sync sync;
@@ -166,21 +166,17 @@ static int send(struct drv_ctx *ctx, const uint8_t *packet, size_t len)
 	return drv_write(ctx, COMMAND, packet, len);
 }
 
-/* A failure is said here, since what a spoiled frame says is dropped. */
+/* A failure is noted here, since what a spoiled frame wants to be kept is dropped. What was wrong
+ * before may be so still. */
 static int hang_up(struct drv_ctx *ctx, struct tracker *t)
 {
-	const struct measurement news = {
-		.metric = METRIC_STEPS,
-		.flags = FLAG_BIT(FLAG_UNAVAILABLE),
-		.context = t->context,
-	};
-	int r;
-
 	drv_done(ctx);
-	if (!t->context)
+	if (!t->trouble)
 		return 0;
-	r = keep_note(ctx, t, AGAIN_S);
-	return r < 0 ? r : drv_emit(ctx, &news);
+	drv_news(ctx, t->trouble);
+	if (t->note.news != 0)
+		drv_news(ctx, (enum drv_news)t->note.news);
+	return keep_note(ctx, t, AGAIN_S);
 }
 
 static int enter(struct drv_ctx *ctx, struct tracker *t, enum step step)
@@ -233,15 +229,15 @@ static int tear_down(struct drv_ctx *ctx, struct tracker *t)
 	return enter(ctx, t, t->airlinked ? STEP_CLOSE : STEP_OVER);
 }
 
-static int fail(struct drv_ctx *ctx, struct tracker *t, const char *context)
+static int fail(struct drv_ctx *ctx, struct tracker *t, enum drv_news trouble)
 {
-	t->context = context;
+	t->trouble = trouble;
 	return tear_down(ctx, t);
 }
 
 static int fail_now(struct drv_ctx *ctx, struct tracker *t)
 {
-	return fail(ctx, t, "the tracker could not be read");
+	return fail(ctx, t, DRV_NEWS_NOT_READ);
 }
 
 /* Noted at once: a tracker may end the link when the airlink is closed. news: 0: all is well */
@@ -308,8 +304,7 @@ static int on_transfer(struct drv_ctx *ctx, struct tracker *t, const uint8_t *da
 		t->timer = t->timer || progress;
 		return 0;
 	}
-	e = r == -ENOSPC ? fail(ctx, t, "the tracker holds more than can be read")
-			 : fail_now(ctx, t);
+	e = r == -ENOSPC ? fail(ctx, t, DRV_NEWS_MODEL_NOT_SUPPORTED) : fail_now(ctx, t);
 	if (e < 0 || r == -ECONNREFUSED || r == -ETIMEDOUT)
 		return e;
 	return r == -EBADMSG || r == -EMSGSIZE ? r : -ENOMSG;

@@ -274,34 +274,27 @@ static int leave(struct drv_ctx *ctx, struct dongle *d, int r)
 
 /* ---- the end ---- */
 
-/* context: for people; NULL: all is well. about: what somebody can do, or 0 */
-static int finish(struct drv_ctx *ctx, struct dongle *d, const char *context, enum drv_news about)
+/* about: what somebody can do or has to know; 0: all is well */
+static int finish(struct drv_ctx *ctx, struct dongle *d, enum drv_news about)
 {
-	const struct measurement news = {
-		.metric = METRIC_STEPS,
-		.flags = FLAG_BIT(FLAG_UNAVAILABLE),
-		.context = context,
-	};
-	const int r = enter(ctx, d, STEP_OVER);
-
 	if (about)
 		drv_news(ctx, about);
 	drv_done(ctx);
-	return context && r == 0 ? drv_emit(ctx, &news) : r;
+	return enter(ctx, d, STEP_OVER);
 }
 
-static const char *trouble_text(enum trouble trouble)
+static enum drv_news trouble_news(enum trouble trouble)
 {
 	switch (trouble) {
 	case TOO_LONG:
-		return "the tracker holds more than can be read";
+		return DRV_NEWS_MODEL_NOT_SUPPORTED;
 	case ANOTHER:
-		return "another tracker than the one allowed";
+		return DRV_NEWS_ANOTHER_DEVICE;
 	case FINE:
 	case FAILED:
 		break;
 	}
-	return "the tracker could not be read";
+	return DRV_NEWS_NOT_READ;
 }
 
 static int keep(struct drv_ctx *ctx, const struct dongle *d, const uint8_t *serial)
@@ -313,25 +306,6 @@ static int keep(struct drv_ctx *ctx, const struct dongle *d, const uint8_t *seri
 	memcpy(kept + 1, d->allowed, FITBIT_ID_SIZE);
 	memcpy(kept + KEPT_ALLOWED, serial, FITBIT_SERIAL_SIZE);
 	return drv_keep(ctx, kept, sizeof(kept));
-}
-
-static const char *outcome_text(enum fitbit_outcome outcome)
-{
-	switch (outcome) {
-	case FITBIT_SAID_ANOTHER:
-		return trouble_text(ANOTHER);
-	case FITBIT_SAID_UNREADABLE:
-		return "a model that cannot be read";
-	case FITBIT_SAID_NO_KEY:
-		return "encrypted by the tracker: not read";
-	case FITBIT_SAID_WRONG_KEY:
-		return "encrypted by the tracker: not read with this key";
-	case FITBIT_SAID_DAMAGED:
-	case FITBIT_SAID_PIECE:
-	case FITBIT_SAID_ALL:
-		break;
-	}
-	return trouble_text(FAILED);
 }
 
 /* The next piece. Its facts are the tracker's, but for the number: that of the base station, by
@@ -350,9 +324,9 @@ static int say(struct drv_ctx *ctx, struct dongle *d)
 	if (outcome == FITBIT_SAID_PIECE)
 		return 0;
 	if (outcome != FITBIT_SAID_ALL)
-		return finish(ctx, d, outcome_text(outcome), fitbit_sync_news(outcome));
+		return finish(ctx, d, fitbit_sync_news(outcome));
 	r = keep(ctx, d, serial);
-	return r < 0 ? r : finish(ctx, d, NULL, 0);
+	return r < 0 ? r : finish(ctx, d, 0);
 }
 
 /* Closes the next thing that is open; when nothing is, goes on with what came of it. */
@@ -370,8 +344,7 @@ static int tear_down(struct drv_ctx *ctx, struct dongle *d)
 	}
 	if (d->trouble == FAILED && ++d->tries < TRIES)
 		return enter(ctx, d, STEP_CLEAN);
-	return finish(ctx, d, trouble_text(d->trouble),
-		      d->trouble == ANOTHER ? DRV_NEWS_ANOTHER_DEVICE : 0);
+	return finish(ctx, d, trouble_news(d->trouble));
 }
 
 static int fail(struct drv_ctx *ctx, struct dongle *d, enum trouble trouble)
@@ -420,9 +393,9 @@ static int on_found(struct dongle *d, const uint8_t *payload, size_t len)
 
 static int after_discovery(struct drv_ctx *ctx, struct dongle *d)
 {
-	if (!d->found) /* out of reach: nothing is wrong, if it never was in reach */
-		return finish(ctx, d, d->trouble ? trouble_text(d->trouble) : NULL,
-			      DRV_NEWS_OUT_OF_REACH);
+	if (!d->found)
+		return finish(ctx, d,
+			      d->trouble ? trouble_news(d->trouble) : DRV_NEWS_OUT_OF_REACH);
 	return enter(ctx, d, STEP_ACCEPT);
 }
 
@@ -624,7 +597,7 @@ static int on_known(struct drv_ctx *ctx, struct dongle *d)
 	const size_t len = drv_kept(ctx, kept);
 
 	if ((len != KEPT_ALLOWED && len != KEPT_BOUND) || kept[0] != FITBIT_ALLOWED_VERSION)
-		return finish(ctx, d, "no tracker is allowed here", DRV_NEWS_NOT_CHOSEN);
+		return finish(ctx, d, DRV_NEWS_NOT_CHOSEN);
 	memcpy(d->allowed, kept + 1, FITBIT_ID_SIZE);
 	d->has_serial = len == KEPT_BOUND;
 	if (d->has_serial)

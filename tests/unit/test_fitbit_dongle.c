@@ -37,7 +37,7 @@ struct world {
 	uint64_t next_seq;
 	int64_t now, deadline;
 	bool closed;
-	unsigned int news;
+	uint32_t news; /* of the last link */
 	struct session_memory memory;
 	/* what it was told to do and not to undo yet */
 	bool linked, piped, airlinked;
@@ -228,10 +228,7 @@ static void on_measurement(void *user, const struct measurement *m, uint64_t seq
 	size_t i;
 
 	(void)seq;
-	if (!measurement_is_final(m)) {
-		w->news++;
-		return;
-	}
+	assert_true(measurement_is_final(m)); /* what is no reading is news */
 	assert_int_equal(m->metric, METRIC_STEPS);
 	assert_int_equal(m->duration_ms, 60000);
 	assert_int_equal(m->time.kind, DEVICE_TIME_UTC);
@@ -295,7 +292,6 @@ static void plug_in(struct world *w, int left)
 	w->closed = false;
 	w->left = left;
 	w->deadline = NEVER;
-	w->news = 0;
 	w->next_seq = w->next_seq ? w->next_seq : 1;
 	assert_int_equal(
 		session_new(registry_by_name("fitbit_dongle"), 0, &sink, &w->next_seq, &w->session),
@@ -328,6 +324,7 @@ static bool turn(struct world *w)
 
 static void unplug(struct world *w)
 {
+	w->news = session_facts(w->session)->news;
 	session_close(w->session, w->now);
 	session_free(w->session);
 	w->session = NULL;
@@ -444,7 +441,7 @@ static void cut_everywhere(struct world *w, bool silence)
 			be_silent(w);
 			assert_false(w->linked || w->piped || w->airlinked);
 			/* a reading, or word that there is none */
-			assert_true(w->n_said == 30 || (w->n_said == 0 && w->news == 1));
+			assert_int_equal(w->n_said, session_facts(w->session)->news == 0 ? 30 : 0);
 		}
 		unplug(w);
 		be_whole(w, 30);
@@ -502,7 +499,7 @@ static void test_none_allowed(void **state)
 	w->memory.kept[0] = 2;
 	be_whole(w, 0);
 	assert_int_equal(w->discoveries + w->links, 0);
-	assert_int_equal(w->news, 1);
+	assert_int_equal(w->news, SESSION_NEWS(DRV_NEWS_NOT_CHOSEN));
 }
 
 static void test_another_allowed(void **state)
@@ -513,7 +510,7 @@ static void test_another_allowed(void **state)
 	be_whole(w, 0);
 	assert_int_equal(w->discoveries, 1);
 	assert_int_equal(w->links, 0);
-	assert_int_equal(w->news, 0);
+	assert_int_equal(w->news, SESSION_NEWS(DRV_NEWS_OUT_OF_REACH));
 }
 
 /* more than one piece, and more than a tracker's week */
@@ -533,7 +530,7 @@ static void test_damaged(void **state)
 
 	w->make.out[200] ^= 1; /* the packets' checksum is right, that of the dump is not */
 	be_whole(w, 0);
-	assert_int_equal(w->news, 1);
+	assert_int_equal(w->news, SESSION_NEWS(DRV_NEWS_NOT_READ));
 	assert_int_equal(w->memory.kept_len, 7);
 }
 
