@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/goals/keys.h"
 #include "gateway/goals/zone.h"
 #include "gateway/text.h"
 #include "protocols/messages/codes.h"
@@ -74,64 +75,6 @@ static const struct option options[] = {
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
-
-enum goal_key {
-	GOAL_TITLE,
-	GOAL_METRIC,
-	GOAL_RULE,
-	GOAL_PERIOD,
-	GOAL_TARGET,
-	GOAL_WEEK_START,
-	GOAL_STARTS_ON,
-	GOAL_ENDS_ON,
-	GOAL_DAY_TARGET,
-	GOAL_DIASTOLIC_TARGET,
-	GOAL_MIN_POINTS,
-	GOAL_DIRECTION,
-	GOAL_BAND,
-	GOAL_HEIGHT,
-	GOAL_SHOW_WEIGHT,
-	GOAL_AGREED_BY,
-	GOAL_EATING_DISORDER,
-	GOAL_KEEP_HERE,
-	GOAL_HIDDEN,
-	GOAL_PAUSES,
-	GOAL_KEY_END
-};
-
-static const struct {
-	const char *key, *allowed;
-	bool required;
-} goal_keys[GOAL_KEY_END] = {
-	[GOAL_TITLE] = { "title", "1 to 128 bytes of text", true },
-	[GOAL_METRIC] = { "metric", "a metric name like blood_pressure, body_weight or steps",
-			  true },
-	[GOAL_RULE] = { "rule",
-			"count_days, mean_per_period, nights_meeting, trend, "
-			"measure_regularly, range_mean or sum_per_period",
-			true },
-	[GOAL_PERIOD] = { "period", "day, week or course", true },
-	[GOAL_TARGET] = { "target", "a positive number like 14 or 7.5", false },
-	[GOAL_WEEK_START] = { "week_start", "monday ... sunday", false },
-	[GOAL_STARTS_ON] = { "starts_on", "a day like 2027-01-31", false },
-	[GOAL_ENDS_ON] = { "ends_on", "a day like 2027-01-31 (the last one)", false },
-	[GOAL_DIASTOLIC_TARGET] = { "diastolic_target", "a positive number like 85", false },
-	[GOAL_EATING_DISORDER] = { "eating_disorder", "yes or no", false },
-	[GOAL_KEEP_HERE] = { "keep_here", "yes or no", false },
-	[GOAL_HIDDEN] = { "hidden", "yes or no", false },
-	[GOAL_DAY_TARGET] = { "day_target", "a positive number like 5000 or 7.5", false },
-	[GOAL_MIN_POINTS] = { "min_points", "1 to 7 (days or nights)", false },
-	[GOAL_DIRECTION] = { "direction", "steady, down or up", false },
-	[GOAL_BAND] = { "band", "a positive number like 1.5 (kg in 28 days)", false },
-	[GOAL_HEIGHT] = { "height", "100 to 250 (cm)", false },
-	[GOAL_SHOW_WEIGHT] = { "show_weight", "yes or no", false },
-	[GOAL_AGREED_BY] = { "agreed_by", "person or professional", false },
-	[GOAL_PAUSES] = { "pauses",
-			  "days like 2027-01-31 to 2027-02-05, up to 8 times, with commas", false },
-};
-
-static const char *const weekdays[] = { "monday", "tuesday",  "wednesday", "thursday",
-					"friday", "saturday", "sunday" };
 
 /* where a goal was written first, for what can be said only when it is complete */
 struct goal_origin {
@@ -340,218 +283,6 @@ static bool option_set(struct loader *l, const struct option *o, const char *val
 
 /* ---- goals ---- */
 
-static bool weekday_parse(const char *value, unsigned int *ret)
-{
-	for (unsigned int i = 0; i < 7; i++) {
-		if (strcmp(value, weekdays[i]) == 0) {
-			*ret = i + 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* one of the names, in their order; they end with NULL */
-static bool name_parse(const char *value, const char *const *names, unsigned int *ret)
-{
-	for (unsigned int i = 0; names[i]; i++) {
-		if (strcmp(value, names[i]) == 0) {
-			*ret = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool small_number_parse(const char *value, unsigned int min, unsigned int max,
-			       unsigned int *ret)
-{
-	unsigned int n = 0;
-
-	if (!*value || strlen(value) > 4 || strspn(value, "0123456789") != strlen(value))
-		return false;
-	for (; *value; value++)
-		n = n * 10 + (unsigned int)(*value - '0');
-	*ret = n;
-	return n >= min && n <= max;
-}
-
-enum {
-	DAY_LENGTH = 10 /* 2027-01-31 */
-};
-
-static bool day_parse(const char *value, size_t len, int64_t *ret)
-{
-	char text[DAY_LENGTH + 1];
-	unsigned int year, month, day;
-
-	if (len != DAY_LENGTH || value[4] != '-' || value[7] != '-')
-		return false;
-	memcpy(text, value, DAY_LENGTH);
-	text[4] = text[7] = text[DAY_LENGTH] = '\0';
-	if (!small_number_parse(text, 2000, 9999, &year) ||
-	    !small_number_parse(text + 5, 1, 12, &month) ||
-	    !small_number_parse(text + 8, 1, zone_days_in_month(year, month), &day))
-		return false;
-	*ret = zone_day_number(year, month, day);
-	return true;
-}
-
-/* "2027-01-31 to 2027-02-05, 2027-03-01 to 2027-03-01": the last day is part of it */
-static bool pauses_parse(const char *value, struct goal *g)
-{
-	static const char to[] = " to ";
-	const size_t length = DAY_LENGTH + strlen(to) + DAY_LENGTH;
-
-	g->n_pauses = 0;
-	for (;;) {
-		struct goal_pause *pause = &g->pauses[g->n_pauses];
-		size_t len = strcspn(value, ",");
-
-		if (g->n_pauses == GOAL_PAUSES_MAX || len != length ||
-		    memcmp(value + DAY_LENGTH, to, strlen(to)) != 0 ||
-		    !day_parse(value, DAY_LENGTH, &pause->from_day) ||
-		    !day_parse(value + length - DAY_LENGTH, DAY_LENGTH, &pause->to_day))
-			return false;
-		pause->to_day++;
-		g->n_pauses++;
-		value += len;
-		if (!*value)
-			return true;
-		value += 1 + strspn(value + 1, " ");
-	}
-}
-
-static bool positive_parse(const char *value, struct decimal *ret)
-{
-	return decimal_parse(value, ret) == 0 && ret->mantissa > 0;
-}
-
-static bool rule_parse(const char *value, enum goal_rule *ret)
-{
-	static const char *const names[] = { "sum_per_period", "count_days", "mean_per_period",
-					     "nights_meeting", "trend",      "measure_regularly",
-					     "range_mean",     NULL };
-	static const enum goal_rule rules[] = { GOAL_SUM_PER_PERIOD,  GOAL_COUNT_DAYS,
-						GOAL_MEAN_PER_PERIOD, GOAL_NIGHTS_MEETING,
-						GOAL_TREND,           GOAL_MEASURE_REGULARLY,
-						GOAL_RANGE_MEAN };
-	unsigned int i;
-
-	if (!name_parse(value, names, &i))
-		return false;
-	*ret = rules[i];
-	return true;
-}
-
-static bool switch_parse(const char *value, bool *ret)
-{
-	static const char *const no_yes[] = { "no", "yes", NULL };
-	unsigned int n = 0;
-
-	if (!name_parse(value, no_yes, &n))
-		return false;
-	*ret = n == 1;
-	return true;
-}
-
-static bool period_parse(const char *value, enum goal_period *ret)
-{
-	static const char *const names[] = { "day", "week", "course", NULL };
-	unsigned int n = 0;
-
-	if (!name_parse(value, names, &n))
-		return false;
-	*ret = (enum goal_period)(GOAL_DAY + n);
-	return true;
-}
-
-/* the keys that some rules have */
-static bool goal_set_more(struct goal *g, enum goal_key key, const char *value)
-{
-	static const char *const directions[] = { "steady", "down", "up", NULL };
-	static const char *const agreed[] = { "person", "professional", NULL };
-	unsigned int n = 0;
-	bool good = false;
-
-	if (key == GOAL_DIASTOLIC_TARGET)
-		return positive_parse(value, &g->diastolic_target);
-	if (key == GOAL_SHOW_WEIGHT)
-		return switch_parse(value, &g->show_weight);
-	if (key == GOAL_EATING_DISORDER)
-		return switch_parse(value, &g->eating_disorder);
-	if (key == GOAL_KEEP_HERE)
-		return switch_parse(value, &g->keep_here);
-	if (key == GOAL_HIDDEN)
-		return switch_parse(value, &g->hidden);
-	if (key == GOAL_ENDS_ON) {
-		good = day_parse(value, strlen(value), &g->ends_on);
-		g->ends_on += good; /* half-open */
-		return good;
-	}
-
-	if (key == GOAL_DAY_TARGET)
-		return positive_parse(value, &g->day_target);
-	if (key == GOAL_BAND)
-		return positive_parse(value, &g->band);
-	if (key == GOAL_PAUSES)
-		return pauses_parse(value, g);
-	if (key == GOAL_STARTS_ON)
-		return day_parse(value, strlen(value), &g->starts_on);
-	if (key == GOAL_MIN_POINTS) {
-		good = small_number_parse(value, 1, 7, &n);
-		g->min_points = n;
-	} else if (key == GOAL_HEIGHT) {
-		good = small_number_parse(value, 100, 250, &n);
-		g->height_mm = n * 10;
-	} else if (key == GOAL_DIRECTION) {
-		good = name_parse(value, directions, &n);
-		g->direction = (enum goal_direction)(GOAL_STEADY + n);
-	} else if (key == GOAL_AGREED_BY) {
-		good = name_parse(value, agreed, &n);
-		g->agreed_by = (enum goal_agreed_by)(GOAL_AGREED_BY_PERSON + n);
-	}
-	return good;
-}
-
-static bool goal_set(struct goal *g, enum goal_key key, const char *value)
-{
-	switch (key) {
-	case GOAL_TITLE:
-		(void)snprintf(g->title, sizeof(g->title), "%s", value);
-		return *value && strlen(value) < sizeof(g->title);
-	case GOAL_METRIC:
-		g->metric = metric_by_name(value);
-		return g->metric != METRIC_NONE;
-	case GOAL_RULE:
-		return rule_parse(value, &g->rule);
-	case GOAL_PERIOD:
-		return period_parse(value, &g->period);
-	case GOAL_TARGET:
-		return positive_parse(value, &g->target);
-	case GOAL_WEEK_START:
-		return weekday_parse(value, &g->week_start);
-	case GOAL_STARTS_ON:
-	case GOAL_ENDS_ON:
-	case GOAL_DIASTOLIC_TARGET:
-	case GOAL_EATING_DISORDER:
-	case GOAL_KEEP_HERE:
-	case GOAL_HIDDEN:
-	case GOAL_DAY_TARGET:
-	case GOAL_MIN_POINTS:
-	case GOAL_DIRECTION:
-	case GOAL_BAND:
-	case GOAL_HEIGHT:
-	case GOAL_SHOW_WEIGHT:
-	case GOAL_AGREED_BY:
-	case GOAL_PAUSES:
-		return goal_set_more(g, key, value);
-	case GOAL_KEY_END:
-	default:
-		return false;
-	}
-}
-
 /* "walk" or, of its second version, "walk 2" */
 static bool goal_name_parse(const char *name, char id[sizeof(((struct goal *)NULL)->id)],
 			    uint32_t *ret_version)
@@ -562,7 +293,7 @@ static bool goal_name_parse(const char *name, char id[sizeof(((struct goal *)NUL
 	if (len == 0 || len >= sizeof(((struct goal *)NULL)->id) ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
 		return false;
-	if (name[len] && !small_number_parse(name + len + 1, 2, 9999, &version))
+	if (name[len] && !goal_number_parse(name + len + 1, 2, 9999, &version))
 		return false;
 	memcpy(id, name, len);
 	id[len] = '\0';
@@ -606,71 +337,21 @@ static int goal_find(struct loader *l, const char *name)
 static int goal_key(struct loader *l, const char *id, const char *name, const char *value)
 {
 	const int i = goal_find(l, id);
+	enum goal_key k;
 
 	if (i < 0)
 		return i;
-	for (enum goal_key k = 0; k < GOAL_KEY_END; k++) {
-		if (strcmp(goal_keys[k].key, name) != 0)
-			continue;
-		if (l->goal_seen[i][k])
-			return fail(l, "%s is given twice in [goal %s]", name, id);
-		l->goal_seen[i][k] = true;
-		l->origins[i].set[k] = true;
-		if (!goal_set(&l->config->goals[i], k, value))
-			return fail(l, "%s = %s: allowed is %s", name, value, goal_keys[k].allowed);
-		return 0;
-	}
-	return fail(l,
-		    "unknown key %s in [goal %s]: allowed are title, metric, rule, period, "
-		    "target, week_start, starts_on, ends_on, day_target, diastolic_target, "
-		    "min_points, direction, band, height, show_weight, agreed_by, "
-		    "eating_disorder, keep_here, hidden and pauses",
-		    name, id);
-}
-
-/* where the value of a key lives */
-#define FIELD(key, field)                                                               \
-	{                                                                               \
-		key, offsetof(struct goal, field), sizeof(((struct goal *)NULL)->field) \
-	}
-static const struct {
-	enum goal_key key;
-	size_t offset, size;
-} goal_fields[] = {
-	FIELD(GOAL_TITLE, title),
-	FIELD(GOAL_METRIC, metric),
-	FIELD(GOAL_RULE, rule),
-	FIELD(GOAL_PERIOD, period),
-	FIELD(GOAL_TARGET, target),
-	FIELD(GOAL_WEEK_START, week_start),
-	FIELD(GOAL_STARTS_ON, starts_on),
-	FIELD(GOAL_ENDS_ON, ends_on),
-	FIELD(GOAL_DIASTOLIC_TARGET, diastolic_target),
-	FIELD(GOAL_EATING_DISORDER, eating_disorder),
-	FIELD(GOAL_KEEP_HERE, keep_here),
-	FIELD(GOAL_HIDDEN, hidden),
-	FIELD(GOAL_DAY_TARGET, day_target),
-	FIELD(GOAL_MIN_POINTS, min_points),
-	FIELD(GOAL_DIRECTION, direction),
-	FIELD(GOAL_BAND, band),
-	FIELD(GOAL_HEIGHT, height_mm),
-	FIELD(GOAL_SHOW_WEIGHT, show_weight),
-	FIELD(GOAL_AGREED_BY, agreed_by),
-	FIELD(GOAL_PAUSES, n_pauses),
-	FIELD(GOAL_PAUSES, pauses),
-};
-#undef FIELD
-
-/* A later version says what is new; the rest stays as it was. */
-static void goal_inherit(struct goal *g, const bool set[GOAL_KEY_END], const struct goal *before)
-{
-	for (size_t i = 0; i < sizeof(goal_fields) / sizeof(goal_fields[0]); i++) {
-		const size_t offset = goal_fields[i].offset;
-
-		if (!set[goal_fields[i].key])
-			memcpy((uint8_t *)g + offset, (const uint8_t *)before + offset,
-			       goal_fields[i].size);
-	}
+	k = goal_key_find(name);
+	if (k == GOAL_KEY_END)
+		return fail(l, "unknown key %s in [goal %s]: allowed are %s", name, id,
+			    goal_key_names());
+	if (l->goal_seen[i][k])
+		return fail(l, "%s is given twice in [goal %s]", name, id);
+	l->goal_seen[i][k] = true;
+	l->origins[i].set[k] = true;
+	if (!goal_key_set(&l->config->goals[i], k, value))
+		return fail(l, "%s = %s: allowed is %s", name, value, goal_key_info(k)->allowed);
+	return 0;
 }
 
 static struct goal *goal_version(struct config *c, const char *id, uint32_t version)
@@ -692,8 +373,8 @@ static int goal_finish_version(struct loader *l, struct goal *g, const struct go
 			       g->id, g->version, g->version - 1);
 	if (!o->set[GOAL_STARTS_ON])
 		return fail_at(l, -EINVAL, o->file, o->line, "[goal %s %u] lacks starts_on: %s",
-			       g->id, g->version, goal_keys[GOAL_STARTS_ON].allowed);
-	goal_inherit(g, o->set, before);
+			       g->id, g->version, goal_key_info(GOAL_STARTS_ON)->allowed);
+	goal_key_inherit(g, o->set, before);
 	if (goal_check_version(before, g, &problem) < 0)
 		return fail_at(l, -EINVAL, o->file, o->line, "[goal %s %u]: %s", g->id, g->version,
 			       problem);
@@ -712,11 +393,11 @@ static int goal_finish(struct loader *l, struct goal *g, const struct goal_origi
 	for (enum goal_key k = 0; g->version == 1 && k < GOAL_KEY_END; k++) {
 		/* a weight's trend is the one rule that needs no number */
 		bool required =
-			goal_keys[k].required || (k == GOAL_TARGET && g->rule != GOAL_TREND);
+			goal_key_info(k)->required || (k == GOAL_TARGET && g->rule != GOAL_TREND);
 
 		if (required && !o->set[k])
 			return fail_at(l, -EINVAL, o->file, o->line, "[goal %s] lacks %s: %s",
-				       g->id, goal_keys[k].key, goal_keys[k].allowed);
+				       g->id, goal_key_info(k)->name, goal_key_info(k)->allowed);
 	}
 	r = g->version > 1 ? goal_finish_version(l, g, o) : 0;
 	if (r < 0)

@@ -133,6 +133,20 @@ int goal_book_new(const struct goal *goals, size_t n, const char *hub, uint64_t 
 	return 0;
 }
 
+int goal_book_change(struct goal_book *b, const struct goal *goals, size_t n)
+{
+	struct goal_book *other, old = *b;
+	int r = goal_book_new(goals, n, b->hub, b->epoch, &other);
+
+	if (r < 0)
+		return r;
+	other->test = b->test;
+	*b = *other;
+	*other = old;
+	goal_book_free(other);
+	return 0;
+}
+
 void goal_book_set_test(struct goal_book *b, bool test)
 {
 	b->test = test;

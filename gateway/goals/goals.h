@@ -252,6 +252,10 @@ struct goal_book;
 int goal_book_new(const struct goal *goals, size_t n, const char *hub, uint64_t epoch,
 		  struct goal_book **ret);
 void goal_book_free(struct goal_book *b);
+/* Other goals from now on; hub, epoch and the test switch stay. The book is empty then, as a new
+ * one: who changes goals adds the stored readings, restores the stored results, and settles. After
+ * an error it is as it was. */
+int goal_book_change(struct goal_book *b, const struct goal *goals, size_t n);
 /* The whole box is a test: its test readings count. Otherwise none does. */
 void goal_book_set_test(struct goal_book *b, bool test);
 
