@@ -66,6 +66,8 @@ static const struct option options[] = {
 	{ "broker", "key_file", KIND_PATH, AT(key_file), 0, 0, "an absolute path" },
 	{ "broker", "username", KIND_TEXT, AT(username), 0, 128, "1 to 128 bytes of text" },
 	{ "broker", "password_file", KIND_PATH, AT(password_file), 0, 0, "an absolute path" },
+	{ "broker", "command_keys_file", KIND_PATH, AT(command_keys_file), 0, 0,
+	  "an absolute path" },
 	{ "broker", "keep_alive", KIND_NUMBER, AT(keep_alive), 5, 3600, "5 to 3600 (seconds)" },
 	{ "broker", "window", KIND_NUMBER, AT(window), 1, 1000, "1 to 1000 (messages)" },
 	{ "broker", "batch", KIND_NUMBER, AT(batch), 1, 500, "1 to 500 (readings)" },

@@ -38,6 +38,7 @@ struct config {
 	char *broker; /* key url: mqtt://host:port or mqtts://..., NULL = none */
 	char *ca_file, *cert_file, *key_file;
 	char *username, *password_file;
+	char *command_keys_file; /* who may send commands (control/orders.h); NULL: nobody */
 	unsigned int keep_alive; /* seconds, default 25 */
 	unsigned int window;     /* own cap on unacknowledged messages, default 100 */
 	unsigned int batch;      /* readings per message at most, default 50 */

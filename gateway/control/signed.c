@@ -51,13 +51,21 @@ static int take_apart(const uint8_t *envelope, size_t len, struct parts *ret)
 	return 0;
 }
 
-static const struct signed_key *find_key(const struct signed_door *door, const uint8_t *sender)
+void signed_sender(const uint8_t key[SIGNED_KEY], uint8_t ret[SIGNED_SENDER])
 {
 	uint8_t digest[crypto_hash_sha256_BYTES];
 
+	(void)crypto_hash_sha256(digest, key, SIGNED_KEY);
+	(void)memcpy(ret, digest, SIGNED_SENDER);
+}
+
+static const struct signed_key *find_key(const struct signed_door *door, const uint8_t *sender)
+{
+	uint8_t own[SIGNED_SENDER];
+
 	for (size_t i = 0; i < door->n; i++) {
-		(void)crypto_hash_sha256(digest, door->keys[i].key, SIGNED_KEY);
-		if (memcmp(digest, sender, SIGNED_SENDER) == 0)
+		signed_sender(door->keys[i].key, own);
+		if (memcmp(own, sender, SIGNED_SENDER) == 0)
 			return &door->keys[i];
 	}
 	return NULL;

@@ -73,6 +73,9 @@ struct signed_command {
 int signed_open(const struct signed_door *door, const uint8_t *envelope, size_t len,
 		struct signed_command *ret);
 
+/* What an envelope of this key's owner has as its sender. */
+void signed_sender(const uint8_t key[SIGNED_KEY], uint8_t ret[SIGNED_SENDER]);
+
 /* A public key as text: base64 (RFC 4648, padded), SIGNED_KEY_TEXT characters. -EINVAL: anything
  * else, or one of the points of small order, whose signatures prove nothing. */
 int signed_key_parse(const char *text, uint8_t ret[SIGNED_KEY]);

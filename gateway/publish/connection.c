@@ -14,8 +14,10 @@
 
 #define QOS               1
 #define CONNECT_TIMEOUT_S 10
-#define PASSWORD_MAX      1024
-#define IN_FLIGHT_MAX     65535 /* Paho's own window stays out of the way: ours is smaller */
+/* the broker keeps commands for a hub that is away as long as one may live (control/signed.h) */
+#define SESSION_EXPIRY_S (7 * 24 * 3600)
+#define PASSWORD_MAX     1024
+#define IN_FLIGHT_MAX    65535 /* Paho's own window stays out of the way: ours is smaller */
 
 struct slot {
 	struct connection *connection;
@@ -31,9 +33,15 @@ struct connection {
 	MQTTAsync handle;
 	uint64_t session;
 	struct notes *notes;
+	const struct topics *topics;
+	bool inbound[INBOUND_END];
 	bool ended;
 	unsigned int n_slots, free_slot;
 	struct content_type types[CONTENT_END];
+	struct {
+		MQTTProperties all;
+		MQTTProperty list[2];
+	} hello;
 	struct slot slots[];
 };
 
@@ -57,15 +65,22 @@ void notes_finish(struct notes *n)
 	(void)pthread_mutex_destroy(&n->producers);
 }
 
-static void post(const struct connection *c, struct note note)
+static bool try_post(const struct connection *c, struct note note)
 {
 	struct notes *n = c->notes;
+	bool posted;
 
 	note.session = c->session;
 	(void)pthread_mutex_lock(&n->producers);
-	if (!mailbox_post(&n->box, &note))
-		atomic_store(&n->overflowed, true);
+	posted = mailbox_post(&n->box, &note);
 	(void)pthread_mutex_unlock(&n->producers);
+	return posted;
+}
+
+static void post(const struct connection *c, struct note note)
+{
+	if (!try_post(c, note))
+		atomic_store(&c->notes->overflowed, true);
 }
 
 /* ---- Paho's threads: post and return ---- */
@@ -113,14 +128,67 @@ static void on_disconnect(void *context, MQTTProperties *properties, enum MQTTRe
 	post(context, (struct note){ .kind = NOTE_LOST, .code = (int)code });
 }
 
-/* Nothing is subscribed; without this callback Paho installs none of the others. */
+static const char *topic_of(const struct connection *c, enum inbound which)
+{
+	return which == INBOUND_COMMAND ? c->topics->command : c->topics->receipt;
+}
+
+/* -1: none that we asked for. topic_len is 0 where Paho says that the name ends with a NUL. */
+static int inbound_of(const struct connection *c, const char *topic, int topic_len)
+{
+	const size_t len = topic_len > 0 ? (size_t)topic_len : strlen(topic);
+
+	for (int i = 0; i < INBOUND_END; i++) {
+		const char *own = topic_of(c, (enum inbound)i);
+
+		if (c->inbound[i] && strlen(own) == len && memcmp(own, topic, len) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* true: it is dealt with. What is not for us, or too long, is dealt with by leaving it. */
+static bool hear(const struct connection *c, int which, const MQTTAsync_message *message)
+{
+	const size_t len = message->payloadlen > 0 ? (size_t)message->payloadlen : 0;
+	struct note note = { .kind = NOTE_HEARD, .inbound = (enum inbound)which, .len = len };
+
+	if (which < 0 || len == 0 || len > INBOUND_MAX)
+		return true;
+	note.data = malloc(len);
+	if (!note.data)
+		return false;
+	memcpy(note.data, message->payload, len);
+	if (try_post(c, note))
+		return true;
+	free(note.data);
+	return false;
+}
+
+/* 0: Paho comes again with the message, and the broker is told nothing yet. */
 static int on_message(void *context, char *topic, int topic_len, MQTTAsync_message *message)
 {
-	(void)context;
-	(void)topic_len;
+	const struct connection *c = context;
+
+	if (!hear(c, inbound_of(c, topic, topic_len), message))
+		return 0;
 	MQTTAsync_freeMessage(&message);
 	MQTTAsync_free(topic);
 	return 1;
+}
+
+static void on_subscribed(void *context, MQTTAsync_successData5 *data)
+{
+	post(context, (struct note){ .kind = NOTE_SUBSCRIBED, .code = (int)data->reasonCode });
+}
+
+static void on_not_subscribed(void *context, MQTTAsync_failureData5 *data)
+{
+	bool refused = data->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR;
+
+	post(context, (struct note){ .kind = NOTE_SUBSCRIBED,
+				     .code = refused ? (int)data->reasonCode
+						     : (int)MQTTREASONCODE_UNSPECIFIED_ERROR });
 }
 
 static void answer(const struct slot *slot, int code)
@@ -211,6 +279,21 @@ static void set_content_type(struct content_type *t, const char *text)
 		t->property.value.data.len; /* MQTT 5.0 section 2.2.2: identifier, length, text */
 }
 
+/* What CONNECT says: nothing long is for us, and whether the session outlives the connection. */
+static void set_hello(struct connection *c)
+{
+	MQTTProperty *list = c->hello.list;
+	const int n = c->inbound[INBOUND_COMMAND] ? 2 : 1;
+
+	list[0] = (MQTTProperty){ .identifier = MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE };
+	list[0].value.integer4 = (unsigned int)(2 * INBOUND_MAX);
+	list[1] = (MQTTProperty){ .identifier = MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL };
+	list[1].value.integer4 = SESSION_EXPIRY_S;
+	c->hello.all = (MQTTProperties){
+		.count = n, .max_count = 2, .length = n * (1 + 4), .array = list
+	};
+}
+
 static void set_tls(MQTTAsync_SSLOptions *tls, const struct config *config, struct notes *notes)
 {
 	tls->trustStore = config->ca_file;
@@ -258,6 +341,9 @@ static int start(struct connection *c, const struct connection_options *o,
 	will.qos = QOS;
 	will.payload.len = (int)pack_will(o, c->session, status, sizeof(status));
 	will.payload.data = status;
+	connect->connectProperties = &c->hello.all;
+	if (c->inbound[INBOUND_COMMAND])
+		connect->cleanstart = 0;
 	connect->will = &will; /* cppcheck-suppress autoVariables */
 	connect->willProperties = &c->types[CONTENT_STATUS].all;
 	if (is_tls(o->config)) {
@@ -307,12 +393,13 @@ static int open_handle(struct connection *c, const struct connection_options *o)
 
 	for (int i = 0; i < CONTENT_END; i++)
 		set_content_type(&c->types[i], o->topics->content_type[i]);
+	set_hello(c);
 	r = create(c, o);
 	if (r < 0)
 		return r;
 	atomic_store(&c->notes->tls, TLS_FINE);
 	connect.keepAliveInterval = (int)o->keep_alive;
-	connect.cleanstart = 1; /* and session expiry 0, which is what absent means */
+	connect.cleanstart = 1; /* and session expiry 0, unless there are commands to wait for */
 	connect.maxInflight = IN_FLIGHT_MAX;
 	connect.connectTimeout = CONNECT_TIMEOUT_S;
 	connect.automaticReconnect = 0;
@@ -332,6 +419,8 @@ int connection_open(const struct connection_options *o, uint64_t session, struct
 		return -ENOMEM;
 	c->session = session;
 	c->notes = notes;
+	c->topics = o->topics;
+	memcpy(c->inbound, o->inbound, sizeof(c->inbound));
 	c->n_slots = o->window;
 	for (unsigned int i = 0; i < c->n_slots; i++)
 		c->slots[i] = (struct slot){ c, i + 1 };
@@ -366,6 +455,28 @@ int connection_send(struct connection *c, const struct message *m, unsigned int 
 	c->free_slot = c->slots[slot].next;
 	*ret_slot = slot;
 	return 0;
+}
+
+int connection_subscribe(struct connection *c)
+{
+	MQTTAsync_callOptions call = MQTTAsync_callOptions_initializer;
+	char *topics[INBOUND_END];
+	int n = 0, qos[INBOUND_END];
+
+	for (int i = 0; i < INBOUND_END; i++) {
+		if (!c->inbound[i])
+			continue;
+		qos[n] = QOS;
+		topics[n++] = (char *)(uintptr_t)topic_of(c, (enum inbound)i); /* only read */
+	}
+	if (n == 0)
+		return 0;
+	call.onSuccess5 = on_subscribed;
+	call.onFailure5 = on_not_subscribed;
+	call.context = c;
+	return MQTTAsync_subscribeMany(c->handle, n, topics, qos, &call) == MQTTASYNC_SUCCESS
+		       ? 0
+		       : -EIO;
 }
 
 void connection_release(struct connection *c, unsigned int slot)

@@ -22,7 +22,18 @@ enum note_kind {
 	NOTE_LOST,
 	NOTE_ANSWER, /* to the message in `slot` */
 	NOTE_CLOSED,
+	NOTE_SUBSCRIBED, /* code: below 0x80 it worked */
+	NOTE_HEARD,      /* a message for us */
 };
+
+/* What the hub listens to. */
+enum inbound {
+	INBOUND_COMMAND,
+	INBOUND_RECEIPT,
+	INBOUND_END
+};
+/* longer ones are none of ours */
+#define INBOUND_MAX ((size_t)8192)
 
 struct note {
 	enum note_kind kind;
@@ -32,6 +43,10 @@ struct note {
 	/* NOTE_CONNECTED, 0 = not stated */
 	unsigned int receive_maximum, packet_maximum, keep_alive;
 	bool no_retain, no_qos;
+	/* NOTE_HEARD: malloc'd, of whoever takes the note */
+	enum inbound inbound;
+	uint8_t *data;
+	size_t len;
 };
 
 /* Several Paho threads may post; the lock is a leaf: nothing is called while it is held. */
@@ -62,9 +77,10 @@ struct connection_options {
 	const struct topics *topics;
 	const char *hub;
 	uint64_t epoch;
-	unsigned int window;     /* messages that can be on the way */
-	unsigned int keep_alive; /* seconds */
-	bool no_retain;          /* the broker said so */
+	unsigned int window;       /* messages that can be on the way */
+	unsigned int keep_alive;   /* seconds */
+	bool no_retain;            /* the broker said so */
+	bool inbound[INBOUND_END]; /* which are listened to */
 };
 
 struct connection;
@@ -77,6 +93,9 @@ int connection_open(const struct connection_options *options, uint64_t session, 
 		    struct connection **ret);
 /* Hands the message to Paho, which copies it. *ret_slot comes back in the NOTE_ANSWER. -ENOBUFS */
 int connection_send(struct connection *c, const struct message *m, unsigned int *ret_slot);
+/* Asks for what options.inbound names; NOTE_SUBSCRIBED follows. With nothing to ask for: 0, and no
+ * note. */
+int connection_subscribe(struct connection *c);
 /* the slot is free for another message */
 void connection_release(struct connection *c, unsigned int slot);
 /* Says good-bye, or asks the broker to publish the will; NOTE_CLOSED follows. */

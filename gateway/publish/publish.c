@@ -17,12 +17,14 @@
 #define WINDOW_MAX    1000 /* Paho looks through all messages on the way for each one */
 #define PACKET_EXTRA  512  /* topic, properties and header of a PUBLISH */
 #define US_PER_S      INT64_C(1000000)
+#define MQTT_REFUSED  0x80           /* reason codes from here on */
 #define THREAD_END_US (3 * US_PER_S) /* Paho's own threads take up to 1.1 s to end */
 
 /* What a tag says: kind in the low bits, above it a number that rises by one per kind. */
 enum tag_kind {
 	TAG_STATUS = LANE_END,
 	TAG_SCHEMA,
+	TAG_REPLY,
 };
 #define TAG_BITS 3
 
@@ -62,6 +64,8 @@ struct publish {
 	bool status_due, status_on_the_way, offline_confirmed;
 	void (*progress)(void *user);
 	void *progress_user;
+	void (*heard)(void *user, enum inbound which, const uint8_t *data, size_t len);
+	void *heard_user;
 };
 
 static int64_t now_us(void)
@@ -389,10 +393,26 @@ static void rewind_lanes(struct publish *p)
 
 static void on_lost(struct publish *p, const struct uplink_event *event)
 {
-	p->state.connected = false;
+	p->state.connected = p->state.listening = false;
 	p->state.in_flight = 0;
 	(void)snprintf(p->state.why, sizeof(p->state.why), "%s", event->why);
 	rewind_lanes(p);
+}
+
+static void on_subscribed(struct publish *p, const struct uplink_event *event)
+{
+	if (!p->state.connected || event->session != p->state.session)
+		return;
+	p->state.listening = event->code < MQTT_REFUSED;
+	p->state.errors += !p->state.listening;
+}
+
+static void on_heard(struct publish *p, const struct uplink_event *event)
+{
+	p->state.heard++;
+	if (p->heard)
+		p->heard(p->heard_user, event->inbound, event->data, event->len);
+	free(event->data);
 }
 
 /* Acknowledgements become durable with the next commit of whoever commits; a long drain, in which
@@ -423,6 +443,12 @@ static bool take_events(struct publish *p)
 			break;
 		case UPLINK_ANSWER:
 			on_answer(p, &event);
+			break;
+		case UPLINK_SUBSCRIBED:
+			on_subscribed(p, &event);
+			break;
+		case UPLINK_HEARD:
+			on_heard(p, &event);
 			break;
 		default:
 			assert(false);
@@ -538,6 +564,7 @@ static int init_broker(struct publish *p, sd_event *event)
 	if (r < 0)
 		return r;
 	options.window = p->window_max;
+	options.inbound[INBOUND_COMMAND] = p->config->command_keys_file != NULL;
 	r = uplink_new(&options, &p->uplink);
 	return r < 0 ? r : init_sources(p, event);
 }
@@ -654,6 +681,26 @@ bool publish_drained(const struct publish *p)
 			return false;
 	}
 	return true;
+}
+
+void publish_on_heard(struct publish *p,
+		      void (*heard)(void *user, enum inbound which, const uint8_t *data,
+				    size_t len),
+		      void *user)
+{
+	p->heard = heard;
+	p->heard_user = user;
+}
+
+int publish_reply(struct publish *p, const uint8_t *data, size_t len)
+{
+	struct message m = {
+		.content = CONTENT_REPLY, .topic = p->topics.reply, .len = len, .tag = TAG_REPLY
+	};
+
+	if (!p->uplink || !p->state.connected)
+		return -ENOTCONN;
+	return window_open(p) ? hand_over(p, &m, data) : -ENOBUFS;
 }
 
 void publish_on_progress(struct publish *p, void (*fn)(void *user), void *user)

@@ -16,6 +16,7 @@
 #include <systemd/sd-event.h>
 
 #include "gateway/config.h"
+#include "gateway/publish/connection.h"
 #include "gateway/store/store.h"
 
 struct publish;
@@ -28,6 +29,8 @@ struct publish_state {
 	uint64_t connects, batches; /* connections made; messages with rows sent */
 	uint64_t acked;             /* of these: confirmed */
 	uint64_t refused;           /* rows parked */
+	bool listening;             /* the broker sends what is for this hub */
+	uint64_t heard;             /* such messages */
 	uint64_t no_subscriber;     /* confirmed, but nobody listens (where the broker says so) */
 	uint64_t errors;            /* of store and broker: each led to a retry */
 	char why[128];              /* why not connected, for people; "" */
@@ -42,6 +45,16 @@ int publish_new(sd_event *event, const struct config *config, struct store *stor
  * the process.
  * Acknowledgements are in the store then, but not committed. NULL is fine. */
 void publish_free(struct publish *p, int64_t timeout_us);
+
+/* Calls `heard` on the loop for each message to this hub (data is borrowed). Which are listened to
+ * follows from the configuration: commands if senders are named. Set it before the loop runs. */
+void publish_on_heard(struct publish *p,
+		      void (*heard)(void *user, enum inbound which, const uint8_t *data,
+				    size_t len),
+		      void *user);
+/* Publishes the answer to a command, if the connection is there and has room for it; who asked asks
+ * again otherwise. Copies the data. -ENOTCONN, -ENOBUFS, -ENOMEM */
+int publish_reply(struct publish *p, const uint8_t *data, size_t len);
 
 void publish_kick(struct publish *p); /* rows were committed */
 /* Called by the loop when the status changed; packed HubStatus is built inside. */

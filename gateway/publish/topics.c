@@ -14,6 +14,7 @@ static const char *const message_types[CONTENT_END] = {
 	[CONTENT_CORRECTION] = "wellgate.v1.Correction",
 	[CONTENT_STATUS] = "wellgate.v1.HubStatus",
 	[CONTENT_SCHEMA] = "google.protobuf.FileDescriptorSet",
+	[CONTENT_REPLY] = "wellgate.v1.CommandReply",
 };
 
 bool topic_level_is_good(const char *text)
@@ -54,6 +55,9 @@ int topics_init(struct topics *t, const char *site, const char *hub, const void 
 	init_test(t, site, hub, false);
 	init_test(t, site, hub, true);
 	(void)snprintf(t->status, TOPIC_MAX, ROOT "/%s/%s/status", site, hub);
+	(void)snprintf(t->command, TOPIC_MAX, ROOT "/%s/%s/command", site, hub);
+	(void)snprintf(t->receipt, TOPIC_MAX, ROOT "/%s/%s/receipt", site, hub);
+	(void)snprintf(t->reply, TOPIC_MAX, ROOT "/%s/%s/reply", site, hub);
 	(void)snprintf(t->schema, TOPIC_MAX, ROOT "/schema/%s", t->digest);
 	(void)snprintf(t->client, sizeof(t->client), "wellgate-%s-%s", site, hub);
 	for (int i = 0; i < CONTENT_END; i++)

@@ -3,6 +3,7 @@
  *
  *   wellgate/v1/{site}/{hub}/reading/{group}, /goal, /correction, /status,
  *   wellgate/v1/{site}/{hub}/test/reading/{group}, /test/goal, /test/correction
+ *   wellgate/v1/{site}/{hub}/command, /receipt   to the hub;   /reply   what became of a command
  *   wellgate/v1/schema/{digest}      digest: first 8 bytes of SHA-256 of the descriptor set, in hex
  */
 #pragma once
@@ -24,6 +25,7 @@ enum content {
 	CONTENT_CORRECTION,
 	CONTENT_STATUS,
 	CONTENT_SCHEMA,
+	CONTENT_REPLY,
 	CONTENT_END
 };
 
@@ -32,6 +34,7 @@ struct topics {
 	char goal[2][TOPIC_MAX];                      /* [test] */
 	char correction[2][TOPIC_MAX];
 	char status[TOPIC_MAX];
+	char command[TOPIC_MAX], receipt[TOPIC_MAX], reply[TOPIC_MAX];
 	char schema[TOPIC_MAX];
 	char digest[TOPIC_DIGEST];
 	char client[2 * TOPIC_LEVEL_MAX + 16]; /* client id: as unique as the topics */

@@ -77,10 +77,14 @@ static int64_t now_us(void)
 }
 
 /* The loop takes events as they come; should it be stuck, the uplink waits for it. */
-static void tell(struct uplink *u, const struct uplink_event *event)
+static bool tell(struct uplink *u, const struct uplink_event *event)
 {
-	while (!mailbox_post(&u->events, event) && !atomic_load(&u->stop))
+	while (!mailbox_post(&u->events, event)) {
+		if (atomic_load(&u->stop))
+			return false;
 		(void)poll(NULL, 0, 10);
+	}
+	return true;
 }
 
 /* Full jitter: many hubs that lost one broker must not come back as one. */
@@ -115,7 +119,8 @@ static void drop(struct uplink *u, const char *why)
 	}
 	u->in_flight = 0;
 	wait_again(u);
-	tell(u, &(struct uplink_event){ .kind = UPLINK_LOST, .session = session, .why = why });
+	(void)tell(u,
+		   &(struct uplink_event){ .kind = UPLINK_LOST, .session = session, .why = why });
 }
 
 static const char *failure_text(struct uplink *u, int code)
@@ -183,7 +188,9 @@ static void on_connected(struct uplink *u, const struct note *note)
 		return;
 	}
 	u->phase = PHASE_UP;
-	tell(u, &event);
+	(void)tell(u, &event);
+	if (connection_subscribe(u->connection) < 0)
+		drop(u, "the connection to the broker was lost");
 }
 
 static void on_refused(struct uplink *u, int code)
@@ -218,16 +225,31 @@ static void on_answer(struct uplink *u, const struct note *note)
 	connection_release(u->connection, note->slot);
 	u->in_flight--;
 	u->attempts = 0;
-	tell(u, &(struct uplink_event){ .kind = UPLINK_ANSWER,
-					.session = note->session,
-					.tag = sent->tag,
-					.code = note->code });
+	(void)tell(u, &(struct uplink_event){ .kind = UPLINK_ANSWER,
+					      .session = note->session,
+					      .tag = sent->tag,
+					      .code = note->code });
+}
+
+/* A loop that is stuck while we stop hears no more of it. */
+static void on_heard(struct uplink *u, const struct note *note)
+{
+	const struct uplink_event event = { .kind = UPLINK_HEARD,
+					    .session = note->session,
+					    .inbound = note->inbound,
+					    .data = note->data,
+					    .len = note->len };
+
+	if (!tell(u, &event))
+		free(note->data);
 }
 
 static void on_note(struct uplink *u, const struct note *note)
 {
-	if (!u->connection || note->session != connection_session(u->connection))
+	if (!u->connection || note->session != connection_session(u->connection)) {
+		free(note->data);
 		return; /* of an earlier connection */
+	}
 	switch (note->kind) {
 	case NOTE_CONNECTED:
 		if (u->phase == PHASE_CONNECTING)
@@ -249,6 +271,14 @@ static void on_note(struct uplink *u, const struct note *note)
 		break;
 	case NOTE_CLOSED:
 		u->phase = PHASE_OVER;
+		break;
+	case NOTE_SUBSCRIBED:
+		(void)tell(u, &(struct uplink_event){ .kind = UPLINK_SUBSCRIBED,
+						      .session = note->session,
+						      .code = note->code });
+		break;
+	case NOTE_HEARD:
+		on_heard(u, note);
 		break;
 	default:
 		assert(false);
@@ -400,7 +430,14 @@ static int start_thread(struct uplink *u)
 
 static void dispose(struct uplink *u)
 {
+	struct uplink_event event;
+	struct note note;
 	struct order order;
+
+	while (u->notes.box.ring.data && mailbox_take(&u->notes.box, &note))
+		free(note.data);
+	while (u->events.ring.data && mailbox_take(&u->events, &event))
+		free(event.data);
 
 	while (u->orders.ring.data && mailbox_take(&u->orders, &order)) {
 		if (order.kind == ORDER_SEND)

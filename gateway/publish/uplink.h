@@ -15,19 +15,24 @@ struct uplink;
 
 enum uplink_event_kind {
 	UPLINK_CONNECTED,
-	UPLINK_LOST,   /* or not reached; everything on the way has to be sent again */
-	UPLINK_ANSWER, /* to the message with `tag` */
+	UPLINK_LOST,       /* or not reached; everything on the way has to be sent again */
+	UPLINK_ANSWER,     /* to the message with `tag` */
+	UPLINK_SUBSCRIBED, /* code: what the broker says to that */
+	UPLINK_HEARD,      /* a message for this hub: data and len, data is the taker's to free */
 };
 
 struct uplink_event {
 	enum uplink_event_kind kind;
 	uint64_t session; /* random, of the connection */
 	uint64_t tag;
-	int code;                    /* UPLINK_ANSWER: reason code */
+	int code;                    /* UPLINK_ANSWER, UPLINK_SUBSCRIBED: reason code */
 	const char *why;             /* UPLINK_LOST: for people, static */
 	unsigned int window;         /* UPLINK_CONNECTED: messages that may be on the way */
 	unsigned int packet_maximum; /* UPLINK_CONNECTED: 0 = not limited */
 	bool no_retain;              /* UPLINK_CONNECTED: retained messages are not allowed */
+	enum inbound inbound;        /* UPLINK_HEARD */
+	uint8_t *data;
+	size_t len;
 };
 
 /* `options` and what it points to are borrowed until uplink_free; keep_alive is that of config */
