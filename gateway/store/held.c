@@ -16,15 +16,14 @@ static int64_t received_s(const Wellgate__V1__Reading *reading)
 static int put(struct store *s, uint64_t number, const Wellgate__V1__Reading *reading)
 {
 	Wellgate__V1__Reading copy = *reading;
-	struct row row = { .id = (int64_t)number, .payload = s->pack };
+	struct row row = { .id = (int64_t)number };
 	int r = inside_kind(reading, ROW_HELD, &row.kind);
 
 	copy.has_sequence = 0;
 	if (r == 0)
-		r = inside_pack(s, &copy.base);
+		r = inside_pack(s, &copy.base, copy.subject, NULL, &row);
 	if (r < 0)
 		return r;
-	row.len = (size_t)r;
 	row.at_s = received_s(reading);
 	r = inside_begin(s);
 	if (r < 0)
@@ -59,10 +58,7 @@ int inside_lend(struct store *s, int statement, uint64_t number, struct row *ret
 	r = rc == SQLITE_ROW ? 1 : inside_judge(s, database_errno(s->place.db, rc));
 	if (r == 1) {
 		database_row(find, &row);
-		/* one that is too long for any row is damaged: its payload is not looked at */
-		if (row.len > 0 && row.len <= sizeof(s->lent))
-			(void)memcpy(s->lent, row.payload, row.len);
-		row.payload = s->lent;
+		inside_copy(s, &row);
 		*ret = row;
 	}
 	(void)sqlite3_reset(find);
@@ -81,12 +77,10 @@ static int next(struct store *s, int statement, uint64_t after, struct store_row
 		r = inside_lend(s, statement, after, &row);
 		if (r <= 0)
 			return r;
-		if (!row_is_sound(&row)) {
-			s->damaged++;
-			continue;
-		}
-		if (inside_open(s, &row, ret) == 1)
+		r = row_is_sound(&row) ? inside_open(s, &row, ret) : -EBADMSG;
+		if (r == 1)
 			return 1;
+		s->damaged += r < 0;
 	}
 }
 
@@ -109,7 +103,7 @@ static int is_held(struct store *s, uint64_t number)
 	return r < 0 ? r : r == 1 && (uint64_t)row.id == number;
 }
 
-static int delete_row(struct store *s, uint64_t number)
+int held_delete(struct store *s, uint64_t number)
 {
 	sqlite3_stmt *statement = s->statements[S_HELD_DELETE];
 	int r;
@@ -131,7 +125,7 @@ int store_release(struct store *s, uint64_t held, Wellgate__V1__Reading *reading
 	if (seen_entry_of(reading, &seen) < 0)
 		return -EBADMSG;
 	r = inside_append(s, reading, true);
-	if (r == -EMSGSIZE || r == -EBADMSG)
+	if (inside_is_refusal(r))
 		return r;
 	seen.sequence = reading->sequence;
 	if (r == 0)
@@ -139,7 +133,7 @@ int store_release(struct store *s, uint64_t held, Wellgate__V1__Reading *reading
 	if (r == 0)
 		r = seen_put(s->seen, &seen);
 	if (r == 0)
-		r = delete_row(s, held);
+		r = held_delete(s, held);
 	return r < 0 ? inside_undo(s, r) : 0;
 }
 
@@ -157,7 +151,7 @@ int store_replace_held(struct store *s, uint64_t held, const Wellgate__V1__Readi
 		seen.sequence = (uint64_t) - (int64_t)held;
 		r = seen_put(s->seen, &seen);
 	}
-	return r == 0 || r == -EMSGSIZE || r == -EBADMSG ? r : inside_undo(s, r);
+	return r == 0 || inside_is_refusal(r) ? r : inside_undo(s, r);
 }
 
 int store_discard(struct store *s, uint64_t held)
@@ -172,7 +166,7 @@ int store_discard(struct store *s, uint64_t held)
 	s->in_transaction = true;
 	r = seen_keep(s->seen, (uint64_t) - (int64_t)held);
 	if (r == 0)
-		r = delete_row(s, held);
+		r = held_delete(s, held);
 	return r < 0 ? inside_undo(s, r) : 0;
 }
 
@@ -220,15 +214,13 @@ static int find_sent(struct store *s, const uint8_t id[16], struct store_found *
 			break;
 		}
 		database_row(back, &row);
+		inside_copy(s, &row);
 		if (!row_is_sound(&row) || inside_open(s, &row, &found) != 1)
 			continue;
 		r = is_reading(&found, id);
 	}
-	if (r == 1) {
-		(void)memmove(s->lent, found.payload, found.len);
-		found.payload = s->lent;
+	if (r == 1)
 		*ret = (struct store_found){ .row = found };
-	}
 	(void)sqlite3_reset(back);
 	return r;
 }
@@ -249,21 +241,20 @@ int store_add_entry(struct store *s, Wellgate__V1__JournalEntry *entry, const ch
 {
 	const Wellgate__V1__JournalEntry was = *entry;
 	struct row row = { .id = (int64_t)s->journal.last + 1,
-			   .kind = row_kind(ROW_JOURNAL, 0, false),
-			   .payload = s->pack };
+			   .kind = row_kind(ROW_JOURNAL, 0, false) };
 	int r;
 
-	(void)subject;
 	if (s->failed)
 		return -EIO;
 	entry->has_number = 1;
 	entry->number = (uint64_t)row.id;
-	r = inside_pack(s, &entry->base);
-	if (r < 0) {
+	r = inside_pack(s, &entry->base, subject, NULL, &row);
+	if (r < 0)
 		*entry = was;
+	if (inside_is_refusal(r))
 		return r;
-	}
-	row.len = (size_t)r;
+	if (r < 0)
+		return inside_undo(s, r);
 	row.at_s = entry->has_at_ms ? entry->at_ms / 1000 : 0;
 	r = inside_begin(s);
 	if (r < 0)

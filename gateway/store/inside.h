@@ -93,8 +93,13 @@ int inside_run(struct store *s, int statement);
 int inside_begin(struct store *s);
 /* The transaction is over, by an error, which is returned. */
 int inside_undo(struct store *s, int r);
-/* Packs a message into s->pack: its length, or -EMSGSIZE. */
-int inside_pack(struct store *s, const ProtobufCMessage *message);
+/* Packs a message into s->pack and seals it, under the key of one person, of two, or of the hub;
+ * id and kind of the row are set already, payload and len get set. -EMSGSIZE, -EBADMSG (a name is
+ * too long): nothing happened. Others: undo. */
+int inside_pack(struct store *s, const ProtobufCMessage *message, const char *subject,
+		const char *second, struct row *row);
+/* Whether an error is about one message alone. */
+bool inside_is_refusal(int r);
 /* Group and so on of a reading as its row has them. -EBADMSG: unknown metric. */
 int inside_kind(const Wellgate__V1__Reading *reading, enum row_table table, uint32_t *ret);
 /* Appends to lane READINGS and sets the sequence. `late`: it was received earlier than its place
@@ -103,11 +108,22 @@ int inside_kind(const Wellgate__V1__Reading *reading, enum row_table table, uint
 int inside_append(struct store *s, Wellgate__V1__Reading *reading, bool late);
 /* The one row that `statement` finds for ?1 = number, copied to s->lent: 1, 0 or -errno. */
 int inside_lend(struct store *s, int statement, uint64_t number, struct row *ret);
-/* Content of a row: 1, 0 if it is stepped over because it is damaged (and counted). */
+/* Content of a row that is sound and lies in s->row or s->lent, where it is opened: 1; 0: its key
+ * was destroyed; -EBADMSG: damaged after all, or the key was lost. */
 int inside_open(struct store *s, const struct row *row, struct store_row *ret);
+/* 1 = parked */
+int inside_is_parked(struct store *s, enum lane lane, uint64_t sequence);
+/* All of the log into the file, and the log to nothing. */
+int inside_truncate(struct store *s);
+/* Copies a row that SQLite lends to s->lent. */
+void inside_copy(struct store *s, struct row *row);
 
 /* held.c */
 int held_load(struct store *s);
 int held_add(struct store *s, const Wellgate__V1__Reading *reading, struct seen_entry *seen);
+int held_delete(struct store *s, uint64_t number);
 /* The mark, if the newest held row went away. */
 int held_write_mark(struct store *s);
+
+/* person.c: ends an erasure that was cut off. */
+int person_load(struct store *s);

@@ -1,7 +1,8 @@
 /*
  * The small rows: who this hub is (kept twice, in two trees, written once) and the marks.
  * A mark is two numbers: of a lane {acknowledged, last given out}; of `seen` {in the index up to
- * this sequence, 0}; of `held` {0, last given out}.
+ * this sequence, 0}; of `held` {0, last given out};
+ * of an erasure {number of the key that is being destroyed, 0}.
  */
 #pragma once
 
@@ -12,6 +13,7 @@ enum mark_id {
 	MARK_LANE = 0, /* + enum lane */
 	MARK_SEEN = 16,
 	MARK_HELD = 17,
+	MARK_ERASING = 18,
 };
 
 struct mark {

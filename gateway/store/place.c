@@ -184,7 +184,7 @@ static int put_aside(const struct place *p, char **ret_error)
 	struct rebuild_report report;
 	int64_t stamp = free_stamp(p);
 	char file[48];
-	int r = build ? rebuild_from(p->dir_fd, DB, build, &report) : -ENOMEM;
+	int r = build ? rebuild_from(p->dir_fd, DB, build, p->keys, &report) : -ENOMEM;
 
 	if (r < 0)
 		return fail(ret_error, r, "%s is damaged and could not be rebuilt: %s", p->path,
@@ -249,6 +249,8 @@ static int read_meta(struct place *p)
 		r = mark_read(p->db, MARK_SEEN, &mark);
 	if (r == 0)
 		r = mark_read(p->db, MARK_HELD, &mark);
+	if (r == 0)
+		r = mark_read(p->db, MARK_ERASING, &mark);
 	return r;
 }
 
@@ -304,24 +306,45 @@ static int refuse(const struct place *p, enum verdict verdict, char **ret_error)
 		    p->path);
 }
 
-static int open_judged(struct place *p, int64_t max_bytes, char **ret_error)
+static int open_keys(struct place *p, const char *key_file, char **ret_error)
+{
+	int r = keyring_open(p->dir_fd, key_file, &p->keys);
+
+	if (r == -EKEYREJECTED)
+		return fail(ret_error, r,
+			    "%s opens none of the keys in wellgate.keys; put the right one back, "
+			    "or move wellgate.keys and wellgate.keys2 away: what is stored is lost "
+			    "then",
+			    key_file ? key_file : "hub.key");
+	if (r < 0)
+		return fail(ret_error, r, "cannot use the keys beside %s: %s", p->path,
+			    strerror(-r));
+	return 0;
+}
+
+static int open_judged(struct place *p, const struct store_options *options, char **ret_error)
 {
 	enum verdict verdict = VERDICT_ABSENT;
 	int r = judge(p, &verdict);
 
+	if (r == 0 && verdict != VERDICT_FOREIGN) {
+		r = open_keys(p, options->key_file, ret_error);
+		if (r < 0)
+			return r;
+	}
 	if (r == 0 && verdict == VERDICT_ABSENT) {
 		r = make_new(p);
 		verdict = VERDICT_OURS;
 	}
 	if (r == 0 && verdict == VERDICT_OURS)
-		r = open_ours(p, max_bytes, &verdict);
+		r = open_ours(p, options->max_bytes, &verdict);
 	if (verdict == VERDICT_FOREIGN || verdict == VERDICT_NEWER)
 		return refuse(p, verdict, ret_error);
 	if (verdict == VERDICT_DAMAGED) {
 		r = put_aside(p, ret_error);
 		if (r < 0)
 			return r;
-		r = open_ours(p, max_bytes, &verdict);
+		r = open_ours(p, options->max_bytes, &verdict);
 	}
 	if (r < 0 && ret_error) {
 		free(*ret_error);
@@ -350,7 +373,7 @@ int place_open(const struct store_options *options, struct place *ret, char **re
 		(void)fail(&error, r, "cannot finish the quarantine in %s: %s", options->dir,
 			   strerror(-r));
 	else
-		r = open_judged(&p, options->max_bytes, &error);
+		r = open_judged(&p, options, &error);
 out:
 	if (r < 0)
 		place_close(&p);
@@ -366,6 +389,7 @@ out:
 void place_close(struct place *p)
 {
 	(void)sqlite3_close(p->db);
+	keyring_close(p->keys);
 	free(p->path);
 	if (p->dir_fd >= 0)
 		(void)close(p->dir_fd);

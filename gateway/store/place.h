@@ -7,18 +7,21 @@
  *   salvaged-STAMP.db            a finished rebuild on its way to the place of wellgate.db: all
  *                                that was readable is in it, so what is there may be moved away
  *   quarantine-STAMP/            a damaged database and its log, as they were found
+ *   wellgate.keys, .keys2, hub.key   keyring.h; they stay where they are, whatever is damaged
  *   wellgate.check               the next start checks the whole file, however big
  */
 #pragma once
 
 #include <sqlite3.h>
 
+#include "gateway/store/keyring.h"
 #include "gateway/store/store.h"
 
 struct place {
 	int dir_fd; /* -1 = none; holds the lock */
 	char *path; /* of wellgate.db */
 	sqlite3 *db;
+	struct keyring *keys;
 	struct store_identity identity;
 };
 

@@ -11,6 +11,7 @@
 
 struct rebuild {
 	sqlite3 *db;
+	const struct keyring *keys;
 	sqlite3_stmt *rows[ROW_TABLES], *seen, *seen_put;
 	uint64_t last_held;
 	bool has_identity;
@@ -66,7 +67,7 @@ static int put_reading(struct rebuild *b, const struct row *row)
 	int r = database_put(b->rows[ROW_READING], row);
 
 	raise_to(&b->marks[LANE_READINGS].b, (uint64_t)row->id);
-	if (r == 0 && seen_entry_of_row(row, &e) == 0)
+	if (r == 0 && seen_entry_of_row(b->keys, row, true, &e) == 0)
 		r = run_seen(b->seen_put, &e);
 	return r;
 }
@@ -133,7 +134,7 @@ static int entry_of_held(struct rebuild *b, const struct row *row, int64_t *ret)
 	int r, rc;
 
 	*ret = INT64_MIN;
-	if (seen_entry_of_row(row, &e) < 0)
+	if (seen_entry_of_row(b->keys, row, true, &e) < 0)
 		return 0;
 	r = database_prepare(b->db, "SELECT sequence FROM seen WHERE stamp=?1 AND key=?2", &find);
 	if (r < 0)
@@ -326,9 +327,10 @@ int rebuild_empty(const char *path)
 	return close_durably(db, r);
 }
 
-int rebuild_from(int dir_fd, const char *name, const char *path, struct rebuild_report *ret)
+int rebuild_from(int dir_fd, const char *name, const char *path, const struct keyring *keys,
+		 struct rebuild_report *ret)
 {
-	struct rebuild b = { 0 };
+	struct rebuild b = { .keys = keys };
 	struct rebuild_report report = { 0 };
 	int r = database_open(path, true, &b.db);
 

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "gateway/store/keyring.h"
+
 struct rebuild_report {
 	uint64_t readings, results; /* rows saved */
 	uint64_t last;              /* highest sequence of a reading that is known of */
@@ -15,4 +17,5 @@ int rebuild_empty(const char *path);
 int rebuild_probe(int dir_fd, const char *name, uint64_t *ret);
 /* A new database at `path` from `name` in the directory: rows keep their numbers, the identity is
  * kept if a copy of it is sound, the epoch is new. Changes nothing in the old files. */
-int rebuild_from(int dir_fd, const char *name, const char *path, struct rebuild_report *ret);
+int rebuild_from(int dir_fd, const char *name, const char *path, const struct keyring *keys,
+		 struct rebuild_report *ret);

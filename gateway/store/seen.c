@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/cleanup.h"
 #include "gateway/store/database.h"
 #include "gateway/store/meta.h"
+#include "gateway/store/seal.h"
 #include "gateway/store/store.h"
 
 #define SLOTS 4096 /* power of two; at most half full, so probes are short and end */
@@ -14,6 +16,7 @@ _Static_assert(SEEN_BATCH * 2 <= SLOTS, "the table of slots must stay sparse");
 
 struct seen {
 	sqlite3 *db;
+	const struct keyring *keys;
 	sqlite3_stmt *find, *insert, *put, *rows;
 	uint64_t upto;
 	int64_t newest; /* stamp in the table: what is beyond needs no look */
@@ -85,18 +88,41 @@ int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret)
 	return 0;
 }
 
-int seen_entry_of_row(const struct row *row, struct seen_entry *ret)
+static int entry_of_bytes(const uint8_t *data, size_t len, struct seen_entry *ret)
 {
-	Wellgate__V1__Reading *reading =
-		wellgate__v1__reading__unpack(NULL, row->len, row->payload);
+	Wellgate__V1__Reading *reading = wellgate__v1__reading__unpack(NULL, len, data);
 	int r;
 
 	if (!reading)
 		return -EBADMSG;
 	r = seen_entry_of(reading, ret);
+	wellgate__v1__reading__free_unpacked(reading, NULL);
+	return r;
+}
+
+int seen_entry_of_row(const struct keyring *keys, const struct row *row, bool sound,
+		      struct seen_entry *ret)
+{
+	_cleanup_free_ uint8_t *copy = NULL;
+	const uint8_t *content = NULL;
+	size_t len = 0;
+	int r;
+
+	if (row->len == 0 || row->len > ROW_PAYLOAD_MAX)
+		return -EBADMSG;
+	copy = malloc(row->len);
+	if (!copy)
+		return -ENOMEM;
+	(void)memcpy(copy, row->payload, row->len);
+	r = sound ? seal_open(keys, row, copy, &content, &len)
+		  : seal_guess(keys, row, copy, &content, &len);
+	if (r == 0)
+		return -ENOKEY;
+	if (r < 0)
+		return r;
+	r = entry_of_bytes(content, len, ret);
 	if (r == 0)
 		ret->sequence = (uint64_t)row->id;
-	wellgate__v1__reading__free_unpacked(reading, NULL);
 	return r;
 }
 
@@ -232,11 +258,13 @@ static int load_row(struct seen *s, uint64_t acked)
 {
 	struct seen_entry e;
 	struct row row;
+	bool sound;
 
 	database_row(s->rows, &row);
-	if (!row_is_sound(&row) && (uint64_t)row.id > acked)
+	sound = row_is_sound(&row);
+	if (!sound && (uint64_t)row.id > acked)
 		return 0;
-	if (seen_entry_of_row(&row, &e) < 0 || *slot_of(s, &e) != 0)
+	if (seen_entry_of_row(s->keys, &row, sound, &e) < 0 || *slot_of(s, &e) != 0)
 		return 0;
 	if (s->n == SEEN_BATCH)
 		return -EUCLEAN; /* the mark is older than it can be */
@@ -286,7 +314,7 @@ void seen_close(struct seen *s)
 	free(s);
 }
 
-int seen_open(sqlite3 *db, struct seen **ret)
+int seen_open(sqlite3 *db, const struct keyring *keys, struct seen **ret)
 {
 	struct seen *s = calloc(1, sizeof(*s));
 	int r;
@@ -294,6 +322,7 @@ int seen_open(sqlite3 *db, struct seen **ret)
 	if (!s)
 		return -ENOMEM;
 	s->db = db;
+	s->keys = keys;
 	r = database_prepare(db, "SELECT 1 FROM seen WHERE stamp=?1 AND key=?2", &s->find);
 	if (r == 0)
 		r = database_prepare(db, "INSERT OR IGNORE INTO seen VALUES(?1,?2,?3)", &s->insert);

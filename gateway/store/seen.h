@@ -9,10 +9,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <sqlite3.h>
 
+#include "gateway/store/keyring.h"
 #include "gateway/store/row.h"
 #include "wellgate.pb-c.h"
 
@@ -30,12 +32,14 @@ struct seen_entry {
  * its revision, which has a key of its own.
  * -EBADMSG: it has no key of 16 bytes. */
 int seen_entry_of(const Wellgate__V1__Reading *reading, struct seen_entry *ret);
-/* The same from a stored row. */
-int seen_entry_of_row(const struct row *row, struct seen_entry *ret);
+/* The same from a stored row, opened with these keys. -ENOKEY: it cannot be opened any more. A
+ * row that is not `sound` is taken as it is. */
+int seen_entry_of_row(const struct keyring *keys, const struct row *row, bool sound,
+		      struct seen_entry *ret);
 
 struct seen;
 
-int seen_open(sqlite3 *db, struct seen **ret); /* loads */
+int seen_open(sqlite3 *db, const struct keyring *keys, struct seen **ret); /* loads */
 void seen_close(struct seen *s);
 /* After a rollback: forget what memory holds and read it back. */
 int seen_load(struct seen *s);

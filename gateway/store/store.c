@@ -10,6 +10,7 @@
 #include "gateway/store/inside.h"
 #include "gateway/store/meta.h"
 #include "gateway/store/row.h"
+#include "gateway/store/seal.h"
 #include "protocols/bytes/cursor.h"
 #include "protocols/bytes/writer.h"
 #include "protocols/messages/codes.h"
@@ -115,6 +116,16 @@ static int checkpoint(struct store *s)
 	return database_errno(s->place.db, rc);
 }
 
+int inside_truncate(struct store *s)
+{
+	int rc = sqlite3_wal_checkpoint_v2(s->place.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+					   NULL);
+
+	if (rc == SQLITE_OK)
+		s->log_pages = 0;
+	return database_errno(s->place.db, rc);
+}
+
 static int on_log(void *user, sqlite3 *db, const char *name, int pages)
 {
 	struct store *s = user;
@@ -179,30 +190,72 @@ int inside_kind(const Wellgate__V1__Reading *reading, enum row_table table, uint
 	return 0;
 }
 
-int inside_pack(struct store *s, const ProtobufCMessage *message)
+bool inside_is_refusal(int r)
 {
-	size_t len = protobuf_c_message_get_packed_size(message);
-
-	if (len > STORE_PAYLOAD_MAX)
-		return -EMSGSIZE;
-	(void)protobuf_c_message_pack(message, s->pack);
-	return (int)len;
+	return r == -EMSGSIZE || r == -EBADMSG;
 }
 
-/* Gives the message its number and packs it. -EMSGSIZE: the message is as it was. */
-static int pack(struct store *s, ProtobufCMessage *message, protobuf_c_boolean *has,
-		uint64_t *number, uint64_t next)
+static int key_number(struct store *s, const char *subject, uint32_t *ret)
 {
-	protobuf_c_boolean had = *has;
-	uint64_t was = *number;
+	int r = keyring_number(s->place.keys, subject, ret);
+
+	return r == -EINVAL ? -EBADMSG : r;
+}
+
+int inside_pack(struct store *s, const ProtobufCMessage *message, const char *subject,
+		const char *second, struct row *row)
+{
+	const size_t size = protobuf_c_message_get_packed_size(message);
+	uint32_t outer = 0, inner = 0;
+	size_t head;
 	int r;
 
-	*has = 1;
-	*number = next;
-	r = inside_pack(s, message);
+	if (size > STORE_PAYLOAD_MAX)
+		return -EMSGSIZE;
+	r = key_number(s, subject, &outer);
+	if (r == 0)
+		r = key_number(s, second, &inner);
+	if (r < 0)
+		return r;
+	if (outer == 0 || inner == outer) {
+		outer = outer == 0 ? inner : outer;
+		inner = 0;
+	}
+	head = seal_head(outer);
+	(void)protobuf_c_message_pack(message, s->pack + head + (inner ? seal_head(inner) : 0));
+	r = (int)size;
+	if (inner)
+		r = seal_close(s->place.keys, inner, row, s->pack + head, size);
+	if (r >= 0)
+		r = seal_close(s->place.keys, outer, row, s->pack, (size_t)r);
+	if (r < 0)
+		return r;
+	row->payload = s->pack;
+	row->len = (size_t)r;
+	return 0;
+}
+
+/* Who a message is about, and where its number goes. */
+struct numbered {
+	ProtobufCMessage *message;
+	protobuf_c_boolean *has;
+	uint64_t *number;
+	const char *subject, *second;
+};
+
+/* Gives the message its number and packs it. -EMSGSIZE, -EBADMSG: the message is as it was. */
+static int pack(struct store *s, const struct numbered *n, struct row *row)
+{
+	protobuf_c_boolean had = *n->has;
+	uint64_t was = *n->number;
+	int r;
+
+	*n->has = 1;
+	*n->number = (uint64_t)row->id;
+	r = inside_pack(s, n->message, n->subject, n->second, row);
 	if (r < 0) {
-		*has = had;
-		*number = was;
+		*n->has = had;
+		*n->number = was;
 	}
 	return r;
 }
@@ -210,15 +263,15 @@ static int pack(struct store *s, ProtobufCMessage *message, protobuf_c_boolean *
 int inside_append(struct store *s, Wellgate__V1__Reading *reading, bool late)
 {
 	struct lane_state *l = &s->lanes[LANE_READINGS];
-	struct row row = { .id = (int64_t)l->last + 1, .payload = s->pack };
+	const struct numbered numbered = { &reading->base, &reading->has_sequence,
+					   &reading->sequence, reading->subject, NULL };
+	struct row row = { .id = (int64_t)l->last + 1 };
 	int r = inside_kind(reading, ROW_READING, &row.kind);
 
 	if (r == 0)
-		r = pack(s, &reading->base, &reading->has_sequence, &reading->sequence,
-			 (uint64_t)row.id);
+		r = pack(s, &numbered, &row);
 	if (r < 0)
 		return r;
-	row.len = (size_t)r;
 	row.at_s = reading->has_received_at_ms ? reading->received_at_ms / 1000 : 0;
 	if (late && row.at_s < l->newest_s)
 		row.at_s = l->newest_s;
@@ -283,7 +336,7 @@ int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, enum stor
 		return 0;
 	}
 	r = place_reading(s, reading, where, &seen);
-	if (r == -EMSGSIZE || r == -EBADMSG)
+	if (inside_is_refusal(r))
 		return r;
 	if (r < 0)
 		return inside_undo(s, r);
@@ -291,49 +344,46 @@ int store_add_reading(struct store *s, Wellgate__V1__Reading *reading, enum stor
 	return 0;
 }
 
-/* the message is packed: its row, with the lane's next number */
-static int add_packed(struct store *s, enum lane lane, struct row *row, size_t len)
+/* The lane's next row; id, kind and time are set. */
+static int add_numbered(struct store *s, enum lane lane, const struct numbered *n, struct row *row)
 {
-	int r = inside_begin(s);
+	int r;
 
-	if (r < 0)
+	if (s->failed)
+		return -EIO;
+	r = pack(s, n, row);
+	if (inside_is_refusal(r))
 		return r;
+	if (r == 0)
+		r = inside_begin(s);
+	if (r < 0)
+		return inside_undo(s, r);
 	s->in_transaction = true;
-	row->id = (int64_t)s->lanes[lane].last + 1;
-	row->payload = s->pack;
-	row->len = len;
 	r = add_row(s, lane, row);
 	return r < 0 ? inside_undo(s, r) : 0;
 }
 
 int store_add_result(struct store *s, Wellgate__V1__GoalResult *result)
 {
-	struct row row = { .kind = row_kind(ROW_RESULT, 0, false) };
-	int r;
+	const struct numbered numbered = { &result->base, &result->has_sequence, &result->sequence,
+					   result->subject, NULL };
+	struct row row = { .id = (int64_t)s->lanes[LANE_RESULTS].last + 1,
+			   .kind = row_kind(ROW_RESULT, 0, false) };
 
-	if (s->failed)
-		return -EIO;
-	r = pack(s, &result->base, &result->has_sequence, &result->sequence,
-		 s->lanes[LANE_RESULTS].last + 1);
-	if (r < 0)
-		return r;
 	row.at_s = result->has_evaluated_at_ms ? result->evaluated_at_ms / 1000 : 0;
-	return add_packed(s, LANE_RESULTS, &row, (size_t)r);
+	return add_numbered(s, LANE_RESULTS, &numbered, &row);
 }
 
 int store_add_correction(struct store *s, Wellgate__V1__Correction *correction)
 {
-	struct row row = { .kind = row_kind(ROW_CORRECTION, 0, false) };
-	int r;
+	const struct numbered numbered = { &correction->base, &correction->has_sequence,
+					   &correction->sequence, correction->from_subject,
+					   correction->to_subject };
+	struct row row = { .id = (int64_t)s->lanes[LANE_CORRECTIONS].last + 1,
+			   .kind = row_kind(ROW_CORRECTION, 0, false) };
 
-	if (s->failed)
-		return -EIO;
-	r = pack(s, &correction->base, &correction->has_sequence, &correction->sequence,
-		 s->lanes[LANE_CORRECTIONS].last + 1);
-	if (r < 0)
-		return r;
 	row.at_s = correction->has_at_ms ? correction->at_ms / 1000 : 0;
-	return add_packed(s, LANE_CORRECTIONS, &row, (size_t)r);
+	return add_numbered(s, LANE_CORRECTIONS, &numbered, &row);
 }
 
 static bool marks_wait(const struct store *s)
@@ -426,8 +476,7 @@ bool store_in_transaction(const struct store *s)
 	return s->in_transaction;
 }
 
-/* 1 = parked */
-static int is_parked(struct store *s, enum lane lane, uint64_t sequence)
+int inside_is_parked(struct store *s, enum lane lane, uint64_t sequence)
 {
 	sqlite3_stmt *statement = s->statements[S_IS_PARKED];
 	int64_t id = parked_id(lane, sequence);
@@ -454,7 +503,7 @@ int store_park(struct store *s, enum lane lane, uint64_t sequence, int reason_co
 		return -EIO;
 	if (sequence == 0 || sequence > s->lanes[lane].committed)
 		return -ERANGE;
-	r = is_parked(s, lane, sequence);
+	r = inside_is_parked(s, lane, sequence);
 	if (r != 0)
 		return r < 0 ? inside_judge(s, r) : 0;
 	if (s->n_notes == NOTES_MAX) {
@@ -541,15 +590,25 @@ static int pass_damaged(struct store *s, enum lane lane, uint64_t sequence)
 	return store_park(s, lane, sequence, STORE_REASON_DAMAGED);
 }
 
+void inside_copy(struct store *s, struct row *row)
+{
+	/* one that is too long for any row is damaged: its payload is not looked at */
+	if (row->len > 0 && row->len <= sizeof(s->lent))
+		(void)memcpy(s->lent, row->payload, row->len);
+	row->payload = s->lent;
+}
+
 int inside_open(struct store *s, const struct row *row, struct store_row *ret)
 {
-	(void)s;
-	*ret = (struct store_row){ .sequence = (uint64_t)row->id,
-				   .group = (int)row_group(row),
-				   .test = row_test(row),
-				   .payload = row->payload,
-				   .len = row->len };
-	return 1;
+	uint8_t *data = (uint8_t *)(uintptr_t)row->payload; /* ours, whoever holds the row */
+	struct store_row opened = { .sequence = (uint64_t)row->id,
+				    .group = (int)row_group(row),
+				    .test = row_test(row) };
+	int r = seal_open(s->place.keys, row, data, &opened.payload, &opened.len);
+
+	if (r == 1)
+		*ret = opened;
+	return r;
 }
 
 int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row *ret)
@@ -565,18 +624,19 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 		r = step_row(s, lane, after, &row);
 		if (r <= 0)
 			return r;
-		r = is_parked(s, lane, (uint64_t)row.id);
+		r = inside_is_parked(s, lane, (uint64_t)row.id);
 		if (r < 0)
 			return inside_judge(s, r);
 		if (r == 1)
 			continue;
-		if (row_is_sound(&row))
-			break;
-		r = pass_damaged(s, lane, (uint64_t)row.id);
+		r = row_is_sound(&row) ? inside_open(s, &row, ret) : -EBADMSG;
+		if (r == 1)
+			return 1;
+		if (r < 0)
+			r = pass_damaged(s, lane, (uint64_t)row.id);
 		if (r < 0)
 			return r;
 	}
-	return inside_open(s, &row, ret);
 }
 
 /* The first row from `id` on: 1, 0 or -errno. */
@@ -783,14 +843,14 @@ static int load(struct store *s)
 	if (r == 0)
 		r = database_integer(s->place.db, "SELECT count(*) FROM parked", &parked);
 	if (r == 0)
-		r = seen_open(s->place.db, &s->seen);
+		r = seen_open(s->place.db, s->place.keys, &s->seen);
 	if (r < 0)
 		return r;
 	raise_to(&s->lanes[LANE_READINGS].last, seen_upto(s->seen));
 	s->lanes[LANE_READINGS].committed = s->lanes[LANE_READINGS].last;
 	s->parked = (uint64_t)parked;
 	(void)sqlite3_wal_hook(s->place.db, on_log, s);
-	return 0;
+	return person_load(s);
 }
 
 static void dispose(struct store *s)

@@ -15,8 +15,9 @@
  *
  * Errors: -ENOSPC disk or quota full (everything committed is intact; goes on when space returns),
  * -EIO the medium failed (close, stop confirming), -EUCLEAN a damaged or foreign database,
- * -EBUSY somebody else holds it, -EROFS, -EACCES. After -EIO or -EUCLEAN every later call fails
- * with -EIO: close and open again, which checks, and puts a damaged database into quarantine.
+ * -EBUSY somebody else holds it, -EROFS, -EACCES, -EKEYREJECTED no key opens what is stored. After
+ * -EIO or -EUCLEAN every later call fails with -EIO: close and open again, which checks, and puts a
+ * damaged database into quarantine.
  */
 #pragma once
 
@@ -56,6 +57,7 @@ struct store_options {
 	const char *dir;   /* made 0700 if missing (not its parents); holds wellgate.db */
 	int64_t max_bytes; /* quota of the database file, 0 = none; its log adds a few MiB */
 	unsigned int keep_days;
+	const char *key_file; /* seals the keys of the rows; NULL: hub.key in dir (keyring.h) */
 };
 
 struct store_identity {
@@ -162,6 +164,27 @@ int store_find(struct store *s, const uint8_t reading_id[16], struct store_found
 int store_add_entry(struct store *s, Wellgate__V1__JournalEntry *entry, const char *subject);
 /* As store_next_held(). */
 int store_next_entry(struct store *s, uint64_t after, struct store_row *ret);
+
+/*
+ * Persons. Every row about a person is sealed under a key of that person's own, by the subject in
+ * the message (a Correction under both); what has no subject under the hub's. Give a held reading a
+ * subject only if it can be nobody else's: it goes with that person's key.
+ */
+/* The number of a person's key; made, and durable at once, if new. -EINVAL: it is empty, or 143
+ * bytes or longer */
+int store_person(struct store *s, const char *subject, uint64_t *ret_number);
+/* NULL: destroyed, or never given out. Valid until the next call on the store. */
+const char *store_person_subject(const struct store *s, uint64_t number);
+/* Rows of all lanes that are not acknowledged; not those that are held or parked. Rows of a version
+ * that did not seal count for everybody. A walk over all that waits. */
+int store_person_waiting(struct store *s, const char *subject, uint64_t *ret_rows);
+/*
+ * Destroys the key, and with it everything that is sealed under it: afterwards no file of ours in
+ * the directory holds a payload, the name or the key of the person. Writes a journal entry Erased.
+ * Once begun it is finished by the next start, should the power fail. What they sent stays known to
+ * dedupe. -EBUSY: rows wait, or a transaction is open; -ENOENT: no such person.
+ */
+int store_erase_person(struct store *s, const char *subject);
 
 /* For idle times; does nothing inside a transaction. Writes what acknowledgements wait, deletes
  * what was acknowledged and is older than keep_days (a bounded number of rows per call, never a

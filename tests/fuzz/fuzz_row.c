@@ -45,7 +45,7 @@ static int take_row(void *user, const struct row *row)
 		abort();
 	(void)identity_decode(row, &identity);
 	(void)mark_decode(row, &mark);
-	(void)seen_entry_of_row(row, &entry);
+	(void)seen_entry_of_row(NULL, row, true, &entry);
 	return 0;
 }
 

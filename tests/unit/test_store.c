@@ -138,10 +138,12 @@ static void test_dedupe_is_by_key(void **state)
 			s.time.ticks = UINT64_MAX - i;
 			s.time.tick_us = i;
 		}
-		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
+		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new),
+				 0);
 		assert_true(is_new);
 		s.reading.received_at_ms++; /* heard again, in the same window */
-		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
+		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new),
+				 0);
 		assert_false(is_new);
 	}
 	assert_int_equal(store_commit(f->store), 0);
@@ -163,7 +165,8 @@ static void test_dedupe_goes_by_what_is_stored(void **state)
 			if (i % 2)
 				s.reading.device_time = NULL;
 			s.reading.has_record_number = 0;
-			assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
+			assert_int_equal(
+				store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
 			assert_true(is_new == (round == 0));
 		}
 		assert_int_equal(store_commit(f->store), 0);
@@ -375,7 +378,8 @@ static void test_rows_without_a_real_time_wait_for_one(void **state)
 	for (uint32_t i = 0; i < 600; i++) {
 		(void)sample(&s, i);
 		s.reading.received_at_ms = 1000 + i;
-		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
+		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new),
+				 0);
 	}
 	fill(f, 600, 2);
 	assert_int_equal(store_acknowledge(f->store, LANE_READINGS, 602), 0);
@@ -398,7 +402,8 @@ static void test_a_bad_reading_leaves_the_others(void **state)
 	assert_int_equal(add(f, 0), 1);
 	(void)sample(&s, 1);
 	s.reading.context = text;
-	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), -EMSGSIZE);
+	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new),
+			 -EMSGSIZE);
 	assert_false(s.reading.has_sequence);
 	text[60000] = 0; /* over many pages, but within bounds */
 	assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new), 0);
