@@ -71,7 +71,7 @@ static const struct option options[] = {
 	{ "broker", "keep_alive", KIND_NUMBER, AT(keep_alive), 5, 3600, "5 to 3600 (seconds)" },
 	{ "broker", "window", KIND_NUMBER, AT(window), 1, 1000, "1 to 1000 (messages)" },
 	{ "broker", "batch", KIND_NUMBER, AT(batch), 1, 500, "1 to 500 (readings)" },
-	{ "broker", "delivery", KIND_DELIVERY, AT(delivery), 0, 0, "puback" },
+	{ "broker", "delivery", KIND_DELIVERY, AT(delivery), 0, 0, "puback or receipt" },
 	{ "person", "subject", KIND_LEVEL, AT(subject), 0, 64,
 	  "1 to 64 of A-Z a-z 0-9 . _ - (a random reference, never a name)" },
 };
@@ -264,8 +264,9 @@ static bool option_set(struct loader *l, const struct option *o, const char *val
 	case KIND_BYTES:
 		return number_set(o, field, value);
 	case KIND_DELIVERY:
-		*(enum delivery *)field = DELIVERY_PUBACK;
-		return strcmp(value, "puback") == 0;
+		*(enum delivery *)field =
+			strcmp(value, "receipt") == 0 ? DELIVERY_RECEIPT : DELIVERY_PUBACK;
+		return strcmp(value, "receipt") == 0 || strcmp(value, "puback") == 0;
 	case KIND_LEVEL:
 	case KIND_PATH:
 	case KIND_TEXT:

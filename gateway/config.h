@@ -19,7 +19,8 @@
 #define CONFIG_GOALS_MAX 32
 
 enum delivery {
-	DELIVERY_PUBACK
+	DELIVERY_PUBACK,
+	DELIVERY_RECEIPT
 };
 
 struct config {

@@ -10,15 +10,17 @@
 
 #include "gateway/publish/batch.h"
 #include "gateway/publish/reasons.h"
+#include "gateway/publish/receipts.h"
 #include "gateway/publish/uplink.h"
 
-#define BURST         16   /* batches per turn of the loop: others want it too */
-#define ACKED_MAX     512  /* rows: so many more may come twice after a crash */
-#define WINDOW_MAX    1000 /* Paho looks through all messages on the way for each one */
-#define PACKET_EXTRA  512  /* topic, properties and header of a PUBLISH */
-#define US_PER_S      INT64_C(1000000)
-#define MQTT_REFUSED  0x80           /* reason codes from here on */
-#define THREAD_END_US (3 * US_PER_S) /* Paho's own threads take up to 1.1 s to end */
+#define BURST             16   /* batches per turn of the loop: others want it too */
+#define ACKED_MAX         512  /* rows: so many more may come twice after a crash */
+#define WINDOW_MAX        1000 /* Paho looks through all messages on the way for each one */
+#define PACKET_EXTRA      512  /* topic, properties and header of a PUBLISH */
+#define US_PER_S          INT64_C(1000000)
+#define AGAIN_ACCURACY_US ((uint64_t)US_PER_S)
+#define MQTT_REFUSED      0x80           /* reason codes from here on */
+#define THREAD_END_US     (3 * US_PER_S) /* Paho's own threads take up to 1.1 s to end */
 
 /* What a tag says: kind in the low bits, above it a number that rises by one per kind. */
 enum tag_kind {
@@ -42,6 +44,7 @@ struct outbox {
 	uint64_t head, tail;   /* numbers of entries: oldest on the way, next */
 	uint64_t cursor;       /* sequence: all up to here was handed to the uplink */
 	uint64_t single_upto;  /* up to here one row per batch */
+	uint64_t delivered;    /* up to here the broker has confirmed */
 	bool exhausted;        /* the store had no more when it was last asked */
 };
 
@@ -50,8 +53,9 @@ struct publish {
 	struct store *store;
 	struct topics topics;
 	struct uplink *uplink;
-	sd_event_source *io, *more;
+	sd_event_source *io, *more, *again;
 	struct batch batch;
+	struct receipts receipts;
 	struct outbox lanes[LANE_END];
 	enum lane turn;
 	unsigned int window_max;
@@ -267,6 +271,27 @@ static void pump(struct publish *p)
 
 /* ---- answers ---- */
 
+static bool by_receipt(const struct publish *p)
+{
+	return p->config->delivery == DELIVERY_RECEIPT;
+}
+
+/* Looks again later, unless that is due already, or nothing waits for a receipt. */
+static void arm_again(struct publish *p)
+{
+	int enabled = SD_EVENT_OFF;
+	bool waits = false;
+
+	for (int lane = 0; lane < LANE_END; lane++)
+		waits = waits || p->lanes[lane].delivered > p->receipts.committed[lane];
+	(void)sd_event_source_get_enabled(p->again, &enabled);
+	if (!waits || enabled != SD_EVENT_OFF)
+		return;
+	(void)sd_event_source_set_time(p->again,
+				       (uint64_t)(now_us() + receipts_wait(&p->receipts)));
+	(void)sd_event_source_set_enabled(p->again, SD_EVENT_ONESHOT);
+}
+
 static void advance(struct publish *p, enum lane lane)
 {
 	struct outbox *o = &p->lanes[lane];
@@ -279,7 +304,12 @@ static void advance(struct publish *p, enum lane lane)
 		p->acked_rows += e->rows;
 		o->head++;
 	}
-	if (watermark > 0 && store_acknowledge(p->store, lane, watermark) < 0)
+	if (watermark <= o->delivered)
+		return; /* what went again */
+	o->delivered = p->state.delivered[lane] = watermark;
+	if (by_receipt(p))
+		arm_again(p);
+	else if (store_acknowledge(p->store, lane, watermark) < 0)
 		p->state.errors++;
 }
 
@@ -387,6 +417,8 @@ static void rewind_lanes(struct publish *p)
 
 		o->head = o->tail;
 		o->cursor = counts.acknowledged[lane];
+		if (by_receipt(p) && o->delivered > o->cursor)
+			o->cursor = o->delivered; /* if the broker lost it, no receipt comes */
 		o->exhausted = false;
 	}
 }
@@ -407,10 +439,70 @@ static void on_subscribed(struct publish *p, const struct uplink_event *event)
 	p->state.errors += !p->state.listening;
 }
 
+/* What is committed there is delivered, whatever we remember of it. */
+static void acknowledge_all(struct publish *p)
+{
+	for (int i = 0; i < LANE_END; i++) {
+		const uint64_t upto = p->receipts.committed[i];
+		struct outbox *o = &p->lanes[i];
+
+		if (upto > o->delivered)
+			o->delivered = p->state.delivered[i] = upto;
+		if (upto > o->cursor)
+			o->cursor = upto;
+		if (store_acknowledge(p->store, (enum lane)i, upto) < 0)
+			p->state.errors++;
+	}
+}
+
+static void take_receipt(struct publish *p, const uint8_t *data, size_t len)
+{
+	const uint64_t before = p->receipts.committed[LANE_READINGS];
+	struct store_counts counts;
+	int r;
+
+	store_counts(p->store, &counts);
+	r = receipts_take(&p->receipts, hub_name(p), store_identity(p->store)->epoch, counts.last,
+			  data, len);
+	p->state.numbers_reused = p->state.numbers_reused || r == -ERANGE;
+	p->state.receipts = p->receipts.taken;
+	p->state.receipts_foreign = p->receipts.foreign;
+	p->state.receipts_malformed = p->receipts.malformed;
+	if (r <= 0 || !by_receipt(p))
+		return;
+	p->acked_rows += p->receipts.committed[LANE_READINGS] - before;
+	acknowledge_all(p);
+	(void)sd_event_source_set_enabled(p->again, SD_EVENT_OFF);
+	arm_again(p);
+}
+
+/* No receipt for what the broker has confirmed: it may have lost it. */
+static int on_again(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct publish *p = user;
+
+	(void)source;
+	(void)usec;
+	p->state.sent_again++;
+	for (int lane = 0; lane < LANE_END; lane++) {
+		struct outbox *o = &p->lanes[lane];
+
+		o->cursor = p->receipts.committed[lane];
+		o->delivered = o->cursor;
+		o->exhausted = false;
+	}
+	if (p->state.connected)
+		pump(p);
+	arm_again(p);
+	return 0;
+}
+
 static void on_heard(struct publish *p, const struct uplink_event *event)
 {
 	p->state.heard++;
-	if (p->heard)
+	if (event->inbound == INBOUND_RECEIPT)
+		take_receipt(p, event->data, event->len);
+	else if (p->heard)
 		p->heard(p->heard_user, event->inbound, event->data, event->len);
 	free(event->data);
 }
@@ -538,6 +630,11 @@ static int init_sources(struct publish *p, sd_event *event)
 	int r = sd_event_add_io(event, &p->io, uplink_fd(p->uplink), EPOLLIN, on_event, p);
 
 	if (r >= 0)
+		r = sd_event_add_time(event, &p->again, CLOCK_MONOTONIC, 0, AGAIN_ACCURACY_US,
+				      on_again, p);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(p->again, SD_EVENT_OFF);
+	if (r >= 0)
 		r = sd_event_add_defer(event, &p->more, on_more, p);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(p->more, SD_EVENT_OFF);
@@ -565,6 +662,7 @@ static int init_broker(struct publish *p, sd_event *event)
 		return r;
 	options.window = p->window_max;
 	options.inbound[INBOUND_COMMAND] = p->config->command_keys_file != NULL;
+	options.inbound[INBOUND_RECEIPT] = by_receipt(p);
 	r = uplink_new(&options, &p->uplink);
 	return r < 0 ? r : init_sources(p, event);
 }
@@ -628,6 +726,7 @@ void publish_free(struct publish *p, int64_t timeout_us)
 	}
 	(void)sd_event_source_disable_unref(p->io);
 	(void)sd_event_source_disable_unref(p->more);
+	(void)sd_event_source_disable_unref(p->again);
 	/* the process ends; a thread that hangs in Paho still reads the topics */
 	if (!gone)
 		return;

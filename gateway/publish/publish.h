@@ -1,5 +1,6 @@
 /*
- * Publishing: rows of the store go to the broker in order and leave the outbox on PUBACK.
+ * Publishing: rows of the store go to the broker in order and leave the outbox on PUBACK, or with
+ * delivery = receipt when the record service has committed them (receipts.h).
  *
  *   loop thread                                    uplink thread (the only one that calls Paho)
  *   publish_kick(): rows -> batches --ring+eventfd--> MQTTAsync_sendMessage
@@ -33,7 +34,12 @@ struct publish_state {
 	uint64_t heard;             /* such messages */
 	uint64_t no_subscriber;     /* confirmed, but nobody listens (where the broker says so) */
 	uint64_t errors;            /* of store and broker: each led to a retry */
-	char why[128];              /* why not connected, for people; "" */
+	/* delivery = receipt: confirmed by the broker, in memory; and what came of receipts */
+	uint64_t delivered[LANE_END];
+	uint64_t receipts, receipts_foreign, receipts_malformed;
+	uint64_t sent_again; /* times that rows went again because no receipt came */
+	bool numbers_reused; /* a receipt covers what this hub never sent: a restored card */
+	char why[128];       /* why not connected, for people; "" */
 };
 
 /* `config` and `store` are borrowed until publish_free; the store is used from the loop's thread

@@ -204,7 +204,7 @@ static const struct {
 	{ "[broker]\nwindow = -1\n", 2, "1 to 1000" },
 	{ "[broker]\nwindow = lots\n", 2, "1 to 1000" },
 	{ "[broker]\nwindow = 1001\n", 2, "1 to 1000" },
-	{ "[broker]\ndelivery = receipt\n", 2, "puback" },
+	{ "[broker]\ndelivery = hope\n", 2, "puback or receipt" },
 	{ "[broker]\nurl = mqtt://a\nca_file = /x\n", 0, "mqtts" },
 	{ "[broker]\nurl = mqtts://a\ncert_file = /x\n", 0, "belong together" },
 	{ "[broker]\nusername = x\n", 0, "needs url" },
