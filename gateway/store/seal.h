@@ -9,8 +9,9 @@
  *
  * The nonce must not repeat under one key, not even when the image of a card is put back and other
  * readings get the same row numbers: so no counter and no row number makes it. It is a keyed hash
- * (BLAKE2b) over bytes that are new with every start and every row, the place of the row and its content. It repeats only with all
- * three, and then what is sealed is the same; or by chance: 2^-50 for ten million rows of a person.
+ * (BLAKE2b) over bytes that are new with every start and every row, the place of the row, and its
+ * content. It repeats only with all three, and then what is sealed is the same; or by chance: 2^-50
+ * for ten million rows of one person.
  */
 #pragma once
 

@@ -35,7 +35,7 @@ static const int64_t parked_base[LANE_END] = {
 	" AND NOT EXISTS (SELECT 1 FROM parked WHERE id = " table ".id * 2 + ?2)"
 #define NEXT(table)  "SELECT * FROM " table " WHERE id > ?1 AND id <= ?2 ORDER BY id"
 #define ADD(table)   "INSERT INTO " table " VALUES(?1,?2,?3,?4,?5)"
-#define FIRST(table) "SELECT id, at FROM " table " WHERE id >= ?1 ORDER BY id LIMIT 1"
+#define FIRST(table) "SELECT id, at FROM " table " WHERE id >= ?1 AND at >= ?2 ORDER BY id LIMIT 1"
 
 static const char *const sql[S_END] = {
 	[S_BEGIN] = "BEGIN IMMEDIATE",
@@ -639,13 +639,14 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 	}
 }
 
-/* The first row from `id` on: 1, 0 or -errno. */
+/* The first row from `id` on that has a real time: 1, 0 or -errno. */
 static int first_at(struct store *s, enum lane lane, uint64_t id, uint64_t *ret, int64_t *ret_at_s)
 {
 	sqlite3_stmt *statement = s->statements[S_FIRST_AT + (int)lane];
 	int rc, r;
 
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)id);
+	(void)sqlite3_bind_int64(statement, 2, PLAUSIBLE_S);
 	rc = sqlite3_step(statement);
 	r = rc == SQLITE_ROW ? 1 : inside_judge(s, database_errno(s->place.db, rc));
 	if (r == 1) {
@@ -656,9 +657,9 @@ static int first_at(struct store *s, enum lane lane, uint64_t id, uint64_t *ret,
 	return r;
 }
 
-/* Numbers rise in the order of receipt: whatever lies below a row that came before at_s came
- * before it, too, whatever its own stamp says. So only the row that is given back has to be right;
- * one that is stamped by an unset clock proves nothing and is taken for a late one. */
+/* Numbers rise in the order of receipt: whatever lies below a row that came before at_s came before
+ * it, too, whatever its own stamp says. So only the row that is given back has to be right; those
+ * that were stamped by an unset clock are passed over. */
 uint64_t store_before(struct store *s, enum lane lane, int64_t at_s)
 {
 	uint64_t before = 0, end = s->lanes[lane].last + 1;
@@ -670,7 +671,7 @@ uint64_t store_before(struct store *s, enum lane lane, int64_t at_s)
 
 		if (r < 0)
 			return 0;
-		if (r == 1 && id < end && row_s >= PLAUSIBLE_S && row_s < at_s)
+		if (r == 1 && id < end && row_s < at_s)
 			before = id;
 		else
 			end = middle;
