@@ -91,8 +91,8 @@ static void merge(struct inventory *inv, struct inventory_device *from, struct i
 	to->not_mine += from->not_mine;
 	to->links += from->links;
 	to->news |= from->news;
-	if (from->last_seen_ms > to->last_seen_ms)
-		to->last_seen_ms = from->last_seen_ms;
+	inventory_seen(to, from->first_seen_ms);
+	inventory_seen(to, from->last_seen_ms);
 	to->radio = from->radio;
 	inv->n--;
 	memmove(from, from + 1, (size_t)(&inv->devices[inv->n] - from) * sizeof(inv->devices[0]));
@@ -137,6 +137,16 @@ struct inventory_device *inventory_device(struct inventory *inv, const struct in
 	return d;
 }
 
+void inventory_seen(struct inventory_device *d, int64_t ms)
+{
+	if (ms <= 0)
+		return;
+	if (d->first_seen_ms == 0 || ms < d->first_seen_ms)
+		d->first_seen_ms = ms;
+	if (ms > d->last_seen_ms)
+		d->last_seen_ms = ms;
+}
+
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading)
 {
 	const Wellgate__V1__DeviceRef *ref = reading->device;
@@ -156,8 +166,8 @@ void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading
 		memcpy(key.serial_digest, ref->serial_digest.data, sizeof(key.serial_digest));
 	d = inventory_device(inv, &key);
 	d->readings++;
-	if (reading->has_received_at_ms && reading->received_at_ms > d->last_seen_ms)
-		d->last_seen_ms = reading->received_at_ms;
+	if (reading->has_received_at_ms)
+		inventory_seen(d, reading->received_at_ms);
 }
 
 void inventory_news(struct inventory_device *d, uint32_t *said, const Wellgate__V1__News *news,
@@ -253,8 +263,8 @@ void inventory_radio_device(struct inventory *inv, const struct intake_device *k
 		memcpy(resolved.serial_digest, w->device, sizeof(w->device));
 	d = inventory_device(inv, &resolved);
 	set_radio(&d->radio, m);
-	if (seen_ms > d->last_seen_ms)
-		d->last_seen_ms = seen_ms;
+	inventory_seen(d, m->enrolled_ms);
+	inventory_seen(d, seen_ms);
 	if (m->has_battery && m->battery <= 100) {
 		d->has_battery = true;
 		d->battery = m->battery;
@@ -286,6 +296,62 @@ const struct inventory_device *inventory_enrolled(const struct inventory *inv,
 	if (w)
 		d = find_digest(inv, w->device);
 	return d && d->radio.enrolled ? d : NULL;
+}
+
+/* ---- the fleet ---- */
+
+/* NULL and "" are alike */
+static bool is_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b) == 0;
+}
+
+static bool is_counted_by(const Wellgate__V1__FirmwareCount *row, const struct inventory_device *d)
+{
+	return is_text(row->make, d->make) && is_text(row->model, d->model) &&
+	       is_text(row->hardware, d->hardware) && is_text(row->firmware, d->firmware) &&
+	       is_text(row->driver, d->driver);
+}
+
+/* protobuf-c has no const; nobody writes to it */
+static char *borrowed(const char *text)
+{
+	return *text ? (char *)(uintptr_t)text : NULL;
+}
+
+static void begin_row(Wellgate__V1__FirmwareCount *row, const struct inventory_device *d)
+{
+	wellgate__v1__firmware_count__init(row);
+	row->make = borrowed(d->make);
+	row->model = borrowed(d->model);
+	row->hardware = borrowed(d->hardware);
+	row->firmware = borrowed(d->firmware);
+	row->driver = borrowed(d->driver);
+	row->has_devices = true;
+}
+
+size_t inventory_fleet(const struct inventory *inv,
+		       Wellgate__V1__FirmwareCount rows[INVENTORY_FLEET], uint32_t *ret_unlisted)
+{
+	uint32_t unlisted = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < inv->n; i++) {
+		const struct inventory_device *d = &inv->devices[i];
+		size_t row = 0;
+
+		while (row < n && !is_counted_by(&rows[row], d))
+			row++;
+		if (row == INVENTORY_FLEET) {
+			unlisted++;
+			continue;
+		}
+		if (row == n)
+			begin_row(&rows[n++], d);
+		rows[row].devices++;
+	}
+	*ret_unlisted = unlisted;
+	return n;
 }
 
 /* ---- replies ---- */
@@ -352,6 +418,8 @@ static int reply_one(const struct inventory_device *d, bool addresses, struct ar
 	info->device = ref;
 	info->has_last_seen_ms = d->last_seen_ms != 0;
 	info->last_seen_ms = d->last_seen_ms;
+	info->has_first_seen_ms = d->first_seen_ms != 0;
+	info->first_seen_ms = d->first_seen_ms;
 	info->has_readings = true;
 	info->readings = d->readings;
 	info->has_bad_length = info->has_bad_checksum = info->has_bad_range = true;

@@ -19,6 +19,7 @@
 #define INVENTORY_TEXT    65
 #define INVENTORY_ADDRESS 32
 #define INVENTORY_PAGE    64 /* devices of one reply */
+#define INVENTORY_FLEET   40 /* rows of inventory_fleet() */
 
 /* What the radio knows of a device that is enrolled with it. */
 struct inventory_radio {
@@ -41,7 +42,7 @@ struct inventory_device {
 	char firmware[INVENTORY_TEXT], hardware[INVENTORY_TEXT];
 	uint8_t digest[16];
 	bool has_digest;
-	int64_t last_seen_ms;
+	int64_t first_seen_ms, last_seen_ms; /* 0: not known; first: that is still stored */
 	uint64_t readings;
 	uint64_t bad_length, bad_checksum, bad_range, not_mine;
 	unsigned int links; /* open now */
@@ -71,6 +72,8 @@ struct inventory_device *inventory_device(struct inventory *inv, const struct in
  * for what the radio says. A base station stays a line of its own; what it lacked is over. key has
  * a digest. Where there are too many ways, an old one is forgotten. */
 void inventory_way(struct inventory *inv, const uint8_t way[16], const struct intake_device *key);
+/* It was there at this time (UTC; not above 0: not known). */
+void inventory_seen(struct inventory_device *d, int64_t ms);
 /* A reading of the device was stored (or found in the store). */
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading);
 /* What the driver says on a link. *said: the news of this link so far, zero at first; what was in
@@ -90,6 +93,11 @@ void inventory_radio_gone(struct inventory *inv);
 /* An enrolled device; key as for inventory_device(), seen_ms 0: not known. */
 void inventory_radio_device(struct inventory *inv, const struct intake_device *key,
 			    const Wellgate__V1__RadioDevice *m, int64_t seen_ms);
+/* Devices counted by make, model, hardware, firmware and driver, in the order of the list: the rows
+ * that were filled. Text is the inventory's and good until it changes. *ret_unlisted: devices for
+ * which there was no row. */
+size_t inventory_fleet(const struct inventory *inv,
+		       Wellgate__V1__FirmwareCount rows[INVENTORY_FLEET], uint32_t *ret_unlisted);
 /* The enrolled device with this digest, or with an address of this digest, or NULL. */
 const struct inventory_device *inventory_enrolled(const struct inventory *inv,
 						  const uint8_t *digest, size_t len);
