@@ -202,6 +202,10 @@ int drv_midnight(const struct drv_ctx *ctx, int64_t at, int64_t *ret);
  * (explicit_bzero), keep it out of drv_state(). */
 #define DRV_KEY_MAX 64
 size_t drv_key(const struct drv_ctx *ctx, const char *name, uint8_t ret[DRV_KEY_MAX]);
+/* AES-128 of one block, for devices that ask for an answer made with it: the hub's library does it.
+ * ret may be in. -ENOSYS, and nothing is written: there is none here. */
+int drv_aes(const struct drv_ctx *ctx, const uint8_t key[16], const uint8_t in[16],
+	    uint8_t ret[16]);
 /* A user slot of the device and the code with which it lets us read that user's data (SIG User Data
  * Service); i counts from 0, false: no more. */
 struct drv_consent {

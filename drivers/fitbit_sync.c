@@ -70,7 +70,7 @@ static int64_t day_number(const struct device_time *t)
 }
 
 /* A day beyond now wherever the hub's zone is; 0: the hub does not know. */
-static int64_t latest(const struct drv_ctx *ctx)
+int64_t fitbit_sync_latest(const struct drv_ctx *ctx)
 {
 	struct device_time now;
 
@@ -91,7 +91,7 @@ static int say_piece(struct drv_ctx *ctx, struct fitbit_sync *s, const struct fi
 	int r;
 
 	if (s->rules.skip == 0)
-		s->rules.latest = latest(ctx);
+		s->rules.latest = fitbit_sync_latest(ctx);
 	s->rules.midnight = midnight;
 	s->rules.zone = ctx;
 	r = fitbit_emit(ctx, dump, key, &s->rules, &told);
@@ -140,7 +140,7 @@ int fitbit_sync_say(struct drv_ctx *ctx, struct fitbit_sync *s, const uint8_t *s
 	int r;
 
 	if (fitbit_dump_recognise(s->dump, s->w.len, &dump) < 0) {
-		*ret = outcome;
+		*ret = FITBIT_SAID_STRANGE;
 		return 0;
 	}
 	r = tell_model(ctx, dump.product);
@@ -171,6 +171,7 @@ enum drv_news fitbit_sync_news(enum fitbit_outcome outcome)
 	switch (outcome) {
 	case FITBIT_SAID_ANOTHER:
 		return DRV_NEWS_ANOTHER_DEVICE;
+	case FITBIT_SAID_STRANGE:
 	case FITBIT_SAID_UNREADABLE:
 		return DRV_NEWS_MODEL_NOT_SUPPORTED;
 	case FITBIT_SAID_NO_KEY:

@@ -43,6 +43,7 @@ enum fitbit_outcome {
 	FITBIT_SAID_ALL,
 	FITBIT_SAID_DAMAGED,
 	FITBIT_SAID_ANOTHER, /* of another tracker than `serial` */
+	FITBIT_SAID_STRANGE, /* nothing that is known; no serial number either */
 	FITBIT_SAID_UNREADABLE,
 	FITBIT_SAID_NO_KEY,
 	FITBIT_SAID_WRONG_KEY,
@@ -51,11 +52,14 @@ enum fitbit_outcome {
 /*
  * Says the next piece of a dump that is complete: facts and measurements; nothing of a dump with
  * any fault, at once. serial: of the tracker whose dump it must be, or NULL; ret_serial: whose it
- * is, of any outcome but DAMAGED and UNREADABLE. An encrypted one is read with fitbit_key(). 0, or
+ * is, of any outcome but DAMAGED and STRANGE. An encrypted one is read with fitbit_key(). 0, or
  * -errno of the session.
  */
 int fitbit_sync_say(struct drv_ctx *ctx, struct fitbit_sync *s, const uint8_t *serial,
 		    uint8_t ret_serial[FITBIT_SERIAL_SIZE], enum fitbit_outcome *ret);
+
+/* Times after it cannot be, s since 1970; 0: the hub does not know what time it is. */
+int64_t fitbit_sync_latest(const struct drv_ctx *ctx);
 
 /* What an operator should know about it; 0: nothing. */
 enum drv_news fitbit_sync_news(enum fitbit_outcome outcome);

@@ -437,6 +437,13 @@ size_t drv_key(const struct drv_ctx *ctx, const char *name, uint8_t ret[DRV_KEY_
 	return hub->key ? hub->key(hub->user, name, ret) : 0;
 }
 
+int drv_aes(const struct drv_ctx *ctx, const uint8_t key[16], const uint8_t in[16], uint8_t ret[16])
+{
+	const struct session_hub *hub = &session_of_const(ctx)->hub;
+
+	return hub->aes ? hub->aes(hub->user, key, in, ret) : -ENOSYS;
+}
+
 bool drv_consent(const struct drv_ctx *ctx, size_t i, struct drv_consent *ret)
 {
 	const struct session *s = session_of_const(ctx);

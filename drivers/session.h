@@ -73,6 +73,7 @@ struct session_sink {
 struct session_hub {
 	int (*midnight)(void *user, int64_t at, int64_t *ret);                 /* drv_midnight() */
 	size_t (*key)(void *user, const char *name, uint8_t ret[DRV_KEY_MAX]); /* drv_key() */
+	int (*aes)(void *user, const uint8_t key[16], const uint8_t in[16], uint8_t ret[16]);
 	void *user;
 };
 
@@ -146,6 +147,6 @@ void session_set_memory(struct session *s, const struct session_memory *memory);
 void session_set_random(struct session *s, const void *data, size_t len);
 /* What drv_last_record() tells the driver; call before session_open(). */
 void session_set_last_record(struct session *s, uint32_t record);
-/* Copied; either may be NULL. Without this call the hub knows neither. Call before
+/* Copied; any may be NULL. Without this call the hub has none of it. Call before
  * session_open(). */
 void session_set_hub(struct session *s, const struct session_hub *hub);

@@ -21,5 +21,6 @@ int hub_set_keys(const char *folder);
 /* For the end of a program. */
 void hub_forget(void);
 
-/* Gives a session what drv_midnight() and drv_key() hand out. Call before session_open(). */
+/* Gives a session what drv_midnight(), drv_key() and drv_aes() hand out. Call before
+ * session_open(). */
 void hub_give(struct session *s);

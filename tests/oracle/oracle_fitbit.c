@@ -1,9 +1,10 @@
 /*
  * Our XTEA, CMAC and EAX on what the standard input says, for fitbit_botan.py. A line is
- *   xtea KEY BLOCK | mac KEY TEXT | eax KEY NONCE HEADER TEXT
+ *   xtea KEY BLOCK | mac KEY TEXT | aes-mac KEY TEXT | eax KEY NONCE HEADER TEXT
  * in hexadecimal, "-" for no bytes; the answer is a line in hexadecimal: of eax the ciphertext and
  * the tag.
  */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 #define FIELDS_MAX 5
 #define BYTES_MAX  4096
-#define LINE_MAX   (FIELDS_MAX * 2 * BYTES_MAX)
+#define TEXT_MAX   (FIELDS_MAX * 2 * BYTES_MAX)
 
 struct field {
 	uint8_t bytes[BYTES_MAX];
@@ -58,8 +59,22 @@ static void answer_eax(const struct fitbit_cipher *xtea)
 	print(tag, sizeof(tag));
 }
 
+/* a failure here is a broken installation, never input */
+static void aes_encrypt(const void *key, const uint8_t *in, uint8_t *out)
+{
+	EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+	int len = 0;
+
+	if (!cipher || EVP_EncryptInit_ex(cipher, EVP_aes_128_ecb(), NULL, key, NULL) != 1 ||
+	    EVP_CIPHER_CTX_set_padding(cipher, 0) != 1 ||
+	    EVP_EncryptUpdate(cipher, out, &len, in, FITBIT_BLOCK_MAX) != 1)
+		abort();
+	EVP_CIPHER_CTX_free(cipher);
+}
+
 static int answer(const char *what, size_t n)
 {
+	const struct fitbit_cipher aes = { aes_encrypt, fields[0].bytes, FITBIT_BLOCK_MAX };
 	const struct fitbit_cipher xtea = fitbit_xtea(fields[0].bytes);
 	uint8_t out[FITBIT_TAG_SIZE];
 
@@ -69,6 +84,9 @@ static int answer(const char *what, size_t n)
 		answer_eax(&xtea);
 	} else if (strcmp(what, "mac") == 0) {
 		fitbit_mac(&xtea, fields[1].bytes, fields[1].len, out);
+		print(out, sizeof(out));
+	} else if (strcmp(what, "aes-mac") == 0) {
+		fitbit_mac(&aes, fields[1].bytes, fields[1].len, out);
 		print(out, sizeof(out));
 	} else if (strcmp(what, "xtea") == 0 && fields[1].len == FITBIT_XTEA_BLOCK) {
 		fitbit_xtea_encrypt(fields[0].bytes, fields[1].bytes, out);
@@ -81,7 +99,7 @@ static int answer(const char *what, size_t n)
 
 int main(void)
 {
-	static char line[LINE_MAX];
+	static char line[TEXT_MAX];
 
 	while (fgets(line, sizeof(line), stdin)) {
 		char *rest = line, *what = strsep(&rest, " \n");

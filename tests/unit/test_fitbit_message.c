@@ -12,6 +12,7 @@
 #include "protocols/bytes/crc.h"
 #include "protocols/fitbit/advert.h"
 #include "protocols/fitbit/dump.h"
+#include "protocols/fitbit/live.h"
 #include "protocols/fitbit/message.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -442,14 +443,61 @@ static void test_advert(void **state)
 	assert_int_equal(a.product, 0xa5);
 }
 
+static void test_live(void **state)
+{
+	static const uint8_t data[] = { 0x30, 0xf8, 0x53, 0x65, 0xe1, 0x10, 1,  0, 0xf9, 0xf6,
+					0x2d, 1,    0xd2, 0x04, 0x1e, 1,    20, 1, 77,   2 };
+	static const uint8_t early[16] = { 0x7f, 0x0a, 0x1e, 0x4d }; /* 2010-12-31 */
+	struct fitbit_live x = { .steps = 5 };
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(data); len++) {
+		if (len != 16)
+			assert_int_equal(fitbit_live_decode(data, len, &x), -EMSGSIZE);
+	}
+	assert_int_equal(fitbit_live_decode(early, sizeof(early), &x), -ERANGE);
+	assert_int_equal(x.steps, 5); /* untouched */
+	assert_int_equal(fitbit_live_decode(data, sizeof(data), &x), 0);
+	assert_int_equal(x.time, 1700001840);
+	assert_int_equal(x.steps, 65536 + 4321);
+	assert_int_equal(x.distance_mm, 16777216 + 3012345);
+	assert_int_equal(x.met_tenths, 1234);
+	assert_int_equal(x.floors_tenths, 256 + 30);
+	assert_true(x.has_rate);
+	assert_int_equal(x.active_minutes, 256 + 20);
+	assert_int_equal(x.rate, 77);
+	assert_int_equal(x.confidence, 2);
+	assert_int_equal(fitbit_live_decode(data, 16, &x), 0);
+	assert_false(x.has_rate);
+	assert_int_equal(x.active_minutes + x.rate + x.confidence, 0);
+}
+
+static void test_login_cipher(void **state)
+{
+	(void)state;
+	assert_int_equal(fitbit_login_cipher_of(FITBIT_FLEX), FITBIT_LOGIN_XTEA);
+	assert_int_equal(fitbit_login_cipher_of(FITBIT_CHARGE_HR), FITBIT_LOGIN_XTEA);
+	assert_int_equal(fitbit_login_cipher_of(FITBIT_CHARGE_2), FITBIT_LOGIN_AES);
+	assert_int_equal(fitbit_login_cipher_of(FITBIT_SURGE), FITBIT_LOGIN_AES);
+	assert_int_equal(fitbit_login_cipher_of(FITBIT_ELECTRON), FITBIT_LOGIN_UNKNOWN);
+	assert_int_equal(fitbit_login_cipher_of(0), FITBIT_LOGIN_UNKNOWN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_control),          cmocka_unit_test(test_control_length),
-		cmocka_unit_test(test_control_unknown),  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_packet),           cmocka_unit_test(test_packet_encode),
-		cmocka_unit_test(test_transfer),         cmocka_unit_test(test_transfer_faults),
-		cmocka_unit_test(test_transfer_classes), cmocka_unit_test(test_transfer_length),
+		cmocka_unit_test(test_live),
+		cmocka_unit_test(test_login_cipher),
+		cmocka_unit_test(test_control),
+		cmocka_unit_test(test_control_length),
+		cmocka_unit_test(test_control_unknown),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_packet),
+		cmocka_unit_test(test_packet_encode),
+		cmocka_unit_test(test_transfer),
+		cmocka_unit_test(test_transfer_faults),
+		cmocka_unit_test(test_transfer_classes),
+		cmocka_unit_test(test_transfer_length),
 		cmocka_unit_test(test_advert),
 	};
 

@@ -31,15 +31,22 @@ struct hub_world {
 
 /* What the driver is asked to ask. */
 struct asked {
+	uint8_t block[16];
+	int aes_r;
 	int64_t at, midnight;
 	uint8_t key[FITBIT_KEY_SIZE];
 	int midnight_r, key_r;
 };
 
 static struct asked asked;
+static const uint8_t counting[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
 
 static int on_open(struct drv_ctx *ctx)
 {
+	/* FIPS 197, appendix C.1, in place */
+	for (size_t i = 0; i < sizeof(asked.block); i++)
+		asked.block[i] = (uint8_t)(0x11 * i);
+	asked.aes_r = drv_aes(ctx, counting, asked.block, asked.block);
 	asked.midnight_r = drv_midnight(ctx, asked.at, &asked.midnight);
 	asked.key_r = fitbit_key(ctx, serial, asked.key);
 	return 0;
@@ -248,6 +255,16 @@ static void test_no_link(void **state)
 	assert_int_equal(unlink(other), 0);
 }
 
+static void test_aes(void **state)
+{
+	static const uint8_t want[] = { 0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30,
+					0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a };
+
+	ask(*state, 1700000000);
+	assert_int_equal(asked.aes_r, 0);
+	assert_memory_equal(asked.block, want, sizeof(want));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +273,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unknown_zones, set_up, clear_up),
 		cmocka_unit_test_setup_teardown(test_keys, set_up, clear_up),
 		cmocka_unit_test_setup_teardown(test_no_link, set_up, clear_up),
+		cmocka_unit_test_setup_teardown(test_aes, set_up, clear_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,11 @@
  *
  *   adabfb02 (write command)  c0 0a ...   > adabfb01 (notify)  c0, c0 14 0c 01 00 00 ID 6 17 00
  *                             c0 10 0d    > c0 41 0d, the dump in packets, c0 42 0d CRC LENGTH
+ *                             c0 50 ...   > c0 51 8 bytes, COUNTER 4; or c0 03 06 10
+ *                             c0 52 MAC   > c0 02; or c0 03 15 20
  *                             c0 01       > c0 01
+ *   558dfa01 (read)           TIME STEPS DISTANCE MET FLOORS ACTIVE RATE CONFIDENCE once a login
+ *                             was good, until the link ends; before, 16 bytes of 0
  *   advert  adabfb00, service data 180a: 07 04 (not synced) ...; no pairing; random static address
  *
  * Its clock stands at the time of its first dump, so that two dumps are alike; commands:
@@ -14,11 +18,14 @@
  *   encrypt on|off   XTEA, with the key 000102..0f
  *   refuse-airlink on|off   c0 03 00 10 in place of an airlink
  *   damage on|off    a CRC in c0 42 that is not that of the dump
+ *   login on|off     it takes a login of the subkey 000102..0f, nonce 01020304, with XTEA
+ *   rate N           its heart rate from now on (it has none at first), with confidence 2
  *   cut N            the link ends behind its Nth message from now, once
  *   truth            writes into the log what a hub must know after a whole sync, a line a minute:
  *                    truth SECONDS STEPS
  *
- * The log: airlink | dump bytes=N | closed | cut | unexpected HEX (what no client should send).
+ * The log: airlink | dump bytes=N | login good|refused | moment | closed | cut | unexpected HEX
+ * (what no client should send).
  *
  * Source: descriptions by others and one listing of a Charge 2's characteristics; nothing here was
  * seen on hardware.
@@ -61,6 +68,9 @@ struct tracker {
 	unsigned int memory_minutes;
 	int64_t now; /* 0: not yet known */
 	bool airlinked, encrypts, refuses, damages;
+	bool takes_login, logged_in;
+	uint8_t rate;
+	uint32_t counter;       /* of challenges */
 	unsigned int cut_after; /* messages; 0: never */
 	enum sending sending;
 	size_t len, sent; /* of the dump */
@@ -254,6 +264,62 @@ static void on_close(struct peer_state *s)
 	say(s, &(struct fitbit_control){ .kind = FITBIT_CLOSE });
 }
 
+/* ---- the login ---- */
+
+static void on_login(struct peer_state *s, const uint8_t *data)
+{
+	struct tracker *const t = s->own;
+	struct fitbit_control m = { .kind = FITBIT_CHALLENGE,
+				    .proof = { 0xff, 1, 2, 3, 4, 5, 6, 7 } };
+
+	if (!t->airlinked || !t->takes_login || memcmp(data + 6, "\4\3\2\1", 4) != 0) {
+		say(s, &(struct fitbit_control){ .kind = FITBIT_REFUSED, .error = 0x1006 });
+		return;
+	}
+	t->counter += 0x10203;
+	memcpy(m.challenge, &t->counter, sizeof(m.challenge));
+	say(s, &m);
+}
+
+static void on_proof(struct peer_state *s, const uint8_t *data)
+{
+	struct tracker *const t = s->own;
+	const struct fitbit_cipher xtea = fitbit_xtea(KEY);
+	uint8_t mac[FITBIT_TAG_SIZE];
+
+	fitbit_mac(&xtea, &t->counter, sizeof(t->counter), mac);
+	t->logged_in = t->airlinked && t->counter != 0 && memcmp(mac, data + 2, sizeof(mac)) == 0;
+	air_log(s->peer, "login %s", t->logged_in ? "good" : "refused");
+	if (t->logged_in)
+		say(s, &(struct fitbit_control){ .kind = FITBIT_DONE });
+	else
+		say(s, &(struct fitbit_control){ .kind = FITBIT_REFUSED, .error = 0x2015 });
+}
+
+/* The counters of the day are other than those of the dump: who adds them up is found out. */
+static uint8_t on_read(struct peer_state *s, uint8_t id, struct writer *w)
+{
+	static const uint8_t nothing[16];
+	const struct tracker *const t = s->own;
+
+	if (id != LIVE)
+		return 0;
+	if (!t->logged_in) {
+		writer_bytes(w, nothing, sizeof(nothing));
+		return 0;
+	}
+	air_log(s->peer, "moment");
+	writer_le32(w, (uint32_t)t->now);
+	writer_le32(w, 77777);
+	writer_le32(w, 55555555);
+	writer_le16(w, 4321);
+	writer_le16(w, 990);
+	writer_le16(w, 333);
+	writer_u8(w, t->rate);
+	writer_u8(w, 2);
+	return 0;
+}
+
 static void on_wrote(struct peer_state *s, uint8_t id, const uint8_t *data, size_t len)
 {
 	const struct tracker *const t = s->own;
@@ -265,6 +331,10 @@ static void on_wrote(struct peer_state *s, uint8_t id, const uint8_t *data, size
 		on_airlink(s);
 	} else if (id == COMMAND && len == 3 && memcmp(data, "\xc0\x10\x0d", 3) == 0) {
 		on_dump_request(s);
+	} else if (id == COMMAND && len == 10 && memcmp(data, "\xc0\x50", 2) == 0) {
+		on_login(s, data);
+	} else if (id == COMMAND && len == 10 && memcmp(data, "\xc0\x52", 2) == 0) {
+		on_proof(s, data);
 	} else if (id == COMMAND && len == 2 && memcmp(data, "\xc0\x01", 2) == 0) {
 		on_close(s);
 	} else {
@@ -291,6 +361,7 @@ static void on_disconnected(struct peer_state *s)
 	struct tracker *const t = s->own;
 
 	t->airlinked = false;
+	t->logged_in = false;
 	t->sending = SENDING_NOTHING;
 }
 
@@ -375,6 +446,16 @@ static int set_memory(struct peer_state *s, long minutes)
 	return 0;
 }
 
+static int set_rate(struct peer_state *s, long rate)
+{
+	struct tracker *const t = s->own;
+
+	if (rate > UINT8_MAX)
+		return -ERANGE;
+	t->rate = (uint8_t)rate;
+	return 0;
+}
+
 static int pass(struct peer_state *s, long seconds)
 {
 	struct tracker *const t = s->own;
@@ -400,10 +481,14 @@ static int on_command(struct peer_state *s, unsigned int n, char *const words[],
 		return set_flag(word, &t->refuses);
 	if (!strcmp(words[0], "damage"))
 		return set_flag(word, &t->damages);
+	if (!strcmp(words[0], "login"))
+		return set_flag(word, &t->takes_login);
 	if (!strcmp(words[0], "truth"))
 		return tell_truth(s);
 	if (set_number(word, DAY, &number) < 0)
 		return -EINVAL;
+	if (!strcmp(words[0], "rate"))
+		return set_rate(s, number);
 	if (!strcmp(words[0], "wear"))
 		return set_memory(s, number);
 	if (!strcmp(words[0], "pass"))
@@ -460,6 +545,7 @@ const struct model model_fitbit = {
 	.born = on_born,
 	.gone = on_gone,
 	.disconnected = on_disconnected,
+	.read = on_read,
 	.wrote = on_wrote,
 	.timeout = on_timeout,
 	.command = on_command,
