@@ -17,7 +17,7 @@
 #define RETRY_FIRST_US    SECOND_US
 #define RETRY_LAST_US     (60 * SECOND_US)
 #define STATUS_EVERY_US   (10 * SECOND_US)
-#define STATUS_BYTES      1024
+#define STATUS_BYTES      16384 /* with the longest texts of a whole fleet */
 #define HOUSEKEEPING_US   (2 * SECOND_US)
 #define TIMER_ACCURACY_US ((uint64_t)SECOND_US / 4)
 #define DIGEST_TEXT_BYTES 256
@@ -140,6 +140,15 @@ static void add_counter(struct pipeline_status *s, const char *name, uint64_t va
 	s->list[m->n_counters++] = c;
 }
 
+static void add_fleet(const struct pipeline *p, struct pipeline_status *s)
+{
+	s->message.n_fleet = inventory_fleet(&p->inventory, s->fleet, &s->message.fleet_unlisted);
+	s->message.has_fleet_unlisted = s->message.fleet_unlisted > 0;
+	s->message.fleet = s->fleet_list;
+	for (size_t i = 0; i < s->message.n_fleet; i++)
+		s->fleet_list[i] = &s->fleet[i];
+}
+
 void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
 {
 	Wellgate__V1__HubStatus *m = &ret->message;
@@ -163,6 +172,7 @@ void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
 	m->clock_synced = receipt.synced;
 	m->store_full = p->full;
 	m->test = p->parts.config->test;
+	add_fleet(p, ret);
 	m->counters = ret->list;
 	add_counter(ret, "measurements", p->counters.measurements);
 	add_counter(ret, "duplicates", counts.duplicates);
@@ -431,7 +441,7 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 		inventory_way(&p->inventory, way.serial_digest, &device);
 	known = inventory_device(&p->inventory, &device);
 	known->links++;
-	known->last_seen_ms = now_utc_ms();
+	inventory_seen(known, now_utc_ms());
 	inventory_news(known, &news, up->news, up->n_news);
 	*l = (struct link){ .used = true, .number = up->link, .device = device, .news = news };
 	link_describe(l, known);

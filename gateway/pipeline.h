@@ -67,6 +67,8 @@ struct pipeline_status {
 	Wellgate__V1__HubStatus message;
 	Wellgate__V1__HubStatus__Counter counters[PIPELINE_COUNTERS];
 	Wellgate__V1__HubStatus__Counter *list[PIPELINE_COUNTERS];
+	Wellgate__V1__FirmwareCount fleet[INVENTORY_FLEET];
+	Wellgate__V1__FirmwareCount *fleet_list[INVENTORY_FLEET];
 };
 
 struct pipeline;
