@@ -28,13 +28,16 @@
 #define PASSWORD_MAX      1024
 
 static const char usage[] =
-	"usage: wellgate tail [--broker URL] [--format text|json|csv] [--count N] [--seconds N]\n"
+	"usage: wellgate tail [--broker URL] [--format FORMAT] [--count N] [--seconds N]\n"
 	"                     [--site SITE] [--hub HUB] [--test] [--username NAME]\n"
 	"                     [--password-file FILE] [--ca FILE] [--cert FILE] [--key FILE]\n\n"
 	"Follows what hubs publish. The broker is that of --broker, else of WELLGATE_BROKER,\n"
 	"else mqtt://127.0.0.1:1883. Ends after N readings and goal results (--count) or N\n"
 	"seconds; otherwise when the connection ends. Test data is marked; --test shows\n"
-	"nothing else. csv has readings only, one row per component.\n";
+	"nothing else.\n\n"
+	"FORMAT: text; json; csv (readings only, one row per component); fhir (readings and\n"
+	"goal results, one FHIR R4 Bundle a line); omh (readings only, one Open mHealth data\n"
+	"point a line).\n";
 
 struct arguments {
 	const char *broker, *site, *hub, *username, *password_file, *ca, *cert, *key;
@@ -350,6 +353,7 @@ static int run(const struct arguments *a)
 		code = follow(t, &p, a->seconds);
 	close_link(t);
 	report(t);
+	render_report("tail", &p.left_out);
 	tail_printer_finish(&p);
 	(void)pthread_cond_destroy(&t->changed);
 	(void)pthread_mutex_destroy(&t->lock);
@@ -372,10 +376,11 @@ static int parse_number(const char *text, uint64_t max, uint64_t *ret)
 static int parse_format(const char *text, enum tail_format *ret)
 {
 	static const char *const names[] = {
-		[TAIL_TEXT] = "text", [TAIL_JSON] = "json", [TAIL_CSV] = "csv"
+		[TAIL_TEXT] = "text", [TAIL_JSON] = "json", [TAIL_CSV] = "csv",
+		[TAIL_FHIR] = "fhir", [TAIL_OMH] = "omh",
 	};
 
-	for (int i = TAIL_TEXT; i <= TAIL_CSV; i++) {
+	for (int i = TAIL_TEXT; i <= TAIL_OMH; i++) {
 		if (strcmp(text, names[i]) == 0) {
 			*ret = (enum tail_format)i;
 			return 0;
@@ -392,12 +397,7 @@ static int set_value(struct arguments *a, int option, const char *value)
 	case 'f':
 		if (parse_format(value, &a->format) == 0)
 			return EXIT_GOOD;
-		if (strcmp(value, "fhir") == 0 || strcmp(value, "omh") == 0)
-			return cli_fail("tail", EXIT_USAGE,
-					"--format %s is not available in this version; use text, "
-					"json or csv",
-					value);
-		return cli_fail("tail", EXIT_USAGE, "--format is text, json or csv");
+		return cli_fail("tail", EXIT_USAGE, "--format is text, json, csv, fhir or omh");
 	case 'n':
 		if (parse_number(value, UINT64_MAX - 1, &a->count) == 0)
 			return EXIT_GOOD;

@@ -483,6 +483,16 @@ static int json_reading(struct tail_printer *p, const struct where *w, Wellgate_
 	return error < 0 ? error : put_json(p, print_reading(r, w->hub));
 }
 
+static int other_reading(struct tail_printer *p, const struct where *w, Wellgate__V1__Reading *r)
+{
+	const int error = w->test ? mark_test(p, r) : 0;
+
+	if (error < 0)
+		return error;
+	return render_reading(p->out, p->format == TAIL_OMH ? RENDER_OMH : RENDER_FHIR, r, w->hub,
+			      &p->left_out);
+}
+
 static int print_batch(struct tail_printer *p, const struct where *w, const uint8_t *data,
 		       size_t len)
 {
@@ -497,6 +507,8 @@ static int print_batch(struct tail_printer *p, const struct where *w, const uint
 			r = json_reading(p, w, b->readings[i]);
 		else if (p->format == TAIL_CSV)
 			csv_reading(p, w, b->readings[i]);
+		else if (p->format == TAIL_FHIR || p->format == TAIL_OMH)
+			r = other_reading(p, w, b->readings[i]);
 		else
 			text_reading(p, w, b->readings[i]);
 		p->left -= p->left != UINT64_MAX;
@@ -512,11 +524,18 @@ static int print_goal(struct tail_printer *p, const struct where *w, const uint8
 
 	if (!result)
 		return -EBADMSG;
-	if (p->format == TAIL_CSV)
+	if (p->format == TAIL_CSV || p->format == TAIL_OMH)
 		return 0;
+	/* a result does not say that it is test data, so it would pass for a real one */
+	if (p->format == TAIL_FHIR && w->test) {
+		p->left_out.refused[FHIR_TEST_DATA]++;
+		return 0;
+	}
 	p->left -= p->left != UINT64_MAX;
 	if (p->format == TAIL_JSON)
 		return put_json(p, print_goal_result(result));
+	if (p->format == TAIL_FHIR)
+		return render_goal(p->out, result, w->hub, &p->left_out);
 	text_goal(p, w, result);
 	return 0;
 }

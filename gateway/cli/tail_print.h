@@ -7,11 +7,14 @@
 #include <stdio.h>
 
 #include "gateway/arena.h"
+#include "gateway/cli/render.h"
 
 enum tail_format {
 	TAIL_TEXT,
 	TAIL_JSON,
 	TAIL_CSV,
+	TAIL_FHIR, /* render.h */
+	TAIL_OMH,
 };
 
 struct tail_printer {
@@ -21,6 +24,7 @@ struct tail_printer {
 	struct arena arena;
 	uint64_t left;     /* readings and results still to print; UINT64_MAX = no end */
 	char heading[160]; /* text: whose lines these are */
+	struct render_counts left_out; /* FHIR and OMH: said by the caller, at the end */
 };
 
 int tail_printer_init(struct tail_printer *p, FILE *out, enum tail_format format, uint64_t count);

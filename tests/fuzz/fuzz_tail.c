@@ -6,7 +6,7 @@
 
 #include "gateway/cli/tail_print.h"
 
-#define FORMATS 3
+#define FORMATS 5
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
