@@ -11,11 +11,14 @@
 #include <systemd/sd-event.h>
 
 struct hub_clock;
+struct receipt;
 
 /* changed: never called from inside these functions, but for hub_clock_start() */
 int hub_clock_new(sd_event *event, const char *time_zone,
 		  void (*changed)(void *user, bool synced, int offset_min), void *user,
 		  struct hub_clock **ret);
+/* Other clocks than the machine's; for tests. */
+void hub_clock_set(struct hub_clock *c, void (*now)(void *user, struct receipt *ret));
 void hub_clock_free(struct hub_clock *c); /* NULL is fine */
 /* Says it at once, then whenever it changes. */
 void hub_clock_start(struct hub_clock *c);

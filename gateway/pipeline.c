@@ -7,57 +7,19 @@
 
 #include "drivers/cleanup.h"
 #include "drivers/log.h"
-#include "gateway/hub_clock.h"
+#include "gateway/pipeline_part.h"
 
 #define SECOND_US INT64_C(1000000)
 /* One packet unpacked; a hostile one that unpacks larger is malformed. */
 #define ARENA_BYTES       ((size_t)512 * 1024)
 #define PENDING_MAX       100
-#define LINKS_MAX         64
 #define RETRY_FIRST_US    SECOND_US
 #define RETRY_LAST_US     (60 * SECOND_US)
 #define STATUS_EVERY_US   (10 * SECOND_US)
-#define STATUS_BYTES      16384 /* with the longest texts of a whole fleet */
 #define HOUSEKEEPING_US   (2 * SECOND_US)
+#define PURGE_EVERY_US    (3600 * SECOND_US)
 #define TIMER_ACCURACY_US ((uint64_t)SECOND_US / 4)
 #define DIGEST_TEXT_BYTES 256
-
-struct link {
-	bool used;
-	uint32_t number;
-	struct intake_device device; /* its text points into the fields below */
-	char driver[INVENTORY_TEXT], make[INVENTORY_TEXT], model[INVENTORY_TEXT];
-	char firmware[INVENTORY_TEXT], hardware[INVENTORY_TEXT];
-	uint32_t news; /* said on this link */
-};
-
-struct pipeline {
-	struct pipeline_parts parts;
-	const char *hub;
-	struct arena arena;
-	struct inventory inventory;
-	struct radio_state *radio;
-	struct hub_clock *clock;
-	struct pipeline_counters counters;
-	int64_t since_ms;
-
-	/* the connection to wellgate-devices */
-	bool attached;
-	struct pipeline_back back;
-	struct link links[LINKS_MAX];
-	uint64_t taken; /* sequence of the last measurement */
-	unsigned int pending;
-
-	/* the store refused: ignore what comes until the connection was ended */
-	bool full, deaf;
-	int64_t retry_us;
-
-	int64_t status_at_us; /* CLOCK_MONOTONIC, when it was last handed to publish */
-	bool status_dirty;
-	uint8_t said[STATUS_BYTES]; /* the last one, packed */
-	size_t said_len;
-	sd_event_source *retry, *status, *housekeeping, *period_end;
-};
 
 static int64_t now_monotonic(struct pipeline *p)
 {
@@ -67,11 +29,11 @@ static int64_t now_monotonic(struct pipeline *p)
 	return (int64_t)now;
 }
 
-static int64_t now_utc_ms(void)
+int64_t pipeline_now_ms(const struct pipeline *p)
 {
 	struct receipt receipt;
 
-	receipt_now(&receipt);
+	intake_now(p->parts.intake, &receipt);
 	return receipt.utc_ms;
 }
 
@@ -86,9 +48,14 @@ static void arm(sd_event_source *timer, int64_t at_us)
 	(void)sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
+void pipeline_arm(struct pipeline *p, sd_event_source *timer, int64_t in_us)
+{
+	arm(timer, now_monotonic(p) + in_us);
+}
+
 /* ---- status ---- */
 
-static void status_changed(struct pipeline *p)
+void pipeline_status_changed(struct pipeline *p)
 {
 	const int64_t now = now_monotonic(p), next = p->status_at_us + STATUS_EVERY_US;
 
@@ -156,7 +123,7 @@ void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
 	struct receipt receipt;
 
 	store_counts(p->parts.store, &counts);
-	receipt_now(&receipt);
+	intake_now(p->parts.intake, &receipt);
 	wellgate__v1__hub_status__init(m);
 	m->hub = (char *)(uintptr_t)p->hub;
 	m->has_epoch = m->has_state = m->has_since_ms = true;
@@ -183,6 +150,10 @@ void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
 	add_counter(ret, "damaged", counts.damaged);
 	add_counter(ret, "parked", counts.parked);
 	add_counter(ret, "results", counts.last[LANE_RESULTS]);
+	add_counter(ret, "held", counts.held);
+	add_counter(ret, "other_person", p->counters.other_person);
+	add_counter(ret, "guest", p->counters.guest);
+	add_counter(ret, "held_expired", p->counters.held_expired);
 }
 
 /* ---- the store refuses ---- */
@@ -193,7 +164,7 @@ static bool needs_restart(int r)
 	return r == -EIO || r == -EUCLEAN;
 }
 
-static void give_up(struct pipeline *p, int r)
+void pipeline_give_up(struct pipeline *p, int r)
 {
 	if (needs_restart(r)) {
 		log_error("the database failed: %s; ending, so that the next start checks it",
@@ -202,6 +173,8 @@ static void give_up(struct pipeline *p, int r)
 	}
 	store_rollback(p->parts.store);
 	goal_book_undo(p->parts.book);
+	id_set_undo(&p->hidden);
+	p->dropped = (struct dropped){ 0 };
 	p->counters.store_failures++;
 	p->pending = 0;
 	p->deaf = true;
@@ -214,7 +187,7 @@ static void give_up(struct pipeline *p, int r)
 		p->back.full(p->back.user, true);
 	arm(p->retry, now_monotonic(p) + p->retry_us);
 	p->retry_us = p->retry_us * 2 < RETRY_LAST_US ? p->retry_us * 2 : RETRY_LAST_US;
-	status_changed(p);
+	pipeline_status_changed(p);
 }
 
 /* The devices process sends again what was not committed: the first of it is the probe. */
@@ -225,7 +198,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *user)
 	(void)source;
 	(void)usec;
 	p->deaf = p->attached; /* an attached one stays unheard until it comes anew */
-	(void)store_maintain(p->parts.store, now_utc_ms());
+	(void)store_maintain(p->parts.store, pipeline_now_ms(p));
 	if (!p->attached)
 		return 0;
 	p->back.full(p->back.user, false);
@@ -246,7 +219,7 @@ static void stored_again(struct pipeline *p)
 
 static void arm_period_end(struct pipeline *p)
 {
-	const int64_t due = goal_book_next_due(p->parts.book, now_utc_ms());
+	const int64_t due = goal_book_next_due(p->parts.book, pipeline_now_ms(p));
 
 	(void)sd_event_source_set_enabled(p->period_end, SD_EVENT_OFF);
 	if (due >= 0)
@@ -269,6 +242,17 @@ static int add_results(struct pipeline *p, int64_t now_ms)
 	}
 }
 
+/* What was done in the transaction is durable. */
+static void settle(struct pipeline *p)
+{
+	goal_book_settle(p->parts.book);
+	id_set_settle(&p->hidden);
+	p->counters.other_person += p->dropped.other_person;
+	p->counters.guest += p->dropped.guest;
+	p->counters.held_expired += p->dropped.expired;
+	p->dropped = (struct dropped){ 0 };
+}
+
 int pipeline_commit(struct pipeline *p)
 {
 	bool written;
@@ -276,15 +260,15 @@ int pipeline_commit(struct pipeline *p)
 
 	if (p->deaf)
 		return -ENOSPC;
-	r = add_results(p, now_utc_ms());
+	r = add_results(p, pipeline_now_ms(p));
 	written = r == 0 && store_in_transaction(p->parts.store);
 	if (written)
 		r = store_commit(p->parts.store);
 	if (r < 0) {
-		give_up(p, r);
+		pipeline_give_up(p, r);
 		return r;
 	}
-	goal_book_settle(p->parts.book);
+	settle(p);
 	if (p->pending > 0 && p->attached)
 		p->back.committed(p->back.user, p->taken);
 	p->pending = 0;
@@ -293,7 +277,7 @@ int pipeline_commit(struct pipeline *p)
 		return 0;
 	p->counters.commits++;
 	stored_again(p);
-	status_changed(p);
+	pipeline_status_changed(p);
 	publish_kick(p->parts.publish);
 	return 0;
 }
@@ -316,11 +300,11 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *user)
 	(void)usec;
 	r = pipeline_commit(p);
 	if (r == 0)
-		r = store_maintain(p->parts.store, now_utc_ms());
+		r = store_maintain(p->parts.store, pipeline_now_ms(p));
 	if (r > 0)
 		arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
 	else if (needs_restart(r) && !p->deaf)
-		give_up(p, r);
+		pipeline_give_up(p, r);
 	return 0;
 }
 
@@ -329,7 +313,7 @@ static void on_progress(void *user)
 	struct pipeline *p = user;
 
 	arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
-	status_changed(p);
+	pipeline_status_changed(p);
 }
 
 /* ---- what comes from the devices ---- */
@@ -441,7 +425,7 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 		inventory_way(&p->inventory, way.serial_digest, &device);
 	known = inventory_device(&p->inventory, &device);
 	known->links++;
-	inventory_seen(known, now_utc_ms());
+	inventory_seen(known, pipeline_now_ms(p));
 	inventory_news(known, &news, up->news, up->n_news);
 	*l = (struct link){ .used = true, .number = up->link, .device = device, .news = news };
 	link_describe(l, known);
@@ -465,36 +449,87 @@ static int refuse(struct pipeline *p, uint64_t sequence, const char *reason)
 	p->back.refused(p->back.user, sequence, reason);
 	p->taken = sequence;
 	p->pending++; /* it is dealt with: the next `committed` covers it */
-	status_changed(p);
+	pipeline_status_changed(p);
 	return 0;
 }
 
-/* -ENOBUFS: an absurd number of readings in one period; the goal has all it can use. */
-static int count_towards_goals(struct pipeline *p, const Wellgate__V1__Reading *reading)
+int pipeline_count(struct pipeline *p, const Wellgate__V1__Reading *reading)
 {
 	const int r = reading->n_goals > 0 ? goal_book_add(p->parts.book, reading) : 0;
 
 	return r == -ENOBUFS ? 0 : r;
 }
 
-/* An error leaves nothing of the open transaction: everything uncommitted has to come again. */
-static int store_reading(struct pipeline *p, Wellgate__V1__Reading *reading)
+void pipeline_count_dropped(struct pipeline *p, enum attribute_verdict verdict)
 {
-	bool is_new = false;
-	int r = store_add_reading(p->parts.store, reading, STORE_PUBLISH, &is_new);
+	if (verdict == ATTRIBUTE_GUEST)
+		p->dropped.guest++;
+	else
+		p->dropped.other_person++;
+}
 
-	if (r < 0 || !is_new)
+int pipeline_file(struct pipeline *p, Wellgate__V1__Reading *reading, const char *said,
+		  struct filing_answer *ret)
+{
+	int r = 0;
+
+	*ret = (struct filing_answer){ .where = STORE_PUBLISH };
+	if (filing_in_use(p->filing)) {
+		if (said)
+			filing_said(p->filing, said, ret);
+		else
+			filing_ask(p->filing, reading, NULL, ret);
+		r = filing_mark(ret, reading, &p->arena);
+	}
+	if (r == 0 && ret->where == STORE_PUBLISH)
+		r = goal_book_tag(p->parts.book, reading, &p->arena);
+	return r;
+}
+
+static void note_time(struct pipeline *p, const Wellgate__V1__Reading *reading, bool synced)
+{
+	if (p->retime.first == 0 && reading->has_sequence &&
+	    (!synced || refile_is_timeless(reading)))
+		p->retime.first = reading->sequence;
+}
+
+int pipeline_store(struct pipeline *p, Wellgate__V1__Reading *reading,
+		   const struct filing_answer *answer, bool synced, bool *ret_new)
+{
+	int r = store_add_reading(p->parts.store, reading, answer->where, ret_new);
+
+	if (r < 0 || !*ret_new)
 		return r;
+	if (answer->where == STORE_DROP) {
+		pipeline_count_dropped(p, answer->about.verdict);
+		return 0;
+	}
 	inventory_count(&p->inventory, reading);
-	return count_towards_goals(p, reading);
+	note_time(p, reading, synced);
+	if (answer->where == STORE_HOLD)
+		return 0;
+	filing_learn(p->filing, reading, answer);
+	return pipeline_count(p, reading);
+}
+
+/* once a link: a boot that never learnt the time may be placed by this device's clock */
+static void compare_clocks(struct pipeline *p, struct link *l, const Wellgate__V1__Measurement *m,
+			   const struct receipt *receipt)
+{
+	if (l->compared || !m->has_clock_offset_ms || !receipt->synced || !l->device.has_digest)
+		return;
+	l->compared = true;
+	refile_by_device(p, &l->device, m->clock_offset_ms, receipt);
 }
 
 static int take_measurement(struct pipeline *p, uint64_t sequence,
 			    const Wellgate__V1__Measurement *m)
 {
-	const struct link *l = m->has_link ? link_find(p, m->link) : NULL;
+	struct link *l = m->has_link ? link_find(p, m->link) : NULL;
 	Wellgate__V1__Reading *reading = NULL;
+	struct filing_answer answer = { .where = STORE_PUBLISH };
 	struct receipt receipt;
+	bool is_new = false;
 	int r;
 
 	if (p->deaf)
@@ -502,22 +537,23 @@ static int take_measurement(struct pipeline *p, uint64_t sequence,
 	p->counters.measurements++;
 	if (!l)
 		return refuse(p, sequence, "it belongs to no link");
-	receipt_now(&receipt);
+	intake_now(p->parts.intake, &receipt);
 	r = intake_normalise(p->parts.intake, m, &l->device, &receipt, &p->arena, &reading);
 	if (r == -ENOMSG)
 		return refuse(p, sequence, "it is not a final measurement");
 	if (r == 0)
-		r = goal_book_tag(p->parts.book, reading, &p->arena);
+		r = pipeline_file(p, reading, NULL, &answer);
 	if (r < 0)
 		return refuse(p, sequence, "it breaks the contract of Measurement");
-	r = store_reading(p, reading);
+	r = pipeline_store(p, reading, &answer, receipt.synced, &is_new);
 	if (r == -EMSGSIZE || r == -EBADMSG) /* of this one alone: the transaction goes on */
 		return refuse(p, sequence, "the store cannot hold it");
 	if (r < 0) {
-		give_up(p, r);
+		pipeline_give_up(p, r);
 		return 0;
 	}
 	p->taken = sequence;
+	compare_clocks(p, l, m, &receipt);
 	if (++p->pending >= PENDING_MAX)
 		(void)pipeline_commit(p);
 	return 0;
@@ -540,7 +576,7 @@ static int64_t seen_ms(struct pipeline *p, const Wellgate__V1__RadioDevice *m)
 	if (!m->has_last_seen_us ||
 	    __builtin_sub_overflow(now_monotonic(p), m->last_seen_us, &ago_us) || ago_us < 0)
 		return 0;
-	return now_utc_ms() - ago_us / 1000;
+	return pipeline_now_ms(p) - ago_us / 1000;
 }
 
 static int take_radio_device(struct pipeline *p, const Wellgate__V1__RadioDevice *m)
@@ -589,9 +625,8 @@ static int say(void *user, const Wellgate__V1__ToDevices *message)
 	return p->back.say(p->back.user, message);
 }
 
-static void on_clock(void *user, bool synced, int offset_min)
+static void tell_clock(struct pipeline *p, bool synced, int offset_min)
 {
-	const struct pipeline *p = user;
 	Wellgate__V1__ToDevices message = WELLGATE__V1__TO_DEVICES__INIT;
 	Wellgate__V1__Clock clock = WELLGATE__V1__CLOCK__INIT;
 
@@ -601,7 +636,26 @@ static void on_clock(void *user, bool synced, int offset_min)
 	clock.zone = p->parts.config->time_zone;
 	message.what_case = WELLGATE__V1__TO_DEVICES__WHAT_CLOCK;
 	message.clock = &clock;
-	(void)say(user, &message);
+	(void)say(p, &message);
+}
+
+static void clocks_now(void *user, struct receipt *ret)
+{
+	const struct pipeline *p = user;
+
+	intake_now(p->parts.intake, ret);
+}
+
+/* The clock was looked at: what it says is told to the devices, and to what came before. */
+static void on_clock(void *user, bool synced, int offset_min)
+{
+	struct pipeline *p = user;
+	struct receipt now;
+
+	tell_clock(p, synced, offset_min);
+	intake_now(p->parts.intake, &now);
+	if (intake_anchor(p->parts.intake, &now) > 0)
+		refile_clock_news(p);
 }
 
 static int take(struct pipeline *p, const Wellgate__V1__FromDevices *m)
@@ -642,93 +696,9 @@ int pipeline_take(struct pipeline *p, const void *packet, size_t len)
 		r = take(p, m);
 	if (r < 0) {
 		p->counters.malformed++;
-		status_changed(p);
+		pipeline_status_changed(p);
 		return -EBADMSG;
 	}
-	return 0;
-}
-
-/* ---- what comes out of files ---- */
-
-/* of one reading: 0 or what store_add_reading() says of the whole transaction */
-static int import_one(struct pipeline *p, struct intake *in, const struct intake_device *device,
-		      const Wellgate__V1__Measurement *m, struct pipeline_imported *counts)
-{
-	Wellgate__V1__Reading *reading = NULL;
-	struct receipt receipt;
-	bool is_new = false;
-	int r;
-
-	arena_reset(&p->arena);
-	receipt_now(&receipt);
-	r = intake_normalise(in, m, device, &receipt, &p->arena, &reading);
-	if (r == 0)
-		r = goal_book_tag(p->parts.book, reading, &p->arena);
-	if (r < 0) {
-		counts->refused++;
-		return 0;
-	}
-	r = store_add_reading(p->parts.store, reading, STORE_PUBLISH, &is_new);
-	if (r == -EMSGSIZE || r == -EBADMSG) {
-		counts->refused++;
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	if (!is_new) {
-		counts->known++;
-		return 0;
-	}
-	counts->added++;
-	inventory_count(&p->inventory, reading);
-	return count_towards_goals(p, reading);
-}
-
-static int import_all(struct pipeline *p, struct intake *in, const Wellgate__V1__ImportBatch *batch,
-		      struct pipeline_imported *counts)
-{
-	const struct intake_device device = { .driver = batch->source };
-	int r = 0;
-
-	for (size_t i = 0; i < batch->n_measurements && r == 0; i++)
-		r = import_one(p, in, &device, batch->measurements[i], counts);
-	if (r < 0) {
-		give_up(p, r);
-		return r;
-	}
-	return pipeline_commit(p);
-}
-
-int pipeline_import(struct pipeline *p, const Wellgate__V1__ImportBatch *batch,
-		    struct pipeline_imported *ret)
-{
-	const struct config *config = p->parts.config;
-	const bool stated = batch->time_zone && *batch->time_zone;
-	const struct intake_options options = {
-		.time_zone = stated ? batch->time_zone : config->time_zone,
-		.subject = config->subject,
-		.test = config->test,
-		.import = true,
-		.zone_stated = stated,
-	};
-	struct pipeline_imported counts = { 0 };
-	struct intake *in = NULL;
-	int r;
-
-	if (!batch->source || !*batch->source || batch->n_measurements > PIPELINE_IMPORT_MAX)
-		return -EBADMSG;
-	if (p->deaf)
-		return -ENOSPC;
-	r = intake_new(&options, &in);
-	if (r < 0)
-		return r;
-	r = import_all(p, in, batch, &counts);
-	intake_free(in);
-	if (r < 0)
-		return r;
-	p->counters.refused += counts.refused;
-	status_changed(p);
-	*ret = counts;
 	return 0;
 }
 
@@ -765,7 +735,7 @@ void pipeline_attach(struct pipeline *p, const struct pipeline_back *back)
 			p->back.full(p->back.user, true);
 		hub_clock_start(p->clock);
 	}
-	status_changed(p);
+	pipeline_status_changed(p);
 }
 
 bool pipeline_attached(const struct pipeline *p)
@@ -774,46 +744,6 @@ bool pipeline_attached(const struct pipeline *p)
 }
 
 /* ---- start ---- */
-
-static int refill_results(struct pipeline *p)
-{
-	struct store_row row = { 0 };
-	int r;
-
-	while ((r = store_next(p->parts.store, LANE_RESULTS, row.sequence, &row)) > 0) {
-		const Wellgate__V1__GoalResult *result;
-
-		arena_reset(&p->arena);
-		result = wellgate__v1__goal_result__unpack(arena_protobuf(&p->arena), row.len,
-							   row.payload);
-		r = result ? goal_book_restore(p->parts.book, result) : 0;
-		if (r < 0 && r != -ENOENT) /* a goal that is not set any more */
-			return r;
-	}
-	return r;
-}
-
-static int refill_readings(struct pipeline *p)
-{
-	struct store_row row = { 0 };
-	int r;
-
-	while ((r = store_next(p->parts.store, LANE_READINGS, row.sequence, &row)) > 0) {
-		const Wellgate__V1__Reading *reading;
-
-		arena_reset(&p->arena);
-		reading = wellgate__v1__reading__unpack(arena_protobuf(&p->arena), row.len,
-							row.payload);
-		if (!reading)
-			continue;
-		inventory_count(&p->inventory, reading);
-		intake_remember(p->parts.intake, reading);
-		r = count_towards_goals(p, reading);
-		if (r < 0)
-			return r;
-	}
-	return r;
-}
 
 static int add_timer(struct pipeline *p, clockid_t clock, sd_event_time_handler_t handler,
 		     sd_event_source **ret)
@@ -833,7 +763,23 @@ static int add_timers(struct pipeline *p)
 		r = add_timer(p, CLOCK_MONOTONIC, on_housekeeping, &p->housekeeping);
 	if (r >= 0)
 		r = add_timer(p, CLOCK_REALTIME, on_period_end, &p->period_end);
-	return r;
+	return r < 0 ? r : refile_add_timers(p);
+}
+
+/* What was stored is looked at in the light of what is known now. */
+static void begin(struct pipeline *p)
+{
+	struct receipt now;
+
+	if (filing_in_use(p->filing)) {
+		if (p->parts.config->subject)
+			log_warning("there are loans on this hub: [person] subject is not used");
+		(void)refile_purge(p);
+	}
+	intake_now(p->parts.intake, &now);
+	(void)intake_anchor(p->parts.intake, &now);
+	refile_clock_news(p); /* also if there is none: a walk may have been cut short */
+	pipeline_arm(p, p->purge, PURGE_EVERY_US);
 }
 
 int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret)
@@ -845,7 +791,7 @@ int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret)
 		return -ENOMEM;
 	p->parts = *parts;
 	p->hub = parts->config->hub ? parts->config->hub : store_identity(parts->store)->hub;
-	p->since_ms = now_utc_ms();
+	p->since_ms = pipeline_now_ms(p);
 	p->status_at_us = -STATUS_EVERY_US;
 	p->retry_us = RETRY_FIRST_US;
 	r = arena_init(&p->arena, ARENA_BYTES);
@@ -854,19 +800,21 @@ int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret)
 	if (r >= 0)
 		r = hub_clock_new(parts->event, parts->config->time_zone, on_clock, p, &p->clock);
 	if (r >= 0)
+		hub_clock_set(p->clock, clocks_now);
+	if (r >= 0)
 		r = add_timers(p);
 	if (r >= 0)
-		r = refill_results(p);
+		r = filing_new(parts->store, &p->filing);
 	if (r >= 0)
-		r = refill_readings(p);
+		r = refill(p);
 	if (r < 0) {
 		pipeline_free(p);
 		return r;
 	}
-	goal_book_settle(parts->book);
 	publish_on_progress(parts->publish, on_progress, p);
 	(void)pipeline_commit(p); /* a period may have ended while we were away */
-	status_changed(p);
+	begin(p);
+	pipeline_status_changed(p);
 	*ret = p;
 	return 0;
 }
@@ -881,8 +829,12 @@ void pipeline_free(struct pipeline *p)
 	sd_event_source_disable_unref(p->status);
 	sd_event_source_disable_unref(p->housekeeping);
 	sd_event_source_disable_unref(p->period_end);
+	sd_event_source_disable_unref(p->walk);
+	sd_event_source_disable_unref(p->purge);
 	hub_clock_free(p->clock);
 	radio_state_free(p->radio);
+	filing_free(p->filing);
+	id_set_finish(&p->hidden);
 	arena_finish(&p->arena);
 	free(p);
 }
@@ -900,6 +852,16 @@ const struct inventory *pipeline_inventory(const struct pipeline *p)
 struct radio_state *pipeline_radio(const struct pipeline *p)
 {
 	return p->radio;
+}
+
+const struct registry *pipeline_registry(const struct pipeline *p)
+{
+	return filing_registry(p->filing);
+}
+
+bool pipeline_is_hidden(const struct pipeline *p, const uint8_t reading_id[16])
+{
+	return id_set_has(&p->hidden, reading_id);
 }
 
 bool pipeline_is_full(const struct pipeline *p)

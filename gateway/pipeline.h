@@ -1,7 +1,7 @@
 /*
  * The way of a reading through the gateway: each stage is called here, in order, and nowhere else.
  *
- *   devices.c --FromDevices--> intake -> goals tag -> store ==COMMIT==> publish
+ *   devices.c --FromDevices--> intake -> filing -> goals tag -> store ==COMMIT==> publish
  *                 ^                                      |
  *                 +--------- committed, full, refused ---+        (struct pipeline_back)
  *
@@ -59,10 +59,13 @@ struct pipeline_counters {
 	uint64_t store_failures;
 	uint64_t connections; /* of the devices process */
 	uint64_t replays;     /* captures that were read to their end */
+	/* readings of which nothing is kept, since start (filing.h) */
+	uint64_t other_person, guest;
+	uint64_t held_expired; /* held ones that nobody claimed in time */
 };
 
 /* A HubStatus and what it points to. */
-#define PIPELINE_COUNTERS 9
+#define PIPELINE_COUNTERS 13
 struct pipeline_status {
 	Wellgate__V1__HubStatus message;
 	Wellgate__V1__HubStatus__Counter counters[PIPELINE_COUNTERS];
@@ -73,7 +76,7 @@ struct pipeline_status {
 
 struct pipeline;
 
-/* Fills the goal book and the inventory from what is stored. */
+/* Fills the registry, the goal book and the inventory from what is stored. */
 int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret);
 void pipeline_free(struct pipeline *p); /* NULL is fine */
 
@@ -93,10 +96,46 @@ struct pipeline_imported {
 
 /* Readings out of a file that a person brought: normalised, stored and committed in one go; they
  * are durable when it returns 0. Beside the devices' stream, of which the commit may be a part.
- * -EBADMSG: no source, or too many; -EINVAL: no such time zone; -ENOSPC: the store keeps nothing
- * for now; any other error: none of it was stored. */
+ * Once the registry is in use the batch names a person who has something open in it. -EBADMSG: no
+ * source, or too many; -EINVAL: no such time zone; -ENOENT: it names nobody, or nobody who is here;
+ * -ENOSPC: the store keeps nothing for now; any other error: none of it was stored. */
 int pipeline_import(struct pipeline *p, const Wellgate__V1__ImportBatch *batch,
 		    struct pipeline_imported *ret);
+
+/*
+ * One event of the registry: applied, written to the journal, and what is stored filed anew by it;
+ * durable when it returns 0. Fills revision, at_ms and clock_synced. A press, or Filed, names a
+ * reading by its reading_id, of whatever revision; its device is taken from the reading. Text and
+ * bytes of the event are the caller's and unchanged after it.
+ *
+ * *ret_problem: one plain sentence for people (constant text), where there is one, else NULL.
+ * Errors of registry_apply(), and: -EPERM the hub is set up for one person; -EUCLEAN the registry
+ * is damaged; -ENOENT also: no such reading is kept; -ENOSPC also: the store keeps nothing for now;
+ * any other error of the store: nothing of it happened.
+ */
+int pipeline_register(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
+		      const char **ret_problem);
+/* good until the next event is registered */
+const struct registry *pipeline_registry(const struct pipeline *p);
+
+struct pipeline_erasure {
+	uint64_t waiting; /* -EBUSY: their rows that the record service has not acknowledged */
+	uint64_t person;  /* number of the key that was destroyed */
+};
+
+/*
+ * The end of a person here: destroys their key, and with it all that is stored about them. Only
+ * after their last assignment has ended, and what is theirs has been delivered. Held readings are
+ * asked again first. Goals are the caller's business. *ret is also set with -EBUSY.
+ *
+ * -EEXIST: they still have something; -ENOENT: the registry never knew them; -EBUSY: rows wait: ask
+ * again later; -ENOSPC, or another error of the store: nothing happened, or it is finished at the
+ * next start.
+ */
+int pipeline_erase(struct pipeline *p, const char *subject, struct pipeline_erasure *ret);
+
+/* It was replaced or retracted: not to be shown. */
+bool pipeline_is_hidden(const struct pipeline *p, const uint8_t reading_id[16]);
 
 /* Text in it is borrowed from the configuration and the store. */
 void pipeline_status(const struct pipeline *p, struct pipeline_status *ret);

@@ -33,6 +33,7 @@ int intake_new(const struct intake_options *options, struct intake **ret)
 	in->test = options->test;
 	in->import = options->import;
 	in->zone_stated = options->zone_stated;
+	in->now = options->now ? options->now : receipt_now;
 	r = zone_load(options->time_zone, &in->zone);
 	if (r == 0 && options->subject) {
 		in->subject = strdup(options->subject);
@@ -53,6 +54,11 @@ void intake_free(struct intake *in)
 	zone_free(in->zone);
 	free(in->subject);
 	free(in);
+}
+
+void intake_now(const struct intake *in, struct receipt *ret)
+{
+	in->now(ret);
 }
 
 int intake_digest(const uint8_t key[32], const char *text, uint8_t ret[16])
@@ -191,18 +197,38 @@ int intake_list_flags(struct draft *d)
 }
 
 /* RFC 9562, version 7: 48 bits of ms, then chance; sorts by time of receipt */
-int intake_set_id(struct draft *d)
+static int set_id(Wellgate__V1__Reading *r, int64_t received_ms, struct arena *arena)
 {
 	uint8_t id[ID_BYTES];
-	uint64_t ms = (uint64_t)d->seen.utc_ms;
+	uint64_t ms = (uint64_t)received_ms;
 
 	randombytes_buf(id, sizeof(id));
 	for (size_t i = 0; i < 6; i++)
 		id[i] = (uint8_t)(ms >> (40 - 8 * i));
 	id[6] = (uint8_t)((id[6] & 0x0f) | 0x70);
 	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
-	d->r->has_reading_id = true;
-	return bytes(d->arena, id, sizeof(id), &d->r->reading_id);
+	r->has_reading_id = true;
+	return bytes(arena, id, sizeof(id), &r->reading_id);
+}
+
+int intake_revise(const Wellgate__V1__Reading *old, struct arena *arena,
+		  Wellgate__V1__Reading **ret)
+{
+	Wellgate__V1__Reading *r = arena_memdup(arena, old, sizeof(*old));
+
+	if (!r || set_id(r, old->received_at_ms, arena) < 0)
+		return -ENOMEM;
+	r->has_replaces = old->has_reading_id;
+	r->replaces = old->reading_id;
+	r->has_revision = true;
+	/* no revision is the first; and 2^32 of them nobody makes */
+	r->revision = old->has_revision && old->revision > 0 ? old->revision + 1 : 2;
+	r->has_sequence = false;
+	r->sequence = 0;
+	r->n_goals = 0; /* the book tags it anew */
+	r->goals = NULL;
+	*ret = r;
+	return 0;
 }
 
 static int set_rest(const struct intake *in, struct draft *d)
@@ -216,7 +242,7 @@ static int set_rest(const struct intake *in, struct draft *d)
 	if (r == 0)
 		r = text(d->arena, d->m->context, &d->r->context);
 	if (r == 0)
-		r = intake_set_id(d);
+		r = set_id(d->r, d->seen.utc_ms, d->arena);
 	d->r->has_revision = true;
 	d->r->revision = 1;
 	return r;

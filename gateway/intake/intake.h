@@ -42,12 +42,17 @@ struct intake_options {
 	/* what comes is out of a file: origin import, identity is its import_id and the subject */
 	bool import;
 	bool zone_stated; /* time_zone was stated for this import, it is not the hub's */
+	/* the clocks; NULL: receipt_now(). Tests have others */
+	void (*now)(struct receipt *ret);
 };
 
 struct intake;
 /* Copies what it needs. -EINVAL: no such time zone, or a subject that is not clean UTF-8. */
 int intake_new(const struct intake_options *options, struct intake **ret);
 void intake_free(struct intake *in); /* NULL is fine */
+
+/* The clocks of this intake, now. */
+void intake_now(const struct intake *in, struct receipt *ret);
 
 /* Keyed BLAKE2b of a serial number or address: tells devices apart, names none. */
 int intake_digest(const uint8_t key[32], const char *text, uint8_t ret[16]);
@@ -76,6 +81,11 @@ int intake_anchor(struct intake *in, const struct receipt *now);
  * certain. */
 int intake_anchor_by_device(struct intake *in, const Wellgate__V1__Reading *r, int64_t offset_ms,
 			    const struct receipt *now);
+
+/* The next revision of a reading: same dedupe_key, new reading_id, replaces the old; no sequence,
+ * no goals yet. All else it borrows from it. -ENOMEM */
+int intake_revise(const Wellgate__V1__Reading *old, struct arena *arena,
+		  Wellgate__V1__Reading **ret);
 
 /*
  * A reading from before the hub knew the time, judged again by what is known of its boot now. 1 and

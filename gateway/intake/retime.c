@@ -83,10 +83,6 @@ static void forget_time(Wellgate__V1__Reading *r)
 	r->offset_source = WELLGATE__V1__OFFSET_SOURCE__OFFSET_UNSPECIFIED;
 	r->n_flags = 0;
 	r->flags = NULL;
-	r->n_goals = 0; /* the book tags it anew */
-	r->goals = NULL;
-	r->has_sequence = false;
-	r->sequence = 0;
 }
 
 static int judge(const struct intake *in, const Wellgate__V1__Reading *old,
@@ -111,19 +107,13 @@ static int judge(const struct intake *in, const Wellgate__V1__Reading *old,
 	return r;
 }
 
-static int revise(const struct intake *in, const Wellgate__V1__Reading *old, struct draft *d)
+static int revise(const struct intake *in, struct draft *d)
 {
 	int r = intake_attribute(in, d);
 
 	if (r == 0)
 		r = intake_list_flags(d);
-	if (r == 0)
-		r = intake_set_id(d);
-	d->r->has_replaces = old->has_reading_id;
-	d->r->replaces = old->reading_id;
-	d->r->has_revision = true;
-	d->r->revision = old->has_revision ? old->revision + 1 : 2;
-	return r;
+	return r == 0 ? intake_revise(d->r, d->arena, &d->r) : r;
 }
 
 int intake_retime(const struct intake *in, const Wellgate__V1__Reading *old, struct arena *arena,
@@ -145,7 +135,7 @@ int intake_retime(const struct intake *in, const Wellgate__V1__Reading *old, str
 	r = judge(in, old, &anchored, &d);
 	if (r < 0 || !is_better(d.r, old))
 		return r == -EBADMSG ? 0 : r;
-	r = revise(in, old, &d);
+	r = revise(in, &d);
 	if (r < 0)
 		return r;
 	*ret = d.r;

@@ -24,6 +24,7 @@ struct intake {
 	size_t next_recent;
 	struct anchors anchors; /* boots whose time is known */
 	bool anchored;          /* one more since intake_anchor() was asked */
+	void (*now)(struct receipt *ret);
 };
 
 struct draft {
@@ -49,6 +50,5 @@ int intake_attribute(const struct intake *in, struct draft *d);
 int intake_components(struct draft *d);
 /* dedupe.c: dedupe_key; the reading is otherwise complete */
 int intake_key(struct intake *in, struct draft *d);
-/* intake.c: the flags as a list; a new reading_id */
+/* intake.c: the flags as a list */
 int intake_list_flags(struct draft *d);
-int intake_set_id(struct draft *d);

@@ -1,7 +1,8 @@
 /*
- * Whose reading is it? Rules A1 to A9 of domain.md 4.2, and what staff says, as a pure function of the registry at a
- * revision, the presses in it, the weights that people confirmed, and the question. How the rules
- * meet one another, and which holes of theirs are closed how, is in README.md.
+ * Whose reading is it? Rules A1 to A9 of domain.md 4.2, and what staff says, as a pure function of
+ * the registry at a revision, the presses in it, the weights that people confirmed, and the
+ * question. How the rules meet one another, and which holes of theirs are closed how, is in
+ * README.md.
  *
  * Never the nearest match: a weight only ever suggests. Only CONFIRMED and ASSIGNED are final.
  */

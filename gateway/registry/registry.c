@@ -479,8 +479,9 @@ static int take_filed(struct change *c)
 	struct filed *row;
 	int r = check_filed(c, f);
 
-	if (r == 0)
-		r = next_row(c, &c->device->filed, sizeof(*row), &row);
+	if (r < 0)
+		return r;
+	r = next_row(c, &c->device->filed, sizeof(*row), &row);
 	if (r < 0)
 		return r;
 	row->revision = c->e->revision;

@@ -732,7 +732,7 @@ static void test_staff_outweighs_all_rules(void **state)
 	said(&a, ATTRIBUTE_OTHER_PERSON, 5, 0);
 }
 
-/* What was published while she had it stays hers after she has left; what never was hers does not. */
+/* What was published while she had it stays hers after she has left; nothing else does. */
 static void test_a_holder_who_has_left(void **state)
 {
 	struct hub *h = *state;

@@ -1,0 +1,194 @@
+/* What staff and people say: events of the registry, and the end of a person here. */
+#include <errno.h>
+#include <string.h>
+
+#include "drivers/log.h"
+#include "gateway/pipeline_part.h"
+
+/* The reading that an event names. */
+struct named {
+	bool any;
+	uint8_t key[REGISTRY_DIGEST]; /* its dedupe key */
+	uint8_t device[REGISTRY_DIGEST];
+	uint64_t at; /* published: behind which to look for it; held: anywhere */
+};
+
+static int refuse(const char **ret_problem, int error, const char *sentence)
+{
+	*ret_problem = sentence;
+	return error;
+}
+
+/* where this event names a reading; NULL: nowhere */
+static ProtobufCBinaryData *reading_field(Wellgate__V1__RegistryEvent *e)
+{
+	if (e->what_case == WELLGATE__V1__REGISTRY_EVENT__WHAT_PRESSED)
+		return e->pressed->has_reading ? &e->pressed->reading : NULL;
+	if (e->what_case == WELLGATE__V1__REGISTRY_EVENT__WHAT_FILED)
+		return e->filed->has_reading ? &e->filed->reading : NULL;
+	return NULL;
+}
+
+static int find_named(struct pipeline *p, const ProtobufCBinaryData *id, struct named *ret,
+		      const char **ret_problem)
+{
+	static const char unknown[] = "We do not have this reading.";
+	const Wellgate__V1__Reading *reading;
+	struct store_found found;
+	int r;
+
+	if (id->len != REGISTRY_DIGEST)
+		return refuse(ret_problem, -EBADMSG, "Please say which reading this is about.");
+	r = store_find(p->parts.store, id->data, &found);
+	if (r <= 0)
+		return r < 0 ? r : refuse(ret_problem, -ENOENT, unknown);
+	arena_reset(&p->arena);
+	reading = wellgate__v1__reading__unpack(arena_protobuf(&p->arena), found.row.len,
+						found.row.payload);
+	if (!reading || reading->dedupe_key.len != sizeof(ret->key))
+		return refuse(ret_problem, -ENOENT, unknown);
+	if (!reading->device || reading->device->serial_digest.len != sizeof(ret->device))
+		return refuse(ret_problem, -ENOENT, "We do not know which device this came from.");
+	memcpy(ret->key, reading->dedupe_key.data, sizeof(ret->key));
+	memcpy(ret->device, reading->device->serial_digest.data, sizeof(ret->device));
+	ret->at = found.held ? 0 : found.row.sequence - 1;
+	ret->any = true;
+	return 0;
+}
+
+/* In the journal it is named by what all of its revisions have in common. */
+static int name_reading(struct pipeline *p, Wellgate__V1__RegistryEvent *event, struct named *ret,
+			const char **ret_problem)
+{
+	ProtobufCBinaryData *field = reading_field(event);
+	bool is_kept = true;
+	int r = field ? find_named(p, field, ret, ret_problem) : 0;
+
+	if (r == 0 && ret->any)
+		r = refile_is_kept(p, ret->key, ret->at, &is_kept);
+	if (r == 0 && !is_kept)
+		return refuse(ret_problem, -ENOENT, "We did not keep this reading.");
+	if (r < 0 || !ret->any)
+		return r;
+	*field = (ProtobufCBinaryData){ sizeof(ret->key), ret->key };
+	event->has_device = true;
+	event->device = (ProtobufCBinaryData){ sizeof(ret->device), ret->device };
+	return 0;
+}
+
+static void stamp(struct pipeline *p, Wellgate__V1__RegistryEvent *event)
+{
+	struct receipt now;
+
+	intake_now(p->parts.intake, &now);
+	event->has_revision = event->has_at_ms = event->has_clock_synced = true;
+	event->revision = registry_revision(filing_registry(p->filing)) + 1;
+	event->at_ms = now.utc_ms;
+	event->clock_synced = now.synced;
+}
+
+/* Nothing of the transaction stays, and the registry is what the journal says. */
+static int take_back(struct pipeline *p, int r)
+{
+	if (!p->deaf)
+		pipeline_give_up(p, r);
+	if (filing_load(p->filing, &p->arena) < 0)
+		log_error("the registry cannot be read again");
+	return r;
+}
+
+static int take_event(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
+		      const struct named *named, const char **ret_problem)
+{
+	int r = filing_register(p->filing, event, ret_problem);
+
+	if (r < 0 && *ret_problem)
+		return r; /* the registry refused it, and nothing was changed */
+	if (r == 0)
+		r = refile_event(p, event, named->any ? named->key : NULL, named->at);
+	if (r == 0)
+		r = pipeline_commit(p);
+	return r < 0 ? take_back(p, r) : 0;
+}
+
+int pipeline_register(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
+		      const char **ret_problem)
+{
+	const bool had_device = event->has_device;
+	const ProtobufCBinaryData device = event->device;
+	ProtobufCBinaryData *field = reading_field(event), reading = { 0, NULL };
+	struct named named = { .any = false };
+	int r;
+
+	*ret_problem = NULL;
+	if (p->parts.config->subject && !filing_in_use(p->filing))
+		return refuse(ret_problem, -EPERM,
+			      "This hub is set up for one person. Change its settings first.");
+	if (filing_is_incomplete(p->filing))
+		return refuse(ret_problem, -EUCLEAN,
+			      "The list of loans is damaged. Please call for help.");
+	if (p->deaf)
+		return refuse(ret_problem, -ENOSPC,
+			      "The hub cannot keep anything just now. Please try again later.");
+	r = pipeline_commit(p);
+	if (field)
+		reading = *field;
+	if (r == 0)
+		r = name_reading(p, event, &named, ret_problem);
+	if (r == 0) {
+		stamp(p, event);
+		r = take_event(p, event, &named, ret_problem);
+	}
+	if (field)
+		*field = reading;
+	event->has_device = had_device;
+	event->device = device;
+	return r;
+}
+
+/* ---- the end of a person here ---- */
+
+/* Held readings that name the person are asked again; what still waits after that is in *ret. */
+static int prepare(struct pipeline *p, const char *subject, struct pipeline_erasure *ret)
+{
+	int r = pipeline_commit(p);
+
+	if (r < 0)
+		return r;
+	r = refile_held(p);
+	if (r == 0)
+		r = store_person(p->parts.store, subject, &ret->person);
+	if (r < 0) {
+		pipeline_give_up(p, r);
+		return r;
+	}
+	r = pipeline_commit(p);
+	if (r == 0)
+		r = store_person_waiting(p->parts.store, subject, &ret->waiting);
+	return r == 0 && ret->waiting > 0 ? -EBUSY : r;
+}
+
+int pipeline_erase(struct pipeline *p, const char *subject, struct pipeline_erasure *ret)
+{
+	bool known = false;
+	int r;
+
+	*ret = (struct pipeline_erasure){ .waiting = 0 };
+	if (p->deaf)
+		return -ENOSPC;
+	if (filing_is_incomplete(p->filing))
+		return -EUCLEAN;
+	if (registry_is_here(filing_registry(p->filing), subject, pipeline_now_ms(p), &known))
+		return -EEXIST;
+	if (!known)
+		return -ENOENT;
+	r = prepare(p, subject, ret);
+	if (r < 0)
+		return r;
+	r = store_erase_person(p->parts.store, subject);
+	if (r < 0)
+		return r;
+	filing_forget(p->filing, subject);
+	/* what the registry remembers of them has a stand-in now, as after the next start */
+	return filing_load(p->filing, &p->arena);
+}
