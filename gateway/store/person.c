@@ -1,5 +1,6 @@
 /* Persons and the end of them: store.h. Order of an erasure: README.md. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -98,6 +99,66 @@ static int delete_held(struct store *s, uint32_t number)
 	return r;
 }
 
+/* 1: the row begins after `after` and was never sealed; 0: there are no more of these */
+static int next_plain(struct store *s, sqlite3_stmt *find, int64_t after, struct row *ret)
+{
+	int rc, r;
+
+	(void)sqlite3_bind_int64(find, 1, after);
+	rc = sqlite3_step(find);
+	r = rc == SQLITE_ROW ? 1 : database_errno(s->place.db, rc);
+	if (r == 1) {
+		database_row(find, ret);
+		inside_copy(s, ret);
+		r = ret->len <= sizeof(s->lent) && seal_is_plain(ret);
+	}
+	(void)sqlite3_reset(find);
+	return r;
+}
+
+/* Rows of versions that did not seal come before all others. They are packed messages: a subject is
+ * its length and its text. */
+static int delete_plain(struct store *s, const char *table, const char *subject)
+{
+	uint8_t field[1 + KEYRING_SUBJECT_MAX];
+	size_t len = strlen(subject);
+	sqlite3_stmt *find = NULL, *gone = NULL;
+	struct row row = { 0 };
+	char sql[80];
+	int r;
+
+	field[0] = (uint8_t)len;
+	(void)memcpy(field + 1, subject, len);
+	(void)snprintf(sql, sizeof(sql), "SELECT * FROM %s WHERE id>?1 ORDER BY id LIMIT 1", table);
+	r = database_prepare(s->place.db, sql, &find);
+	(void)snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE id=?1", table);
+	if (r == 0)
+		r = database_prepare(s->place.db, sql, &gone);
+	while (r == 0 && (r = next_plain(s, find, row.id, &row)) == 1) {
+		r = 0;
+		if (!memmem(row.payload, row.len, field, len + 1))
+			continue;
+		(void)sqlite3_bind_int64(gone, 1, row.id);
+		r = database_run(gone);
+	}
+	(void)sqlite3_finalize(find);
+	(void)sqlite3_finalize(gone);
+	return r;
+}
+
+/* Numbers are counted from the newest row, and that one may go. */
+static int write_lane_marks(struct store *s)
+{
+	int r = 0;
+
+	for (int lane = 0; r == 0 && lane < LANE_END; lane++) {
+		struct mark mark = { s->lanes[lane].acked, s->lanes[lane].last };
+
+		r = mark_write(s->place.db, MARK_LANE + lane, &mark);
+	}
+	return r;
+}
+
 static int add_erased(struct store *s, uint32_t number)
 {
 	Wellgate__V1__JournalEntry__Erased erased = WELLGATE__V1__JOURNAL_ENTRY__ERASED__INIT;
@@ -111,8 +172,9 @@ static int add_erased(struct store *s, uint32_t number)
 }
 
 /* All that has to be durable before the key may go, in one transaction. */
-static int prepare(struct store *s, uint32_t number)
+static int prepare(struct store *s, uint32_t number, const char *subject)
 {
+	static const char *const tables[] = { "reading", "result" };
 	int r = inside_begin(s);
 
 	if (r < 0)
@@ -121,6 +183,10 @@ static int prepare(struct store *s, uint32_t number)
 	r = seen_flush(s->seen); /* dedupe reads its newest keys from rows */
 	if (r == 0)
 		r = delete_held(s, number);
+	for (size_t i = 0; r == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)
+		r = delete_plain(s, tables[i], subject);
+	if (r == 0)
+		r = write_lane_marks(s);
 	if (r == 0)
 		r = mark_write(s->place.db, MARK_ERASING, &(struct mark){ number, 0 });
 	if (r < 0)
@@ -165,7 +231,7 @@ int store_erase_person(struct store *s, const char *subject)
 	if (r == 0 && rows > 0)
 		return -EBUSY;
 	if (r == 0)
-		r = prepare(s, number);
+		r = prepare(s, number, subject);
 	if (r == 0)
 		r = finish(s, number);
 	wipe_memory(s);
