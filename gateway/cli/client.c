@@ -57,6 +57,9 @@ static int take_option(struct client *c, int option, const char *value)
 	case 'd':
 		c->addresses = true;
 		return -1;
+	case 'A':
+		c->all = true;
+		return -1;
 	default:
 		return cli_fail(c->name, EXIT_USAGE, "unknown or incomplete option; see --help");
 	}
@@ -67,6 +70,7 @@ static bool is_taken(int option, unsigned int takes)
 	const char *page = strchr("la", option), *file = strchr("fo", option);
 
 	return (option != 'd' || (takes & CLIENT_ADDRESSES)) &&
+	       (option != 'A' || (takes & CLIENT_ALL)) &&
 	       (option != 'j' || (takes & CLIENT_JSON)) && (!page || (takes & CLIENT_PAGE)) &&
 	       (!file || (takes & CLIENT_EXPORT));
 }
@@ -90,6 +94,7 @@ int client_arguments(int argc, char **argv, unsigned int takes, const char *usag
 		{ "format", required_argument, NULL, 'f' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "addresses", no_argument, NULL, 'd' },
+		{ "all", no_argument, NULL, 'A' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -268,6 +273,16 @@ int client_ask_once(struct client *c, const char *verb, Wellgate__V1__Reply **re
 	return code;
 }
 
+/* Was it replaced or retracted since? */
+static bool is_hidden(const Wellgate__V1__Reply *reply, uint64_t sequence)
+{
+	for (size_t i = 0; i < reply->n_hidden; i++) {
+		if (reply->hidden[i] == sequence)
+			return true;
+	}
+	return false;
+}
+
 /* one page; *ret_more says whether to come again */
 static int each_of_page(struct client *c, const Wellgate__V1__Reply *reply,
 			int (*fn)(void *user, const Wellgate__V1__Reading *reading,
@@ -275,11 +290,15 @@ static int each_of_page(struct client *c, const Wellgate__V1__Reply *reply,
 			void *user, bool *ret_more)
 {
 	for (size_t i = 0; i < reply->n_readings && c->limit > 0; i++) {
-		const int code = fn(user, reply->readings[i], reply->hub);
+		int code;
 
+		c->after = reply->readings[i]->sequence;
+		c->hidden = is_hidden(reply, c->after);
+		if (c->hidden && !c->all)
+			continue;
+		code = fn(user, reply->readings[i], reply->hub);
 		if (code)
 			return code;
-		c->after = reply->readings[i]->sequence;
 		if (c->limit != UINT64_MAX)
 			c->limit--;
 	}

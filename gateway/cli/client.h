@@ -15,12 +15,14 @@ enum client_option {
 	CLIENT_PAGE = 2,      /* --limit, --after */
 	CLIENT_EXPORT = 4,    /* --format, --output; every row unless --limit says otherwise */
 	CLIENT_ADDRESSES = 8, /* --addresses */
+	CLIENT_ALL = 16,      /* --all: readings that were replaced or retracted, too */
 };
 
 struct client {
 	const char *name; /* of the command */
 	const char *runtime_dir;
-	bool json, addresses;
+	bool json, addresses, all;
+	bool hidden; /* the reading that is handed on was replaced or retracted */
 	uint64_t after;
 	uint64_t limit; /* UINT64_MAX = all */
 	const char *format, *output;

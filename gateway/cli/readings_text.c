@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "gateway/cli/format.h"
+#include "gateway/words/words.h"
 #include "protocols/messages/codes.h"
 
 enum {
@@ -307,7 +308,8 @@ void readings_text_begin(struct readings_text *t, FILE *out, struct bars style)
 	t->style = style;
 }
 
-void readings_text_add(struct readings_text *t, const Wellgate__V1__Reading *r)
+void readings_text_add_as(struct readings_text *t, const Wellgate__V1__Reading *r, const char *id,
+			  const char *known)
 {
 	struct line l = { .out = t->out, .width = t->style.width, .used = INDENT };
 	char heading[sizeof(t->heading)] = "Time not known", clock[8] = "  -  ";
@@ -324,11 +326,48 @@ void readings_text_add(struct readings_text *t, const Wellgate__V1__Reading *r)
 	if (strcmp(heading, t->heading) != 0)
 		(void)fprintf(t->out, "%s%s\n", t->heading[0] ? "\n" : "", heading);
 	memcpy(t->heading, heading, sizeof(heading));
-	(void)fprintf(t->out, "%8" PRIu64 "  %s  ", r->sequence, clock);
+	(void)fprintf(t->out, "%8s  %s  ", id, clock);
 	say_values(&l, r);
 	say_notes(&l, r);
 	(void)fputc('\n', t->out);
+	if (known)
+		(void)fprintf(t->out, "%*s%s\n", INDENT, "", known);
+}
+
+/* Why it is theirs, where that is more than "the box serves one person". */
+static const char *why(const Wellgate__V1__Reading *r)
+{
+	switch ((unsigned int)(r->attribution ? r->attribution->rule : 0)) {
+	case WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_USER_SLOT:
+		return words_text(WORDS_EN, WORDS_WHY_SLOT);
+	case WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_SESSION:
+		return words_text(WORDS_EN, WORDS_WHY_SESSION);
+	case WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_LOAN:
+		return words_text(WORDS_EN, WORDS_WHY_LOAN);
+	case WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_SAID_ME:
+		return words_text(WORDS_EN, WORDS_WHY_SAID_ME);
+	case WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_STAFF:
+		return words_text(WORDS_EN, WORDS_WHY_STAFF);
+	default:
+		return NULL;
+	}
+}
+
+void readings_text_add(struct readings_text *t, const Wellgate__V1__Reading *r)
+{
+	char number[24];
+
+	(void)snprintf(number, sizeof(number), "%" PRIu64, r->sequence);
+	readings_text_add_as(t, r, number, why(r));
 	keep_all(t, r);
+}
+
+void readings_text_add_hidden(struct readings_text *t, const Wellgate__V1__Reading *r)
+{
+	char number[24];
+
+	(void)snprintf(number, sizeof(number), "%" PRIu64, r->sequence);
+	readings_text_add_as(t, r, number, words_text(WORDS_EN, WORDS_READING_HIDDEN));
 }
 
 void readings_text_end(const struct readings_text *t)

@@ -36,4 +36,10 @@ struct readings_text {
 
 void readings_text_begin(struct readings_text *t, FILE *out, struct bars style);
 void readings_text_add(struct readings_text *t, const Wellgate__V1__Reading *r);
+/* The same for one that was replaced or retracted since. */
+void readings_text_add_hidden(struct readings_text *t, const Wellgate__V1__Reading *r);
+/* The same for one that is held: `id` instead of its number, what is known of it (may be NULL) on a
+ * line of its own. */
+void readings_text_add_as(struct readings_text *t, const Wellgate__V1__Reading *r, const char *id,
+			  const char *known);
 void readings_text_end(const struct readings_text *t);
