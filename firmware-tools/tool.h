@@ -8,6 +8,8 @@
 
 enum tool_exit {
 	TOOL_GOOD = 0,
+	TOOL_NOT_ALLOWED = 1, /* inventory: some devices are outdated or unknown */
+	TOOL_RECALLED = 2,    /* inventory: some are recalled */
 	TOOL_USAGE = 64,
 	TOOL_DATA = 65,
 	TOOL_UNAVAILABLE = 69,

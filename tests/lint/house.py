@@ -16,7 +16,7 @@ LAYERS = [
     ("drivers/devices/", ("protocols/", "drivers/")),
     ("drivers/", ("protocols/", "drivers/", "wellgate.pb-c.h")),
     ("gateway/", ("protocols/", "drivers/", "gateway/", "wellgate.pb-c.h", "wellgate.desc.h")),
-    ("firmware-tools/", ("protocols/", "drivers/", "firmware-tools/")),
+    ("firmware-tools/", ("protocols/", "drivers/", "firmware-tools/", "wellgate.pb-c.h")),
 ]
 DEVICES_MAY_NOT = ("drivers/transport/", "drivers/session.h", "drivers/registry.h", "drivers/log.h")
 # the daemon never sees a radio, a cable or a raw frame; the command line decodes captures
