@@ -159,7 +159,9 @@ static inline void world_new(struct world *w)
 {
 	log_open("test", LOG_LEVEL_ERROR);
 	*w = (struct world){ .site = "test", .hub = "hub1", .zone = "Europe/London" };
-	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/test_filing.XXXXXX");
+	/* in memory where there is such a place: what is asked here is not whether fsync works */
+	(void)snprintf(w->dir, sizeof(w->dir), "%s/test_filing.XXXXXX",
+		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(w->dir));
 	w->config = (struct config){ .site = w->site,
 				     .hub = w->hub,
@@ -223,6 +225,7 @@ struct made {
 	uint32_t record, slot; /* 0: none */
 	int64_t offset_ms;
 	bool compared, backfill;
+	uint32_t tag; /* not 0: found again in raw_digest */
 };
 
 static inline void put_stamp(Wellgate__V1__DeviceTime *t, int64_t ms)
@@ -268,7 +271,7 @@ static inline void fill(const struct made *made, Wellgate__V1__Measurement *m, s
 			Wellgate__V1__DeviceTime *t)
 {
 	static Wellgate__V1__Flag backfill = WELLGATE__V1__FLAG__FLAG_BACKFILL;
-	static uint8_t boot_id[16];
+	static uint8_t boot_id[16], tag[16];
 
 	if (made->systolic) {
 		put_part(p, 0, METRIC_SYSTOLIC, made->systolic, 0, UNIT_MMHG);
@@ -295,6 +298,9 @@ static inline void fill(const struct made *made, Wellgate__V1__Measurement *m, s
 	m->clock_offset_ms = made->offset_ms;
 	m->flags = made->backfill ? &backfill : NULL;
 	m->n_flags = made->backfill;
+	memcpy(tag, &made->tag, sizeof(made->tag));
+	m->has_raw_digest = made->tag != 0;
+	m->raw_digest = (ProtobufCBinaryData){ sizeof(tag), tag };
 	if (made->stamp_ms) {
 		put_stamp(t, made->stamp_ms);
 		m->device_time = t;
@@ -447,8 +453,8 @@ static inline int tell(struct world *w, unsigned int n, Wellgate__V1__RegistryEv
 	return r;
 }
 
-static inline int tell_added(struct world *w, unsigned int n, unsigned int slots,
-			     unsigned int memory)
+static inline int tell_added_guess(struct world *w, unsigned int n, unsigned int slots,
+				   unsigned int memory, bool guessed)
 {
 	EVENT_OF(e, DeviceAdded, device_added, WELLGATE__V1__REGISTRY_EVENT__DEVICE_ADDED__INIT,
 		 DEVICE_ADDED);
@@ -459,11 +465,21 @@ static inline int tell_added(struct world *w, unsigned int n, unsigned int slots
 	device_added.slots = slots;
 	device_added.memory_records = memory;
 	device_added.has_clock = true;
+	device_added.has_slot_guessed = true;
+	device_added.slot_guessed = guessed;
 	return tell(w, n, &e, NULL);
 }
 
-static inline int tell_start(struct world *w, unsigned int n, const char *subject, int64_t from_ms,
-			     Wellgate__V1__RegistryEvent__Basis basis)
+static inline int tell_added(struct world *w, unsigned int n, unsigned int slots,
+			     unsigned int memory)
+{
+	return tell_added_guess(w, n, slots, memory, false);
+}
+
+/* slot 0: the whole device */
+static inline int tell_start_slot(struct world *w, unsigned int n, uint32_t slot,
+				  const char *subject, int64_t from_ms,
+				  Wellgate__V1__RegistryEvent__Basis basis)
 {
 	char text[REFERENCE_TEXT_MAX];
 	EVENT_OF(e, AssignmentStarted, assignment_started,
@@ -471,10 +487,18 @@ static inline int tell_start(struct world *w, unsigned int n, const char *subjec
 
 	(void)snprintf(text, sizeof(text), "%s", subject);
 	assignment_started.subject = text;
+	assignment_started.has_slot = slot > 0;
+	assignment_started.slot = slot;
 	assignment_started.has_from_ms = assignment_started.has_basis = true;
 	assignment_started.from_ms = from_ms;
 	assignment_started.basis = basis;
 	return tell(w, n, &e, NULL);
+}
+
+static inline int tell_start(struct world *w, unsigned int n, const char *subject, int64_t from_ms,
+			     Wellgate__V1__RegistryEvent__Basis basis)
+{
+	return tell_start_slot(w, n, 0, subject, from_ms, basis);
 }
 
 static inline int tell_end(struct world *w, unsigned int n, uint64_t assignment, int64_t to_ms)
@@ -485,6 +509,30 @@ static inline int tell_end(struct world *w, unsigned int n, uint64_t assignment,
 	assignment_ended.has_assignment = assignment_ended.has_to_ms = true;
 	assignment_ended.assignment = assignment;
 	assignment_ended.to_ms = to_ms;
+	return tell(w, n, &e, NULL);
+}
+
+static inline int tell_session(struct world *w, unsigned int n, const char *subject,
+			       int64_t closes_ms)
+{
+	char text[REFERENCE_TEXT_MAX];
+	EVENT_OF(e, SessionOpened, session_opened,
+		 WELLGATE__V1__REGISTRY_EVENT__SESSION_OPENED__INIT, SESSION_OPENED);
+
+	(void)snprintf(text, sizeof(text), "%s", subject);
+	session_opened.subject = text;
+	session_opened.has_closes_ms = true;
+	session_opened.closes_ms = closes_ms;
+	return tell(w, n, &e, NULL);
+}
+
+static inline int tell_closed(struct world *w, unsigned int n, uint64_t session)
+{
+	EVENT_OF(e, SessionClosed, session_closed,
+		 WELLGATE__V1__REGISTRY_EVENT__SESSION_CLOSED__INIT, SESSION_CLOSED);
+
+	session_closed.has_session = true;
+	session_closed.session = session;
 	return tell(w, n, &e, NULL);
 }
 

@@ -322,6 +322,90 @@ static void test_a_loan_that_ended_earlier(void **state)
 	assert_tally(w, .published = 2, .hidden = 1, .corrections = 1);
 }
 
+/* ---- goals */
+
+static void add_goal(struct world *w, const char *id, const char *subject)
+{
+	struct goal *g = &w->config.goals[w->config.n_goals++];
+
+	*g = (struct goal){ .version = 1,
+			    .metric = METRIC_BLOOD_PRESSURE,
+			    .rule = GOAL_MEASURE_REGULARLY,
+			    .period = GOAL_WEEK,
+			    .week_start = 1,
+			    .target = { 3, 0 },
+			    .starts_on = INT64_MIN };
+	(void)snprintf(g->id, sizeof(g->id), "%s", id);
+	(void)snprintf(g->title, sizeof(g->title), "Measure");
+	(void)snprintf(g->subject, sizeof(g->subject), "%s", subject);
+	(void)snprintf(g->time_zone, sizeof(g->time_zone), "Europe/London");
+}
+
+/* the last result of this goal: its revision, and *ret_readings; 0: there is none */
+static uint32_t last_result(struct world *w, const char *id, uint32_t *ret_readings)
+{
+	struct store_row row = { 0 };
+	uint32_t revision = 0;
+
+	while (store_next(w->store, LANE_RESULTS, row.sequence, &row) > 0) {
+		Wellgate__V1__GoalResult *r =
+			wellgate__v1__goal_result__unpack(NULL, row.len, row.payload);
+
+		if (!r)
+			abort();
+		if (strcmp(r->goal_id, id) == 0) {
+			revision = r->revision;
+			*ret_readings = r->readings;
+		}
+		wellgate__v1__goal_result__free_unpacked(r, NULL);
+	}
+	return revision;
+}
+
+/* Both people's goals see it. */
+static void test_goals_of_both(void **state)
+{
+	struct world *w = *state;
+	uint32_t anna = 0, ben = 0, revision;
+	Wellgate__V1__Reading *r;
+	const char *problem = NULL;
+
+	add_goal(w, "anna", who(ANNA));
+	add_goal(w, "ben", who(BEN));
+	restart(w);
+	link_up(w, 1, "SYNTHETIC-1");
+	link_up(w, 2, "SYNTHETIC-2");
+	press_cuff(w, 120);
+	measure(w, &(struct made){ .link = 2, .systolic = 99, .stamp_ms = clocks.utc_ms });
+	commit(w);
+	pass(2 * HOUR);
+	lend_to_anna(w);
+	assert_int_equal(tell_added(w, 1, 0, 0), 0);
+	assert_int_equal(tell_start(w, 1, who(BEN), clocks.utc_ms, BASIS(OWNED)), 0);
+	press_cuff(w, 131);
+	pass(HOUR);
+	press_cuff(w, 132);
+	assert_int_not_equal(last_result(w, "anna", &anna), 0);
+	assert_int_equal(anna, 2);
+	assert_int_equal(last_result(w, "ben", &ben), 0);
+	r = shown(w, 4);
+	assert_int_equal(tell_filed(w, r, who(BEN), &problem), 0);
+	drop(r);
+	revision = last_result(w, "anna", &anna);
+	assert_int_equal(anna, 1);
+	assert_int_not_equal(last_result(w, "ben", &ben), 0);
+	assert_int_equal(ben, 1);
+	/* a start finds the same, and has nothing to add */
+	restart(w);
+	commit(w);
+	assert_int_equal(last_result(w, "anna", &anna), revision);
+	link_up(w, 1, "SYNTHETIC-1");
+	pass(HOUR);
+	press_cuff(w, 133);
+	assert_int_equal(last_result(w, "anna", &anna), revision + 1);
+	assert_int_equal(anna, 2);
+}
+
 /* ---- clocks */
 
 /* Three days offline: the hub thinks it is 1970. Then the time comes. */
@@ -530,6 +614,7 @@ int main(void)
 		TEST(test_filed_by_staff),
 		TEST(test_presses),
 		TEST(test_a_loan_that_ended_earlier),
+		TEST(test_goals_of_both),
 		TEST(test_boot_in_1970),
 		TEST(test_boot_in_1970_unassigned),
 		TEST(test_a_boot_without_time),
