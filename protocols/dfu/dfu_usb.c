@@ -159,8 +159,14 @@ static bool came_back(struct dfu *d, const struct dfu_usb_facts *f)
 	const struct dfu_version runs = { true, { f->device, 0, 0, 0 } };
 	const struct dfu_version *wanted = &d->plan->version;
 
-	if (!u->manifesting || f->mode != DFU_MODE_APPLICATION)
+	if (!u->manifesting)
 		return false;
+	if (f->mode != DFU_MODE_APPLICATION) {
+		/* some have an update mode that only a person ends; what it holds is known */
+		if (u->read_back)
+			dfu_installed(d, DFU_PROOF_READ_BACK);
+		return u->read_back;
+	}
 	if (wanted->known && dfu_version_compare(wanted, &runs) != 0) {
 		if (u->manifested)
 			dfu_refuse(d, DFU_NOT_STARTED, 0);

@@ -16,25 +16,25 @@ enum sim_kind {
 };
 
 struct sim_options {
-	enum sim_kind kind;
-	size_t bank;        /* room for one firmware; a multiple of page */
-	size_t page;        /* bytes that are erased at once */
-	size_t mtu;         /* Bluetooth */
-	uint8_t attributes; /* USB: enum dfu_usb_attribute */
-	uint16_t transfer;  /* USB */
-	uint16_t version;   /* USB: bcdDevice of the old firmware; the new one has one more */
-	/* faults */
-	int64_t erase_us; /* for each page */
-	uint64_t corrupt; /* the packet of the image with this number has one wrong bit; 0: none */
+	size_t bank;      /* room for one firmware; a multiple of page */
+	size_t page;      /* bytes that are erased at once */
+	size_t mtu;       /* Bluetooth */
+	int64_t erase_us; /* fault: for each page */
+	uint64_t corrupt; /* fault: the packet of the image with this number has one wrong bit */
 	uint64_t corrupt_for; /* and so have all until this one */
-	bool other_hardware;  /* the image is not for it */
-	bool bad_write, bad_erase;
-	bool reverts;       /* it does not start the new firmware */
+	uint64_t mute_at;     /* fault: silent from this message on, until its power is cut */
+	size_t smp_buffer;    /* what it says it has; 0: it does not know the request */
+	enum sim_kind kind;
 	uint32_t object;    /* Nordic Secure: bytes of one; 0: 4096 */
-	size_t smp_buffer;  /* what it says it has; 0: it does not know the request */
-	bool old_errors;    /* SMP: "rc" alone */
+	uint16_t transfer;  /* USB */
+	uint16_t version;   /* bcdDevice of the old firmware; the new one has one more */
+	uint8_t attributes; /* USB: enum dfu_usb_attribute */
 	bool knows_version; /* Nordic Secure: tells versions */
-	uint64_t mute_at;   /* from this message on it is silent, until its power is cut */
+	bool old_errors;    /* SMP: "rc" alone */
+	/* faults */
+	bool other_hardware; /* the image is not for it */
+	bool bad_write, bad_erase;
+	bool reverts; /* it does not start the new firmware */
 };
 
 enum sim_runs {
