@@ -11,6 +11,7 @@
 #include "drivers/cleanup.h"
 #include "drivers/log.h"
 #include "gateway/config.h"
+#include "gateway/control/orders.h"
 #include "gateway/control/server.h"
 #include "gateway/devices.h"
 
@@ -41,6 +42,7 @@ struct gateway {
 	struct pipeline *pipeline;
 	struct devices *devices;
 	struct control control;
+	struct orders *orders;
 	struct server *server;
 };
 
@@ -178,6 +180,21 @@ static int open_stages(struct gateway *g)
 	return r < 0 ? EXIT_IO : EXIT_GOOD;
 }
 
+static int open_orders(struct gateway *g)
+{
+	struct arena arena;
+	int r = arena_init(&arena, ORDERS_ARENA_BYTES);
+
+	if (r < 0)
+		return r;
+	r = orders_new(&g->control, &arena, &g->orders);
+	arena_finish(&arena);
+	if (r < 0)
+		log_error("cannot use %s: %s", g->config->command_keys_file,
+			  r == -EINVAL ? "a line is no public key" : strerror(-r));
+	return r;
+}
+
 static int open_sockets(struct gateway *g)
 {
 	_cleanup_free_ char *devices = NULL, *control = NULL;
@@ -193,7 +210,9 @@ static int open_sockets(struct gateway *g)
 		return EXIT_IO;
 	g->control = (struct control){ g->config, g->config_file, g->store,
 				       g->book,   g->publish,     g->pipeline };
-	r = devices_new(g->event, devices, g->pipeline, &g->devices);
+	r = open_orders(g);
+	if (r >= 0)
+		r = devices_new(g->event, devices, g->pipeline, &g->devices);
 	if (r >= 0)
 		r = server_new(g->event, control, &g->control, &g->server);
 	if (r < 0)
@@ -225,6 +244,7 @@ static int open_event(struct gateway *g)
 static void close_all(struct gateway *g)
 {
 	server_free(g->server);
+	orders_free(g->orders);
 	devices_free(g->devices);
 	pipeline_free(g->pipeline);
 	publish_free(g->publish, STOP_TIMEOUT_US);

@@ -29,6 +29,11 @@ static int64_t now_monotonic(struct pipeline *p)
 	return (int64_t)now;
 }
 
+void pipeline_now(const struct pipeline *p, struct receipt *ret)
+{
+	intake_now(p->parts.intake, ret);
+}
+
 int64_t pipeline_now_ms(const struct pipeline *p)
 {
 	struct receipt receipt;
@@ -226,6 +231,21 @@ static void arm_period_end(struct pipeline *p)
 		arm(p->period_end, due * 1000);
 }
 
+/* The person wants to see how it goes, and nobody else is to. */
+static bool stays_here(const struct pipeline *p, const Wellgate__V1__GoalResult *result)
+{
+	size_t n;
+	const struct goal *goals = goal_book_goals(p->parts.book, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(goals[i].id, result->goal_id) == 0 &&
+		    (!goals[i].subject[0] || !result->subject ||
+		     strcmp(goals[i].subject, result->subject) == 0))
+			return goals[i].keep_here;
+	}
+	return false;
+}
+
 static int add_results(struct pipeline *p, int64_t now_ms)
 {
 	for (;;) {
@@ -236,7 +256,8 @@ static int add_results(struct pipeline *p, int64_t now_ms)
 		r = goal_book_next_result(p->parts.book, now_ms, &p->arena, &result);
 		if (r <= 0)
 			return r;
-		r = store_add_result(p->parts.store, result);
+		if (!stays_here(p, result))
+			r = store_add_result(p->parts.store, result);
 		if (r < 0)
 			return r;
 	}
@@ -834,6 +855,7 @@ void pipeline_free(struct pipeline *p)
 	hub_clock_free(p->clock);
 	radio_state_free(p->radio);
 	filing_free(p->filing);
+	goal_agreed_free(p->agreed);
 	id_set_finish(&p->hidden);
 	arena_finish(&p->arena);
 	free(p);

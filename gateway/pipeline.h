@@ -126,7 +126,7 @@ struct pipeline_erasure {
 /*
  * The end of a person here: destroys their key, and with it all that is stored about them. Only
  * after their last assignment has ended, and what is theirs has been delivered. Held readings are
- * asked again first. Goals are the caller's business. *ret is also set with -EBUSY.
+ * asked again first. Their goals go as well. *ret is also set with -EBUSY.
  *
  * -EEXIST: they still have something; -ENOENT: the registry never knew them; -EBUSY: rows wait: ask
  * again later; -ENOSPC, or another error of the store: nothing happened, or it is finished at the
@@ -134,9 +134,23 @@ struct pipeline_erasure {
  */
 int pipeline_erase(struct pipeline *p, const char *subject, struct pipeline_erasure *ret);
 
+/*
+ * Sets, changes or stops a goal; durable when it returns 0, and what is stored already counts
+ * towards it. A goal without a time zone has the hub's; without a subject it is of the one person
+ * that the configuration names. Text of the change is the caller's.
+ *
+ * *ret_problem: one plain sentence for people (constant text), where there is one, else NULL.
+ * Errors of goal_agreed_change(), and: -ENOENT also: nobody of this reference is here; -ENOSPC also: the
+ * store keeps nothing for now; any other error of the store: nothing of it happened.
+ */
+int pipeline_change_goal(struct pipeline *p, Wellgate__V1__GoalChange *change,
+			 const char **ret_problem);
+
 /* It was replaced or retracted: not to be shown. */
 bool pipeline_is_hidden(const struct pipeline *p, const uint8_t reading_id[16]);
 
+/* Now, by the clocks that the pipeline goes by. */
+void pipeline_now(const struct pipeline *p, struct receipt *ret);
 /* Text in it is borrowed from the configuration and the store. */
 void pipeline_status(const struct pipeline *p, struct pipeline_status *ret);
 const struct pipeline_counters *pipeline_counters(const struct pipeline *p);

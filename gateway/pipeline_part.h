@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/filing.h"
+#include "gateway/goals/agreed.h"
 #include "gateway/hub_clock.h"
 #include "gateway/id_set.h"
 #include "gateway/pipeline.h"
@@ -41,6 +42,7 @@ struct pipeline {
 	struct radio_state *radio;
 	struct hub_clock *clock;
 	struct filing *filing;
+	struct goal_agreed *agreed; /* the goals, of configuration and journal */
 	struct id_set hidden; /* readings that were replaced or retracted */
 	struct retime retime;
 	struct pipeline_counters counters;
@@ -113,3 +115,10 @@ int refile_add_timers(struct pipeline *p);
 
 /* Fills filing, book, inventory and what is hidden from the store. */
 int refill(struct pipeline *p);
+/* The book alone, which was made anew: readings and results. */
+int refill_book(struct pipeline *p);
+
+/* ---- pipeline_goals.c ---- */
+
+/* Goals as configuration and journal have them, into an empty book. Errors of the store. */
+int pipeline_load_goals(struct pipeline *p);

@@ -189,6 +189,10 @@ int pipeline_erase(struct pipeline *p, const char *subject, struct pipeline_eras
 	if (r < 0)
 		return r;
 	filing_forget(p->filing, subject);
-	/* what the registry remembers of them has a stand-in now, as after the next start */
-	return filing_load(p->filing, &p->arena);
+	/* what the registry remembers of them has a stand-in now, as after the next start; their
+	 * goals went with their key */
+	r = filing_load(p->filing, &p->arena);
+	if (r == 0)
+		r = pipeline_load_goals(p);
+	return r == 0 ? refill_book(p) : r;
 }

@@ -178,10 +178,35 @@ static int take_held(struct pipeline *p, const struct store_row *row)
 	return 0;
 }
 
+static int take_into_book(struct pipeline *p, const struct store_row *row)
+{
+	Wellgate__V1__Reading *reading = unpack(p, row);
+	int r;
+
+	if (!reading || (reading->has_reading_id && reading->reading_id.len == ID_SET_BYTES &&
+			 id_set_has(&p->hidden, reading->reading_id.data)))
+		return 0;
+	r = goal_book_tag(p->parts.book, reading, &p->arena);
+	return r < 0 ? r : pipeline_count(p, reading);
+}
+
+int refill_book(struct pipeline *p)
+{
+	int r = each_row(p, LANE_RESULTS, take_result);
+
+	if (r == 0)
+		r = each_row(p, LANE_READINGS, take_into_book);
+	if (r == 0)
+		goal_book_settle(p->parts.book);
+	return r;
+}
+
 int refill(struct pipeline *p)
 {
 	int r = filing_load(p->filing, &p->arena);
 
+	if (r == 0)
+		r = pipeline_load_goals(p);
 	if (r == 0)
 		r = each_row(p, LANE_RESULTS, take_result);
 	/* the later revision comes after what it replaces: a walk for those first */

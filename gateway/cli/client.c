@@ -196,8 +196,10 @@ int client_ask(struct client *c, const Wellgate__V1__Command *command, Wellgate_
 	if (!reply)
 		return EXIT_UNAVAILABLE;
 	if (reply->code != 0) {
-		code = reply->code == EXIT_USAGE || reply->code == EXIT_UNAVAILABLE ? reply->code
-										    : EXIT_IO;
+		code = reply->code == EXIT_USAGE || reply->code == EXIT_DATA ||
+				       reply->code == EXIT_UNAVAILABLE
+			       ? reply->code
+			       : EXIT_IO;
 		(void)cli_fail(c->name, (enum exit_code)code, "%s",
 			       reply->error ? reply->error : "the gateway could not do it");
 		wellgate__v1__reply__free_unpacked(reply, NULL);

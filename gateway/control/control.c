@@ -10,6 +10,7 @@
 
 /* as the command line has them (cli/cli.h) */
 #define CODE_USAGE       64
+#define CODE_DATA        65
 #define CODE_UNAVAILABLE 69
 #define CODE_IO          74
 
@@ -267,6 +268,34 @@ static int handle_goals(const struct request *q)
 	return 0;
 }
 
+static int say_goal_error(const struct request *q, int r, const char *problem)
+{
+	switch (r) {
+	case -EINVAL:
+	case -EPERM:
+		return say_error(q, CODE_DATA, problem);
+	case -EBADMSG:
+	case -ENOENT:
+		return say_error(q, CODE_USAGE, problem);
+	case -ENOSPC:
+		return say_error(q, CODE_UNAVAILABLE, problem ? problem : "the disk is full");
+	default:
+		return say_error(q, CODE_IO, "the database failed; try `wellgate doctor`");
+	}
+}
+
+static int handle_goal(const struct request *q)
+{
+	Wellgate__V1__GoalChange *change = q->command->goal;
+	const char *problem = NULL;
+	int r;
+
+	if (!change)
+		return say_error(q, CODE_USAGE, "no goal is named");
+	r = pipeline_change_goal(q->c->pipeline, change, &problem);
+	return r < 0 ? say_goal_error(q, r, problem) : 0;
+}
+
 static int handle_doctor(const struct request *q)
 {
 	return control_doctor(q->c, q->arena, q->reply);
@@ -278,6 +307,7 @@ static const struct {
 } verbs[] = {
 	{ "status", handle_status },     { "devices", handle_devices },
 	{ "readings", handle_readings }, { "results", handle_results },
+	{ "goal", handle_goal },
 	{ "goals", handle_goals },       { "doctor", handle_doctor },
 	{ "radio", handle_radio },       { "outcome", handle_outcome },
 	{ "pairing", handle_pairing },   { "import", handle_import },

@@ -8,6 +8,7 @@
  *   radio     hands a RadioCommand to wellgate-devices; `request` is the number to ask
  *   outcome   ... for, in `after`: absent as long as it is not known
  *   import    stores an ImportBatch; the reply comes after the COMMIT: that is the back pressure
+ *   goal      a GoalChange; durable when the reply comes
  *   pairing   where the pairing stands; who began one asks again and again, or it is cancelled
  *
  * A page of readings or results ends at `limit` rows (default 100, at most 500) or when the Reply

@@ -14,7 +14,7 @@ import sys
 
 PACKAGE = "wellgate.v1."
 BY_LAST_LEVEL = {"goal": "GoalResult", "status": "HubStatus", "correction": "Correction",
-                 "receipt": "Receipt", "reply": "Reply", "command": "Command"}
+                 "receipt": "Receipt", "reply": "CommandReply"}
 
 
 class Schema:
