@@ -1,12 +1,11 @@
 /* links: gateway_pipeline gateway_publish gateway_registry gateway_intake gateway_goals gateway_store */
 /*
- * The households of test_household.c, through the whole gateway: packets in, what is published out.
- * People of similar weight, visitors, a nurse; two scales that all of them share, a cuff with a
- * button for each of two, and a cuff on loan that is lent on. People tell the truth when they press.
+ * The households of test_household.c, through the whole gateway: packets in, what is published
+ * out. People of similar weight, visitors, a nurse; two scales that all of them share, a cuff with
+ * a button for each of two, and a cuff on loan that is lent on. People tell the truth when they
+ * press. For the 10,000 readings:
  *
  *   WELLGATE_HOUSEHOLDS=50 WELLGATE_READINGS=200 build/release/bin/test_household_filed
- *
- * for the 10,000 readings; by default a few, for every event is a commit on the disk.
  */
 #include "filing_world.h"
 
@@ -302,8 +301,8 @@ static void look(struct household *h, struct sums *sums)
 			sums->wrong += is_wrong(h, r);
 		drop(r);
 	}
-	/* each reading is in one place; equal ones out of a memory, without a stamp or a number, are
-	 * taken for one (intake/dedupe.c) */
+	/* each reading is in one place; equal ones out of a memory, without a stamp or a number,
+	 * are taken for one (intake/dedupe.c) */
 	store_counts(h->w.store, &counts);
 	assert_int_equal(t.published + t.held + c->other_person + c->guest + counts.duplicates,
 			 h->n);
