@@ -42,7 +42,7 @@ static int act(struct fhir_poster *p, int argc, char **argv, struct fhir_sent *s
 int main(int argc, char **argv)
 {
 	static const char *const types[] = { "Patient", "Observation", NULL };
-	struct fhir_endpoint endpoint = { .client_id = "wellgate", .timeout_s = 2 };
+	struct fhir_endpoint endpoint = { .client_id = "wellgate", .timeout_s = 60 };
 	struct fhir_ledger_file *file = NULL;
 	struct fhir_poster *p = NULL;
 	struct fhir_sent sent = { 0 };
