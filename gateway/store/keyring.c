@@ -1,5 +1,6 @@
 #include "gateway/store/keyring.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ enum state {
 struct slot {
 	enum state state;
 	bool anew; /* a copy is missing, or sealed by hub.key although there is another key */
-	uint8_t key[KEYRING_KEY];
+	uint8_t key[KEYRING_KEY], nonce_key[KEYRING_NONCE_KEY];
 	char subject[KEYRING_SUBJECT_MAX];
 };
 
@@ -224,6 +225,24 @@ static enum state examine(const uint8_t data[SLOT], uint32_t number)
 	return state == STATE_LIVE || state == STATE_DESTROYED ? (enum state)state : STATE_LOST;
 }
 
+static void set_key(struct slot *slot, const uint8_t key[KEYRING_KEY])
+{
+	static const uint8_t purpose[] = "wellgate nonces";
+
+	(void)memcpy(slot->key, key, KEYRING_KEY);
+	(void)crypto_generichash(slot->nonce_key, sizeof(slot->nonce_key), purpose, sizeof(purpose),
+				 key, KEYRING_KEY);
+}
+
+static void make_key(struct slot *slot)
+{
+	uint8_t key[KEYRING_KEY];
+
+	randombytes_buf(key, sizeof(key));
+	set_key(slot, key);
+	sodium_memzero(key, sizeof(key));
+}
+
 static bool unseal(const struct master *master, const uint8_t data[SLOT], struct slot *ret)
 {
 	uint8_t content[CONTENT];
@@ -236,7 +255,7 @@ static bool unseal(const struct master *master, const uint8_t data[SLOT], struct
 	len = content[KEYRING_KEY];
 	if (len >= KEYRING_SUBJECT_MAX)
 		return false;
-	(void)memcpy(ret->key, content, KEYRING_KEY);
+	set_key(ret, content);
 	(void)memcpy(ret->subject, content + KEYRING_KEY + 1, len);
 	ret->subject[len] = '\0';
 	sodium_memzero(content, sizeof(content));
@@ -350,7 +369,7 @@ static int add_slot(struct keyring *k, const char *subject)
 	if (r < 0)
 		return r;
 	k->slots[k->n] = (struct slot){ .state = STATE_LIVE };
-	randombytes_buf(k->slots[k->n].key, KEYRING_KEY);
+	make_key(&k->slots[k->n]);
 	(void)memcpy(k->slots[k->n].subject, subject, strlen(subject) + 1);
 	r = store_slot(k, k->n);
 	if (r == 0)
@@ -362,7 +381,7 @@ static int add_slot(struct keyring *k, const char *subject)
 static int renew_first(struct keyring *k)
 {
 	k->slots[0].state = STATE_LIVE;
-	randombytes_buf(k->slots[0].key, KEYRING_KEY);
+	make_key(&k->slots[0]);
 	return store_slot(k, 0);
 }
 
@@ -475,6 +494,12 @@ int keyring_key(const struct keyring *k, uint32_t number, const uint8_t **ret)
 		return 0;
 	*ret = k->slots[number].key;
 	return 1;
+}
+
+const uint8_t *keyring_nonce_key(const struct keyring *k, uint32_t number)
+{
+	assert(number < k->n && k->slots[number].state == STATE_LIVE);
+	return k->slots[number].nonce_key;
 }
 
 const char *keyring_subject(const struct keyring *k, uint32_t number)

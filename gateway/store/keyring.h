@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #define KEYRING_KEY         32
+#define KEYRING_NONCE_KEY   16
 #define KEYRING_SUBJECT_MAX 144     /* with its end */
 #define KEYRING_MAX         2097152 /* numbers fit three bytes of a varint */
 
@@ -47,6 +48,8 @@ int keyring_find(const struct keyring *k, const char *subject, uint32_t *ret);
 /* 1 and KEYRING_KEY bytes; 0: it was destroyed; -ENOENT: there never was one, or it was lost,
  * or k is NULL */
 int keyring_key(const struct keyring *k, uint32_t number, const uint8_t **ret);
+/* For nonces, made from the key: KEYRING_NONCE_KEY bytes. The key must be there. */
+const uint8_t *keyring_nonce_key(const struct keyring *k, uint32_t number);
 /* NULL: destroyed, lost, or the hub's own */
 const char *keyring_subject(const struct keyring *k, uint32_t number);
 #define KEYRING_FRESH 24

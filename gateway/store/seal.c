@@ -9,16 +9,19 @@
 #include "protocols/bytes/writer.h"
 
 #define NONCE 12
+#define HASH  8 /* of the nonce: what is stored of it */
 #define TAG   16
 #define PLACE 9
 
 _Static_assert(NONCE == crypto_aead_chacha20poly1305_ietf_NPUBBYTES, "RFC 8439");
+_Static_assert(HASH == crypto_shorthash_BYTES, "SipHash-2-4");
+_Static_assert(KEYRING_NONCE_KEY == crypto_shorthash_KEYBYTES, "SipHash-2-4");
 _Static_assert(TAG == crypto_aead_chacha20poly1305_ietf_ABYTES, "RFC 8439");
-_Static_assert(1 + 3 + NONCE + TAG <= SEAL_OVERHEAD_MAX, "a number takes three bytes at most");
+_Static_assert(1 + 3 + HASH + TAG <= SEAL_OVERHEAD_MAX, "a number takes three bytes at most");
 
 struct parts {
 	uint32_t number;
-	const uint8_t *nonce;
+	const uint8_t *hash;
 	size_t head;    /* where the ciphertext begins */
 	size_t content; /* its length without the tag */
 };
@@ -30,7 +33,7 @@ static size_t number_size(uint32_t number)
 
 size_t seal_head(uint32_t number)
 {
-	return 1 + number_size(number) + NONCE;
+	return 1 + number_size(number) + HASH;
 }
 
 static void put_place(const struct row *row, uint8_t ret[PLACE])
@@ -41,19 +44,25 @@ static void put_place(const struct row *row, uint8_t ret[PLACE])
 	writer_le64(&w, (uint64_t)row->id);
 }
 
-static void make_nonce(struct keyring *k, const uint8_t *key, const uint8_t place[PLACE],
-		       const uint8_t *content, size_t len, uint8_t ret[NONCE])
+/* The part that is not stored: the place of the row, cut to what fits. */
+static void join_nonce(const uint8_t hash[HASH], const struct row *row, uint8_t ret[NONCE])
 {
-	crypto_generichash_state state;
-	uint8_t fresh[KEYRING_FRESH], hash[crypto_generichash_BYTES_MIN];
+	struct writer w = writer_of(ret, NONCE);
 
-	keyring_fresh(k, fresh);
-	(void)crypto_generichash_init(&state, key, KEYRING_KEY, sizeof(hash));
-	(void)crypto_generichash_update(&state, fresh, sizeof(fresh));
-	(void)crypto_generichash_update(&state, place, PLACE);
-	(void)crypto_generichash_update(&state, content, len);
-	(void)crypto_generichash_final(&state, hash, sizeof(hash));
-	(void)memcpy(ret, hash, NONCE);
+	writer_bytes(&w, hash, HASH);
+	writer_le32(&w, (uint32_t)row->id << 3 | row_table(row));
+}
+
+static void make_hash(struct keyring *k, uint32_t number, const uint8_t place[PLACE],
+		      const uint8_t *content, size_t len, uint8_t ret[HASH])
+{
+	uint8_t first[KEYRING_FRESH + PLACE + HASH];
+
+	keyring_fresh(k, first);
+	(void)memcpy(first + KEYRING_FRESH, place, PLACE);
+	(void)crypto_shorthash(first + KEYRING_FRESH + PLACE, content, len,
+			       keyring_nonce_key(k, number));
+	(void)crypto_shorthash(ret, first, sizeof(first), keyring_nonce_key(k, number));
 }
 
 int seal_close(struct keyring *k, uint32_t number, const struct row *row, uint8_t *data, size_t len)
@@ -61,17 +70,18 @@ int seal_close(struct keyring *k, uint32_t number, const struct row *row, uint8_
 	size_t head = seal_head(number);
 	struct writer w = writer_of(data, head);
 	const uint8_t *key = NULL;
-	uint8_t place[PLACE], nonce[NONCE];
+	uint8_t place[PLACE], hash[HASH], nonce[NONCE];
 
 	if (keyring_key(k, number, &key) != 1)
 		return -ENOKEY;
 	put_place(row, place);
-	make_nonce(k, key, place, data + head, len, nonce);
+	make_hash(k, number, place, data + head, len, hash);
+	join_nonce(hash, row, nonce);
 	writer_u8(&w, 0);
 	for (; number >= 0x80; number >>= 7)
 		writer_u8(&w, (uint8_t)(number | 0x80));
 	writer_u8(&w, (uint8_t)number);
-	writer_bytes(&w, nonce, NONCE);
+	writer_bytes(&w, hash, HASH);
 	(void)crypto_aead_chacha20poly1305_ietf_encrypt(data + head, NULL, data + head, len, place,
 							PLACE, NULL, nonce, key);
 	return (int)(head + len + TAG);
@@ -93,7 +103,7 @@ static int take_apart(const uint8_t *payload, size_t len, struct parts *ret)
 		if (!(byte & 0x80))
 			break;
 	}
-	parts.nonce = cursor_bytes(&c, NONCE);
+	parts.hash = cursor_bytes(&c, HASH);
 	parts.head = c.pos;
 	if (!cursor_ok(&c) || parts.head != seal_head(parts.number) || cursor_left(&c) < TAG)
 		return -EBADMSG;
@@ -110,14 +120,15 @@ bool seal_is_plain(const struct row *row)
 static bool decrypt(const struct parts *p, const struct row *row, const uint8_t *key, uint8_t *data,
 		    bool proved)
 {
-	uint8_t place[PLACE];
+	uint8_t place[PLACE], nonce[NONCE];
 
+	join_nonce(p->hash, row, nonce);
 	if (!proved)
 		return crypto_stream_chacha20_ietf_xor_ic(data + p->head, data + p->head,
-							  p->content, p->nonce, 1, key) == 0;
+							  p->content, nonce, 1, key) == 0;
 	put_place(row, place);
 	return crypto_aead_chacha20poly1305_ietf_decrypt(data + p->head, NULL, NULL, data + p->head,
-							 p->content + TAG, place, PLACE, p->nonce,
+							 p->content + TAG, place, PLACE, nonce,
 							 key) == 0;
 }
 

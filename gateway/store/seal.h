@@ -1,17 +1,18 @@
 /*
  * The payload of a row, sealed under the key of the person it is about:
  *
- *   00 | number of the key, varint 1..3 | nonce 12 | ciphertext | tag 16
+ *   00 | number of the key, varint 1..3 | hash 8 | ciphertext | tag 16
  *
  * ChaCha20-Poly1305 (RFC 8439); the additional data is the table and the number of the row, so a
  * payload is good in its own place only. No message of ours begins with 00: rows of older versions,
  * which are not sealed, are told by their first byte. What is about two persons is sealed twice.
  *
- * The nonce must not repeat under one key, not even when the image of a card is put back and other
- * readings get the same row numbers: so no counter and no row number makes it. It is a keyed hash
- * (BLAKE2b) over bytes that are new with every start and every row, the place of the row, and its
- * content. It repeats only with all three, and then what is sealed is the same; or by chance: 2^-50
- * for ten million rows of one person.
+ * The nonce must not repeat under one key. It is the hash, and the place of the row (29 bits of its
+ * number, 3 of the table): two rows never share one. The same place is sealed again when a held row
+ * is replaced, after a rollback, or when an older image of the card is put back: there the hash
+ * tells them apart, SipHash-2-4 under a key of its own over bytes that are new with every start and
+ * every row, the place, and the content. It is the same by chance only: 2^-41 if ten million rows
+ * are written anew after an image was put back.
  */
 #pragma once
 
@@ -22,7 +23,7 @@
 #include "gateway/store/keyring.h"
 #include "gateway/store/row.h"
 
-#define SEAL_OVERHEAD_MAX 32
+#define SEAL_OVERHEAD_MAX 28
 
 /* Bytes in front of the ciphertext. */
 size_t seal_head(uint32_t number);
