@@ -322,7 +322,7 @@ static int search_list(struct desk_args *a, struct search *s)
 		Wellgate__V1__Reply *reply = NULL;
 		const int code = desk_ask(a, &m, after, &reply);
 
-		if (code)
+		if (code || !reply)
 			return code;
 		for (size_t k = 0; k < reply->desk->n_devices; k++)
 			match_listed(s, &reply->desk->devices[k]->device);

@@ -1,5 +1,5 @@
-/* What `device`, `loan`, `session` and `held` share: options, the device that is meant, the question
- * to the gateway, and sentences out of gateway/words. */
+/* What `device`, `loan`, `session` and `held` share: options, the device that is meant, the
+ * question to the gateway, and sentences out of gateway/words. */
 #pragma once
 
 #include "gateway/cli/device.h"

@@ -7,6 +7,7 @@
 
 #include "gateway/goals/message.h"
 #include "gateway/listener.h"
+#include "gateway/registry/registry.h"
 
 /* as the command line has them (cli/cli.h) */
 #define CODE_USAGE       64
@@ -232,9 +233,29 @@ static int handle_page(const struct request *q, enum lane lane, unpack_fn unpack
 	return 0;
 }
 
+/* The sequences of those that were replaced or retracted since. */
+static int note_hidden(const struct request *q)
+{
+	Wellgate__V1__Reply *reply = q->reply;
+
+	reply->hidden = arena_alloc(q->arena, (reply->n_readings + 1) * sizeof(reply->hidden[0]));
+	if (!reply->hidden)
+		return -ENOMEM;
+	for (size_t i = 0; i < reply->n_readings; i++) {
+		const Wellgate__V1__Reading *r = reply->readings[i];
+
+		if (r->has_reading_id && r->reading_id.len == REGISTRY_DIGEST &&
+		    pipeline_is_hidden(q->c->pipeline, r->reading_id.data))
+			reply->hidden[reply->n_hidden++] = r->sequence;
+	}
+	return 0;
+}
+
 static int handle_readings(const struct request *q)
 {
-	return handle_page(q, LANE_READINGS, unpack_reading);
+	const int r = handle_page(q, LANE_READINGS, unpack_reading);
+
+	return r < 0 ? r : note_hidden(q);
 }
 
 static int handle_results(const struct request *q)
@@ -266,6 +287,11 @@ static int handle_goals(const struct request *q)
 			reply->results[reply->n_results++] = result;
 	}
 	return 0;
+}
+
+static int handle_desk(const struct request *q)
+{
+	return control_desk(q->c, q->command, q->arena, q->reply);
 }
 
 static int say_goal_error(const struct request *q, int r, const char *problem)
@@ -307,10 +333,10 @@ static const struct {
 } verbs[] = {
 	{ "status", handle_status },     { "devices", handle_devices },
 	{ "readings", handle_readings }, { "results", handle_results },
-	{ "goal", handle_goal },
-	{ "goals", handle_goals },       { "doctor", handle_doctor },
-	{ "radio", handle_radio },       { "outcome", handle_outcome },
-	{ "pairing", handle_pairing },   { "import", handle_import },
+	{ "goal", handle_goal },         { "goals", handle_goals },
+	{ "doctor", handle_doctor },     { "radio", handle_radio },
+	{ "outcome", handle_outcome },   { "pairing", handle_pairing },
+	{ "import", handle_import },     { "desk", handle_desk },
 };
 
 static int dispatch(const struct request *q)

@@ -9,6 +9,7 @@
  *   outcome   ... for, in `after`: absent as long as it is not known
  *   import    stores an ImportBatch; the reply comes after the COMMIT: that is the back pressure
  *   goal      a GoalChange; durable when the reply comes
+ *   desk      a DeskCommand: devices, loans, sessions, held readings; durable when the reply comes
  *   pairing   where the pairing stands; who began one asks again and again, or it is cancelled
  *
  * A page of readings or results ends at `limit` rows (default 100, at most 500) or when the Reply
@@ -42,5 +43,8 @@ struct control {
 int control_handle(const struct control *c, const Wellgate__V1__Command *command,
 		   struct arena *arena, Wellgate__V1__Reply **ret);
 
+/* desk.c: what is wrong with the command is said in the reply. -ENOMEM */
+int control_desk(const struct control *c, const Wellgate__V1__Command *command, struct arena *arena,
+		 Wellgate__V1__Reply *reply);
 /* doctor.c: appends the findings; -ENOMEM */
 int control_doctor(const struct control *c, struct arena *arena, Wellgate__V1__Reply *reply);
