@@ -2,12 +2,14 @@
 /*
  * Firmware images, found out by their magic, and then each format by force. What is checked: a
  * failure has a reason and leaves no image; what is read points into the file or into memory of
- * the image, holds no address twice, and reads alike again; what is packed reads back.
+ * the image, holds no address twice, and reads alike again; what is packed reads back. The input is
+ * a policy, too: a bad one names its line, and two versions compare the same way round.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "firmware-tools/formats/dfu.h"
+#include "firmware-tools/policy.h"
 #include "tests/fuzz/must.h"
 
 #define PACKED_MAX 65536
@@ -90,8 +92,31 @@ static void pack(const uint8_t *data, size_t size)
 	firmware_free(image);
 }
 
+static void read_policy(const uint8_t *data, size_t size)
+{
+	struct policy *policy = NULL;
+	const char *why = NULL;
+	unsigned int line = 0;
+	char *text = malloc(size + 1);
+	int r;
+
+	must(text);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	r = policy_compare(text, "1.2");
+	must(policy_compare("1.2", text) == (r == POLICY_NOT_COMPARABLE ? r : -r));
+	r = policy_read(text, size, &policy, &line, &why);
+	must(r == 0 ? policy != NULL : r == -EBADMSG && !policy && line >= 1 && why);
+	if (policy)
+		(void)policy_judge(policy, "Maker", "Model", "1.2", NULL);
+	policy_free(policy);
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	if (size > 0)
+		read_policy(data, size);
 	read_one(data, size, NULL);
 	for (size_t i = 0; firmware_formats[i]; i++)
 		read_one(data, size, firmware_formats[i]);

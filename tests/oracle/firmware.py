@@ -269,6 +269,8 @@ def nordic():
     report("a.zip", both, "--key", wrong, why="signature is bad")
     report("b.zip", package({"application": (plain + b"x", secure(plain, EC))}), "--key", key,
            why="application size is bad")
+    changed = bytes([plain[0] ^ 1]) + plain[1:]
+    report("b.zip", package({"application": (changed, secure(plain, EC))}), why="application hash is bad")
     mixed = {"application": (plain, secure(plain, EC)), "bootloader": (boot, secure(boot, None, 2))}
     report("c.zip", package(mixed), "--key", key, why="not all of it is signed")  # every part has to be signed
     report("d.zip", package({"application": (plain, secure(plain, EC, 0, 99))}), why="size is bad")

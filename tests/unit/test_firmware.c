@@ -306,6 +306,44 @@ static void what_is_packed_is_read(void **state)
 	firmware_free(image);
 }
 
+/* Each size of a DfuSe file made wrong in turn, with a suffix that fits it all the same. */
+static void sizes_that_do_not_add_up_are_refused(void **state)
+{
+	static const size_t sizes[] = { 6, 10, 11 + 266, 11 + 270, 11 + 274 + 4 };
+	static const uint8_t plain[] = "made-up firmware";
+	const struct firmware_segment segment = { .data = plain, .len = sizeof(plain) };
+	const struct dfu_suffix suffix = { .version = DFU_VERSION_ST };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct bytes file;
+		struct writer w = writer_of(file.data, sizeof(file.data));
+
+		dfuse_write(&w, &segment, NULL);
+		file.data[sizes[i / 2]] = (uint8_t)(file.data[sizes[i / 2]] + (i % 2 ? 1 : 255));
+		dfu_write_suffix(&w, &suffix);
+		file.len = w.len;
+		assert_null(read_it(&file, NULL));
+	}
+}
+
+static void bytes_of_no_target_are_refused(void **state)
+{
+	static const uint8_t plain[] = "made-up firmware";
+	const struct firmware_segment segment = { .data = plain, .len = sizeof(plain) };
+	const struct dfu_suffix suffix = { .version = DFU_VERSION_ST };
+	struct bytes file;
+	struct writer w = writer_of(file.data, sizeof(file.data));
+
+	(void)state;
+	dfuse_write(&w, &segment, NULL);
+	file.data[6] = (uint8_t)(file.data[6] + 4); /* counted in the size of the whole */
+	writer_le32(&w, 0);
+	dfu_write_suffix(&w, &suffix);
+	file.len = w.len;
+	assert_null(read_it(&file, NULL));
+}
+
 static struct firmware_image *read_hex(const char *text)
 {
 	struct bytes file = { .len = strlen(text) };
@@ -324,6 +362,17 @@ static void segment_addresses_do_not_go_round(void **state)
 	firmware_free(image);
 	assert_null(read_hex(":020000021000EC\n:02FFFF000102FD\n:00000001FF\n"));
 	assert_null(read_hex(":02000004FFFFFC\n:02FFFF000102FD\n:00000001FF\n"));
+}
+
+static void no_address_is_written_twice(void **state)
+{
+	struct firmware_image *image = read_hex(":020000000102FB\n:020002000304F5\n:00000001FF\n");
+
+	(void)state;
+	assert_non_null(image);
+	firmware_free(image);
+	assert_null(read_hex(":020000000102FB\n:020001000304F6\n:00000001FF\n"));
+	assert_null(read_hex(":020002000304F5\n:030000000102FFFB\n:00000001FF\n"));
 }
 
 static void only_good_keys_are_taken(void **state)
@@ -356,7 +405,10 @@ int main(void)
 		cmocka_unit_test(every_cut_is_refused),
 		cmocka_unit_test(shared_entries_are_refused),
 		cmocka_unit_test(what_is_packed_is_read),
+		cmocka_unit_test(bytes_of_no_target_are_refused),
+		cmocka_unit_test(sizes_that_do_not_add_up_are_refused),
 		cmocka_unit_test(segment_addresses_do_not_go_round),
+		cmocka_unit_test(no_address_is_written_twice),
 		cmocka_unit_test(only_good_keys_are_taken),
 		cmocka_unit_test(init_packets_of_neither_kind),
 	};
