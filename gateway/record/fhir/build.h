@@ -13,7 +13,7 @@
 
 #include "protocols/bytes/decimal.h"
 
-#define BUILD_TIME_MAX 40
+#define BUILD_TIME_MAX 96 /* for any int that a struct tm might hold */
 #define BUILD_UUID_MAX 48
 
 struct build {

@@ -165,7 +165,7 @@ static void gateway_key(const struct fhir_about *about, struct fhir_key *ret)
 
 	*ret = (struct fhir_key){ .type = "Device", .kind = "hub" };
 	/* it goes into a query */
-	for (; hub[n] && n < 64; n++)
+	for (; n < 64 && hub[n]; n++)
 		ret->value[n] =
 			strchr("&?#%|+ \\,$", hub[n]) || (signed char)hub[n] < 0x20 ? '_' : hub[n];
 }
