@@ -3,10 +3,12 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <unistd.h>
 
 #include "drivers/cleanup.h"
 #include "drivers/log.h"
@@ -131,11 +133,27 @@ static int load(struct gateway *g, const struct arguments *arguments)
 	return EXIT_GOOD;
 }
 
+/* The key that seals what is stored, if the system gives one (LoadCredential= in the unit). */
+static char *credential(const char *name)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	char *path = NULL;
+
+	if (!dir || asprintf(&path, "%s/%s", dir, name) < 0)
+		return NULL;
+	if (access(path, F_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
 static int open_store(struct gateway *g)
 {
+	_cleanup_free_ char *key_file = credential("wellgate-key");
 	const struct store_options options = { .dir = g->config->state_dir,
 					       .max_bytes = g->config->max_bytes,
-					       .keep_days = g->config->keep_days };
+					       .keep_days = g->config->keep_days,
+					       .key_file = key_file };
 	_cleanup_free_ char *said = NULL;
 	const int r = store_open(&options, &g->store, &said);
 
@@ -146,7 +164,7 @@ static int open_store(struct gateway *g)
 	}
 	if (r < 0) {
 		log_error("%s", said ? said : strerror(-r));
-		return r == -EUCLEAN ? EXIT_DATA : EXIT_IO;
+		return r == -EUCLEAN || r == -EKEYREJECTED ? EXIT_DATA : EXIT_IO;
 	}
 	if (said)
 		log_warning("%s", said);
