@@ -14,6 +14,8 @@
  * Its clock stands at the time of its first dump, so that two dumps are alike; commands:
  *
  *   wear MINUTES     that its memory holds (20)
+ *   twin             it is the tracker of the first simulated base station (usb/models/
+ *                    fitbit_dongle.c): its serial number, its memory, its time
  *   pass SECONDS     its time goes on by so much
  *   encrypt on|off   XTEA, with the key 000102..0f
  *   refuse-airlink on|off   c0 03 00 10 in place of an airlink
@@ -34,6 +36,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "protocols/bytes/crc.h"
 #include "protocols/fitbit/dump.h"
@@ -43,7 +46,9 @@
 
 #define DAY         INT64_C(86400)
 #define DAYS_BEFORE 2
-#define MEMORY      20    /* minutes */
+#define MEMORY      20 /* minutes */
+#define TWIN_MEMORY 120
+#define TWIN_IN_DAY (15 * 3600 + 30 * 60 + 30)
 #define PACE_US     10000 /* so many packets each */
 #define PACE        6
 #define CUT_US      100000 /* the last one arrives */
@@ -68,7 +73,7 @@ struct tracker {
 	unsigned int memory_minutes;
 	int64_t now; /* 0: not yet known */
 	bool airlinked, encrypts, refuses, damages;
-	bool takes_login, logged_in;
+	bool takes_login, logged_in, twin;
 	uint8_t rate;
 	uint32_t counter;       /* of challenges */
 	unsigned int cut_after; /* messages; 0: never */
@@ -102,6 +107,21 @@ static const uint8_t KEY[FITBIT_KEY_SIZE] = {
 
 /* ---- the wearer ---- */
 
+/* As usb/models/fitbit_dongle.c has it: yesterday, half past three. */
+static int put_on_twin(struct tracker *t)
+{
+	const int64_t day = (int64_t)time(NULL) / DAY * DAY;
+	const struct wearer_plan plan = { .seed = 1,
+					  .days = DAYS_BEFORE + 2,
+					  .first = day - DAYS_BEFORE * DAY + DAY / 2,
+					  .battery_dies = WEARER_NEVER,
+					  .lost_day = WEARER_NEVER,
+					  .memory_minutes = t->memory_minutes };
+
+	t->now = day - DAY + TWIN_IN_DAY;
+	return wearer_new(&plan, &t->wearer);
+}
+
 static int put_on(struct peer_state *s)
 {
 	struct tracker *const t = s->own;
@@ -113,6 +133,8 @@ static int put_on(struct peer_state *s)
 
 	if (t->wearer)
 		return 0;
+	if (t->twin)
+		return put_on_twin(t);
 	t->now = device_time(s);
 	plan.first = t->now - DAYS_BEFORE * DAY;
 	return wearer_new(&plan, &t->wearer);
@@ -121,15 +143,17 @@ static int put_on(struct peer_state *s)
 static int make_dump(struct peer_state *s)
 {
 	struct tracker *const t = s->own;
-	const struct wearer_tracker tracker = { .product = FITBIT_FLEX,
-						.serial = { 0x10, 0xff, 0xee,
-							    (uint8_t)(s->peer->index >> 8),
-							    (uint8_t)s->peer->index },
-						.key = t->encrypts ? KEY : NULL,
-						.nonce = { 1, 2, 3, 4 },
-						.battery_percent = s->battery };
+	struct wearer_tracker tracker = { .product = FITBIT_FLEX,
+					  .serial = { 0x10, 0xff, 0xee,
+						      (uint8_t)(s->peer->index >> 8),
+						      (uint8_t)s->peer->index },
+					  .key = t->encrypts ? KEY : NULL,
+					  .nonce = { 1, 2, 3, 4 },
+					  .battery_percent = s->battery };
 	int r = put_on(s);
 
+	if (t->twin)
+		memcpy(tracker.serial, "\0\0\0\0\x42", sizeof(tracker.serial));
 	if (r == 0)
 		r = wearer_dump(t->wearer, t->now, &tracker, t->dump, sizeof(t->dump), &t->len);
 	t->sent = 0;
@@ -446,6 +470,14 @@ static int set_memory(struct peer_state *s, long minutes)
 	return 0;
 }
 
+static int be_twin(struct peer_state *s)
+{
+	struct tracker *const t = s->own;
+
+	t->twin = true;
+	return set_memory(s, TWIN_MEMORY);
+}
+
 static int set_rate(struct peer_state *s, long rate)
 {
 	struct tracker *const t = s->own;
@@ -485,6 +517,8 @@ static int on_command(struct peer_state *s, unsigned int n, char *const words[],
 		return set_flag(word, &t->takes_login);
 	if (!strcmp(words[0], "truth"))
 		return tell_truth(s);
+	if (!strcmp(words[0], "twin"))
+		return be_twin(s);
 	if (set_number(word, DAY, &number) < 0)
 		return -EINVAL;
 	if (!strcmp(words[0], "rate"))
