@@ -156,6 +156,26 @@ static const char *next_line(const char **text, size_t *len, size_t *ret_len)
 	return line;
 }
 
+/* Its nights are counted, and none is taken: see fitbit.h. */
+static int refuse_sleep(const struct fitbit_reader *r, const char *text, size_t len)
+{
+	static const char first[] = "sleep_id,";
+	const char *line;
+	size_t n = 0;
+	int result = 0;
+
+	line = next_line(&text, &len, &n);
+	if (!line || (n >= 7 && memcmp(line, "no data", 7) == 0))
+		return 0;
+	if (n < sizeof(first) || memcmp(line, first, sizeof(first) - 1) != 0)
+		return -EBADMSG;
+	while (result == 0 && (line = next_line(&text, &len, &n)) != NULL) {
+		if (n > 0 && *line != '\r')
+			result = reader_refuse(r, FITBIT_SAME_NIGHT);
+	}
+	return result;
+}
+
 int layout_csv(enum fitbit_kind kind, const struct fitbit_reader *r, const char *text, size_t len)
 {
 	struct columns columns;
@@ -164,6 +184,8 @@ int layout_csv(enum fitbit_kind kind, const struct fitbit_reader *r, const char 
 	size_t n = 0;
 	int result;
 
+	if (kind == FITBIT_SLEEP_CSV)
+		return refuse_sleep(r, text, len);
 	line = next_line(&text, &len, &n);
 	if (!line)
 		return 0;

@@ -16,6 +16,7 @@ static const struct {
 	{ "steps", ".csv", FITBIT_STEPS_CSV },
 	{ "weight", ".csv", FITBIT_WEIGHT_CSV },
 	{ "daily_resting_heart_rate", ".csv", FITBIT_RESTING_CSV },
+	{ "UserSleeps", ".csv", FITBIT_SLEEP_CSV },
 	{ "steps-", ".json", FITBIT_STEPS_JSON },
 	{ "sleep-", ".json", FITBIT_SLEEP },
 	{ "resting_heart_rate-", ".json", FITBIT_RESTING_JSON },
@@ -53,6 +54,7 @@ const char *fitbit_kind_name(enum fitbit_kind kind)
 		[FITBIT_STEPS_CSV] = "steps",
 		[FITBIT_WEIGHT_CSV] = "weight",
 		[FITBIT_RESTING_CSV] = "resting heart rate",
+		[FITBIT_SLEEP_CSV] = "sleep, newer form",
 		[FITBIT_STEPS_JSON] = "steps",
 		[FITBIT_SLEEP] = "sleep",
 		[FITBIT_RESTING_JSON] = "resting heart rate",
@@ -74,6 +76,8 @@ const char *fitbit_refusal_text(enum fitbit_refusal why)
 		[FITBIT_NO_UNIT] = "kg or lb? The file does not say (--weight-unit)",
 		[FITBIT_OTHER_APP] = "it came to Fitbit from another app",
 		[FITBIT_EMPTY] = "it is empty: zero, and worn or not is not said",
+		[FITBIT_SAME_NIGHT] = "this newer form of sleep is not read yet: the same nights "
+				      "may be in sleep-....json, too, and would count twice",
 	};
 
 	assert(why < FITBIT_REFUSALS);
@@ -223,7 +227,7 @@ int fitbit_parse(enum fitbit_kind kind, const struct fitbit_reader *r, const cha
 	assert(kind > FITBIT_OTHER && kind < FITBIT_KIND_END);
 	if (len > FITBIT_FILE_MAX)
 		return -EFBIG;
-	if (kind <= FITBIT_RESTING_CSV)
+	if (kind <= FITBIT_RESTING_CSV || kind == FITBIT_SLEEP_CSV)
 		return layout_csv(kind, r, text, len);
 	return layout_json(kind, r, text, len);
 }

@@ -8,11 +8,16 @@
  *   steps_DATE.csv, steps.csv         timestamp,steps[,data source]           UTC in the file
  *   weight.csv, weight_DATE.csv       timestamp,weight grams[,data source]    UTC in the file
  *   daily_resting_heart_rate.csv      timestamp,beats per minute[,...]        the day
+ *   UserSleeps_DATE.csv               sleep_id,sleep_type,...                 known, not read
  *   steps-DATE.json                   dateTime "MM/DD/YY hh:mm:ss", value     nobody says which
  *   sleep-DATE.json                   startTime, endTime without a zone       local
  *   resting_heart_rate-DATE.json      value.date, value.value                 the day
  *   weight-DATE.json                  date, time, weight without a unit       local
  *   exercise-N.json                   startTime "MM/DD/YY hh:mm:ss"           nobody says which
+ *
+ * UserSleeps has its times in UTC, with what was local beside them, but no source says that its
+ * sleep_id is the logId of the same night in sleep-DATE.json, which most exports have, too. Nights
+ * would come twice, so its rows are counted and refused.
  *
  * Where the file does not say (unit of a weight, UTC or local), it is refused until the person who
  * imports says it: reports of other people's exports disagree.
@@ -39,6 +44,7 @@ enum fitbit_kind {
 	FITBIT_RESTING_JSON,
 	FITBIT_WEIGHT_JSON,
 	FITBIT_EXERCISE,
+	FITBIT_SLEEP_CSV,
 	FITBIT_KIND_END
 };
 
@@ -50,6 +56,7 @@ enum fitbit_refusal {
 	FITBIT_NO_UNIT,       /* kg or lb? nobody said */
 	FITBIT_OTHER_APP,     /* came to Fitbit from another app: not measured by a Fitbit */
 	FITBIT_EMPTY,         /* zero steps, no resting rate: worn or not, nobody knows */
+	FITBIT_SAME_NIGHT,    /* of UserSleeps: the same night as in sleep-DATE.json, or not? */
 	FITBIT_REFUSALS
 };
 

@@ -283,6 +283,7 @@ static int take_entry(enum fitbit_kind kind, const struct fitbit_reader *r, cons
 	case FITBIT_STEPS_CSV:
 	case FITBIT_WEIGHT_CSV:
 	case FITBIT_RESTING_CSV:
+	case FITBIT_SLEEP_CSV:
 	case FITBIT_KIND_END:
 	default:
 		return -EBADMSG;

@@ -66,6 +66,8 @@ static void test_names(void **state)
 		{ "resting_heart_rate-2024-01-01.json", FITBIT_RESTING_JSON },
 		{ "daily_resting_heart_rate.csv", FITBIT_RESTING_CSV },
 		{ "exercise-100.json", FITBIT_EXERCISE },
+		{ "b/UserSleeps_2026-04-07.csv", FITBIT_SLEEP_CSV },
+		{ "UserSleepStages_2026-04-07.csv", FITBIT_OTHER },
 		{ "sleep_score.csv", FITBIT_OTHER },
 		{ "steps-2024-03-01.json.bak", FITBIT_OTHER },
 		{ "heart_rate-2024-03-01.json", FITBIT_OTHER },
@@ -130,6 +132,29 @@ static void test_csv(void **state)
 			 -EBADMSG); /* a unit that we do not know is no gram */
 	assert_int_equal(parse(FITBIT_STEPS_CSV, FITBIT_TIMES_UNSAID, UNIT_NONE, "no data", &got),
 			 0);
+	assert_int_equal(got.counts.read, 0);
+}
+
+/* Counted, so that nobody thinks that there was none; and none is taken. */
+static void test_newer_sleep(void **state)
+{
+	struct got got;
+
+	(void)state;
+	assert_int_equal(
+		parse(FITBIT_SLEEP_CSV, FITBIT_TIMES_UNSAID, UNIT_NONE,
+		      "sleep_id,sleep_type,minutes_in_sleep_period,start_utc_offset,sleep_start\r\n"
+		      "1,STAGES,450,+01:00,2026-04-06T22:30:00Z\r\n\r\n2,CLASSIC,300,,\n3",
+		      &got),
+		0);
+	assert_int_equal(got.n, 0);
+	assert_int_equal(got.counts.read, 3);
+	assert_int_equal(got.counts.refused[FITBIT_SAME_NIGHT], 3);
+	assert_int_equal(parse(FITBIT_SLEEP_CSV, FITBIT_TIMES_UNSAID, UNIT_NONE, "", &got), 0);
+	assert_int_equal(parse(FITBIT_SLEEP_CSV, FITBIT_TIMES_UNSAID, UNIT_NONE, "no data", &got),
+			 0);
+	assert_int_equal(parse(FITBIT_SLEEP_CSV, FITBIT_TIMES_UNSAID, UNIT_NONE, "sleep_id", &got),
+			 -EBADMSG);
 	assert_int_equal(got.counts.read, 0);
 }
 
@@ -246,9 +271,13 @@ static void test_hostile_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),        cmocka_unit_test(test_stamps),
-		cmocka_unit_test(test_csv),          cmocka_unit_test(test_says_or_refuses),
-		cmocka_unit_test(test_sleep),        cmocka_unit_test(test_activity),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_stamps),
+		cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_newer_sleep),
+		cmocka_unit_test(test_says_or_refuses),
+		cmocka_unit_test(test_sleep),
+		cmocka_unit_test(test_activity),
 		cmocka_unit_test(test_hostile_json),
 	};
 
