@@ -1,6 +1,7 @@
 /*
  * wellgate export: every stored reading, as CSV (long: one row per component, dictionary in
- * README.md) or JSON Lines. A file is written beside its place and moved there when it is whole.
+ * README.md), JSON Lines, FHIR or Open mHealth. A file is written beside its place and moved there
+ * when it is whole.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +16,16 @@
 #include "gateway/cli/client.h"
 #include "gateway/cli/format.h"
 #include "gateway/cli/print.h"
+#include "gateway/cli/render.h"
 #include "protocols/bytes/decimal.h"
 
 static const char usage[] =
-	"usage: wellgate export --format csv|jsonl [--output FILE] [--after SEQUENCE]\n"
+	"usage: wellgate export --format csv|jsonl|fhir|omh [--output FILE] [--after SEQUENCE]\n"
 	"                       [--limit N] [--runtime-dir DIR]\n\n"
 	"Writes every stored reading, oldest first. The file is made with mode 0600:\n"
-	"it holds health data.\n";
+	"it holds health data.\n\n"
+	"fhir: one FHIR R4 Bundle a line, for each reading that is somebody's, finished and has\n"
+	"a time; omh: one Open mHealth data point a line. What is left out is counted.\n";
 
 static const char header[] =
 	"sequence,reading_id,dedupe_key,metric,component,value,unit,original_value,original_unit,"
@@ -33,8 +37,16 @@ struct export
 {
 	const struct client *client;
 	FILE *out;
-	bool csv;
+	enum {
+		EXPORT_CSV,
+		EXPORT_JSONL,
+		EXPORT_FHIR,
+		EXPORT_OMH,
+	} format;
+	struct render_counts left_out;
 };
+
+static const char *const formats[] = { "csv", "jsonl", "fhir", "omh" };
 
 /* Text that a spreadsheet would run as a formula gets an apostrophe in front. */
 static void put_text(FILE *out, const char *text)
@@ -185,12 +197,23 @@ static void put_row(FILE *out, const Wellgate__V1__Reading *r, const Wellgate__V
 	(void)fputc('\n', out);
 }
 
+static int export_other(struct export *e, const Wellgate__V1__Reading *r, const char *hub)
+{
+	const enum render_format format = e->format == EXPORT_OMH ? RENDER_OMH : RENDER_FHIR;
+
+	if (render_reading(e->out, format, r, hub, &e->left_out) < 0)
+		return cli_fail(e->client->name, EXIT_IO, "out of memory");
+	return 0;
+}
+
 static int export_one(void *user, const Wellgate__V1__Reading *r, const char *hub)
 {
-	const struct export *e = user;
+	struct export *e = user;
 	_cleanup_free_ char *line = NULL;
 
-	if (e->csv) {
+	if (e->format == EXPORT_FHIR || e->format == EXPORT_OMH)
+		return export_other(e, r, hub);
+	if (e->format == EXPORT_CSV) {
 		for (size_t i = 0; i < r->n_components; i++)
 			put_row(e->out, r, r->components[i]);
 		return 0;
@@ -204,12 +227,15 @@ static int export_one(void *user, const Wellgate__V1__Reading *r, const char *hu
 
 static int run(struct client *c, FILE *out)
 {
-	struct export e = { .client = c, .out = out, .csv = strcmp(c->format, "csv") == 0 };
+	struct export e = { .client = c, .out = out };
 	int code;
 
-	if (e.csv)
+	while (strcmp(c->format, formats[e.format]) != 0) /* cmd_export knows that it is one */
+		e.format++;
+	if (e.format == EXPORT_CSV)
 		(void)fputs(header, out);
 	code = client_each_reading(c, export_one, &e);
+	render_report(c->name, &e.left_out);
 	if (code == 0 && (fflush(out) != 0 || ferror(out)))
 		code = cli_fail(c->name, EXIT_IO, "cannot write the output: %s", strerror(errno));
 	return code;
@@ -240,6 +266,15 @@ static int run_to_file(struct client *c)
 	return code;
 }
 
+static bool is_format(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (strcmp(name, formats[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 int cmd_export(int argc, char **argv)
 {
 	struct client c;
@@ -247,7 +282,7 @@ int cmd_export(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (!c.format || (strcmp(c.format, "csv") != 0 && strcmp(c.format, "jsonl") != 0))
-		return cli_fail(c.name, EXIT_USAGE, "--format csv or --format jsonl is needed");
+	if (!is_format(c.format))
+		return cli_fail(c.name, EXIT_USAGE, "--format csv, jsonl, fhir or omh is needed");
 	return c.output ? run_to_file(&c) : run(&c, stdout);
 }
