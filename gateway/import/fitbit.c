@@ -76,8 +76,8 @@ const char *fitbit_refusal_text(enum fitbit_refusal why)
 		[FITBIT_NO_UNIT] = "kg or lb? The file does not say (--weight-unit)",
 		[FITBIT_OTHER_APP] = "it came to Fitbit from another app",
 		[FITBIT_EMPTY] = "it is empty: zero, and worn or not is not said",
-		[FITBIT_SAME_NIGHT] = "this newer form of sleep is not read yet: the same nights "
-				      "may be in sleep-....json, too, and would count twice",
+		[FITBIT_SAME_NIGHT] =
+			"a newer form, not read yet: sleep-....json may have the same nights",
 	};
 
 	assert(why < FITBIT_REFUSALS);
