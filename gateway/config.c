@@ -54,6 +54,7 @@ static const struct option options[] = {
 	{ "hub", "state_dir", KIND_PATH, AT(state_dir), 0, 0, "an absolute path" },
 	{ "hub", "runtime_dir", KIND_PATH, AT(runtime_dir), 0, 80,
 	  "an absolute path of at most 80 bytes" },
+	{ "hub", "fleet_key_file", KIND_PATH, AT(fleet_key_file), 0, 0, "an absolute path" },
 	{ "hub", "test", KIND_YES_NO, AT(test), 0, 0, "yes or no" },
 	{ "hub", "home_bp_average", KIND_YES_NO, AT(home_bp_average), 0, 0, "yes or no" },
 	{ "store", "max_bytes", KIND_BYTES, AT(max_bytes), 1 << 20, INT64_C(1) << 50,

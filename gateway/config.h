@@ -30,7 +30,8 @@ struct config {
 	char *time_zone;   /* IANA; default: the machine's (/etc/localtime) */
 	char *state_dir;   /* default /var/lib/wellgate */
 	char *runtime_dir; /* sockets; default /run/wellgate */
-	bool test;         /* everything goes to .../test/...; default no */
+	char *fleet_key_file; /* gateway/fleet_key.h; NULL: a key of this hub alone */
+	bool test;            /* everything goes to .../test/...; default no */
 	bool home_bp_average; /* the switch of goals/home_bp.h; default no */
 	/* [store] */
 	int64_t max_bytes;      /* quota of the database, default 1 GiB */

@@ -398,7 +398,7 @@ static int device_digest(const struct pipeline *p, const char *driver, const cha
 	/* two makers may give out the same serial number */
 	if (snprintf(text, sizeof(text), "%s/%s", driver ? driver : "", id) >= (int)sizeof(text))
 		return -EBADMSG;
-	r = intake_digest(store_identity(p->parts.store)->digest_key, text, device->serial_digest);
+	r = intake_digest(p->digest_key, text, device->serial_digest);
 	device->has_digest = r == 0;
 	return r;
 }
@@ -411,8 +411,7 @@ static int identity_digest(const struct pipeline *p, const char *identity,
 
 	if (strchr(identity, '/') || strlen(identity) >= DIGEST_TEXT_BYTES)
 		return -EBADMSG;
-	r = intake_digest(store_identity(p->parts.store)->digest_key, identity,
-			  device->serial_digest);
+	r = intake_digest(p->digest_key, identity, device->serial_digest);
 	device->has_digest = r == 0;
 	return r;
 }
@@ -816,6 +815,8 @@ int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret)
 	p->status_at_us = -STATUS_EVERY_US;
 	p->retry_us = RETRY_FIRST_US;
 	r = arena_init(&p->arena, ARENA_BYTES);
+	if (r >= 0)
+		r = fleet_key_choose(parts->config, parts->store, &p->arena, p->digest_key);
 	if (r >= 0)
 		r = radio_state_new(parts->event, say, p, &p->radio);
 	if (r >= 0)

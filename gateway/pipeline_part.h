@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/filing.h"
+#include "gateway/fleet_key.h"
 #include "gateway/goals/agreed.h"
 #include "gateway/hub_clock.h"
 #include "gateway/id_set.h"
@@ -38,12 +39,13 @@ struct pipeline {
 	struct pipeline_parts parts;
 	const char *hub;
 	struct arena arena;
+	uint8_t digest_key[FLEET_KEY_BYTES];
 	struct inventory inventory;
 	struct radio_state *radio;
 	struct hub_clock *clock;
 	struct filing *filing;
 	struct goal_agreed *agreed; /* the goals, of configuration and journal */
-	struct id_set hidden; /* readings that were replaced or retracted */
+	struct id_set hidden;       /* readings that were replaced or retracted */
 	struct retime retime;
 	struct pipeline_counters counters;
 	struct dropped dropped; /* in the open transaction */

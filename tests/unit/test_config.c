@@ -121,7 +121,8 @@ static void test_every_key(void **state)
 	static const char text[] =
 		"\xef\xbb\xbf# a comment\r\n[hub]\r\nsite = clinic-1\nhub=h.1_x\n"
 		"time_zone = Europe/London ; zone\nstate_dir = /tmp/s\nruntime_dir = /tmp/r\n"
-		"test = yes\n\n[store]\nmax_bytes = 512M\nkeep_days = 7\n[broker]\n"
+		"fleet_key_file = /f\ntest = yes\n\n[store]\nmax_bytes = 512M\nkeep_days = "
+		"7\n[broker]\n"
 		"url = mqtts://[::1]:8884\nca_file = /a\ncert_file = /b\nkey_file = /c\n"
 		"username = \xc3\xa9t\xc3\xa9\npassword_file = /p\nkeep_alive = 60\nwindow = 20\n"
 		"batch = 5\ndelivery = puback\n[person]\nsubject = p-1\n" GOAL
@@ -138,6 +139,7 @@ static void test_every_key(void **state)
 	assert_string_equal(c->time_zone, "Europe/London");
 	assert_string_equal(c->state_dir, "/tmp/s");
 	assert_string_equal(c->runtime_dir, "/tmp/r");
+	assert_string_equal(c->fleet_key_file, "/f");
 	assert_true(c->test);
 	assert_true(c->max_bytes == INT64_C(512) << 20);
 	assert_int_equal(c->keep_days, 7);
@@ -355,8 +357,8 @@ static void test_example(void **state)
 	assert_int_equal(fclose(out), 0);
 	c = load_good(f->conf);
 	assert_int_equal(c->n_goals, 5);
-	/* all of config.c: 21 options, and the 20 keys of a goal in five goals */
-	assert_int_equal(keys, 21 + 6 + 12 + 2 + 10 + 9);
+	/* all of config.c: 22 options, and the 20 keys of a goal in five goals */
+	assert_int_equal(keys, 22 + 6 + 12 + 2 + 10 + 9);
 	assert_int_equal(c->keep_days, 90);
 	assert_true(c->max_bytes == INT64_C(1) << 30);
 	assert_int_equal(c->keep_alive, 25);
