@@ -449,6 +449,7 @@ static int take_link_up(struct pipeline *p, const Wellgate__V1__LinkUp *up)
 	inventory_news(known, &news, up->news, up->n_news);
 	*l = (struct link){ .used = true, .number = up->link, .device = device, .news = news };
 	link_describe(l, known);
+	pipeline_status_changed(p); /* a device or a firmware may be new in the fleet */
 	return 0;
 }
 
