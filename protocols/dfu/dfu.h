@@ -45,7 +45,7 @@ struct dfu_plan {
 		DFU_NORDIC_APPLICATION = 4,
 	} part;
 	uint32_t address;          /* DfuSe: where the image belongs */
-	uint16_t vid, pid, device; /* USB: of the DFU suffix; 0xffff: any */
+	uint16_t vid, pid; /* USB: of the DFU suffix; 0xffff: any */
 	/* SMP: SHA-256 of the whole file; the hash that the image carries in its MCUboot TLV */
 	const uint8_t *file_hash, *image_hash;
 };

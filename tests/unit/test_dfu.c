@@ -46,7 +46,6 @@ static struct dfu_plan make_plan(const uint8_t *image, size_t len)
 		.address = 0x08000000,
 		.vid = 0x1209,
 		.pid = 0x0001,
-		.device = 0xffff,
 		.file_hash = file_hash,
 		.image_hash = hash,
 	};

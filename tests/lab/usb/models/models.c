@@ -4,13 +4,10 @@
 #define MINUTE 60
 
 const struct usb_model *const usb_models[] = {
-	&usb_phdc_cuff,     &usb_phdc_scale,
-	&usb_phdc_glucose,  &usb_phdc_oximeter,
-	&usb_phdc_extended, &usb_phdc_meter,
-	&usb_phdc_preamble, &usb_beurer_hid,
-	&usb_beurer_serial, &usb_omron_memory,
-	&usb_omron_classic, &usb_microlife,
-	&usb_fitbit_dongle, NULL,
+	&usb_phdc_cuff,     &usb_phdc_scale,   &usb_phdc_glucose,  &usb_phdc_oximeter,
+	&usb_phdc_extended, &usb_phdc_meter,   &usb_phdc_preamble, &usb_beurer_hid,
+	&usb_beurer_serial, &usb_omron_memory, &usb_omron_classic, &usb_microlife,
+	&usb_fitbit_dongle, &usb_dfu,          &usb_dfuse,         NULL,
 };
 
 struct usb_pressure usb_pressure_of(const struct usb_device *d, uint32_t number)
