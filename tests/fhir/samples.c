@@ -11,6 +11,7 @@
 
 #include "drivers/measurement.h"
 #include "gateway/record/fhir/fhir.h"
+#include "gateway/record/omh/omh.h"
 #include "tests/unit/fhir_make.h"
 
 static const struct fhir_about about = { .hub = "hub-1", .patient = "Patient/12" };
@@ -185,6 +186,77 @@ static char *render(const struct sample *s)
 	return text;
 }
 
+/* ---- Open mHealth: a line each ---- */
+
+static char *points_of(enum metric metric, int64_t mantissa, int32_t exponent, int64_t duration_ms)
+{
+	enum fhir_refusal why;
+	struct fhir_made m;
+	size_t left_out;
+	char *text = NULL;
+
+	made_begin(&m, metric);
+	made_part(&m, metric, mantissa, exponent);
+	m.key[15] = (uint8_t)metric;
+	m.r.has_duration_ms = m.r.has_utc_offset_min = duration_ms > 0;
+	m.r.duration_ms = duration_ms;
+	m.r.utc_offset_min = 60;
+	return omh_points(&m.r, &text, &left_out, &why) < 0 ? NULL : text;
+}
+
+static char *pressure_points(int64_t systolic, int64_t diastolic)
+{
+	enum fhir_refusal why;
+	struct fhir_made m;
+	size_t left_out;
+	char *text = NULL;
+
+	made_pressure(&m, systolic, diastolic);
+	made_flag(&m, FLAG_SOFT_RANGE);
+	return omh_points(&m.r, &text, &left_out, &why) < 0 ? NULL : text;
+}
+
+/* one of every schema; NULL if any was not rendered */
+static char *render_points(void)
+{
+	static const int64_t hour = 3600000;
+	char *each[] = {
+		pressure_points(250, 150),
+		points_of(METRIC_RESTING_HEART_RATE, 58, 0, 0),
+		points_of(METRIC_BODY_WEIGHT, 7400, -2, 0),
+		points_of(METRIC_HEIGHT, 171, -2, 0),
+		points_of(METRIC_BMI, 253, -1, 0),
+		points_of(METRIC_BODY_FAT, 284, -1, 0),
+		points_of(METRIC_TEMPERATURE, 368, -1, 0),
+		points_of(METRIC_SPO2, 97, 0, 0),
+		points_of(METRIC_GLUCOSE, 56, -1, 0),
+		points_of(METRIC_STEPS, 5210, 0, 24 * hour),
+		points_of(METRIC_DISTANCE, 4100, 0, 24 * hour),
+		points_of(METRIC_ENERGY, 1980, 0, 24 * hour),
+		points_of(METRIC_EXERCISE_DURATION, 25, 0, hour),
+		points_of(METRIC_SLEEP_DURATION, 402, 0, 8 * hour),
+	};
+	char *all = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&all, &len);
+	int bad = !out;
+
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+		bad |= !each[i];
+		if (out && each[i])
+			(void)fputs(each[i], out);
+		free(each[i]);
+	}
+	if (out)
+		bad |= fclose(out) != 0;
+	if (all && len > 0)
+		all[len - 1] = '\0'; /* the files get a last newline from who writes them */
+	if (!bad)
+		return all;
+	free(all);
+	return NULL;
+}
+
 static int write_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -215,24 +287,33 @@ static int compare(const char *path, const char *text)
 	return differs;
 }
 
+/* takes the text; 1 if it is not as it should be */
+static int settle(const char *name, const char *folder, int update, char *text)
+{
+	char path[512];
+	int bad;
+
+	if (!text) {
+		(void)fprintf(stderr, "%s: not rendered\n", name);
+		return 1;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	bad = update ? write_file(path, text) : compare(path, text);
+	free(text);
+	return bad;
+}
+
 int main(int argc, char **argv)
 {
 	const int update = argc == 3 && strcmp(argv[2], "--update") == 0;
-	char path[512];
+	char name[64];
 	int bad = 0;
 
 	if (argc != 2 && !update)
 		return 64;
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-		char *text = render(&samples[i]);
-
-		if (!text) {
-			(void)fprintf(stderr, "%s: not rendered\n", samples[i].name);
-			return 1;
-		}
-		(void)snprintf(path, sizeof(path), "%s/%s.json", argv[1], samples[i].name);
-		bad |= update ? write_file(path, text) : compare(path, text);
-		free(text);
+		(void)snprintf(name, sizeof(name), "%s.json", samples[i].name);
+		bad |= settle(name, argv[1], update, render(&samples[i]));
 	}
-	return bad;
+	return bad | settle("omh.jsonl", argv[1], update, render_points());
 }
