@@ -9,6 +9,7 @@
 #include "gateway/store/inside.h"
 #include "gateway/store/meta.h"
 #include "gateway/store/seal.h"
+#include "protocols/bytes/writer.h"
 
 int store_person(struct store *s, const char *subject, uint64_t *ret_number)
 {
@@ -121,14 +122,15 @@ static int next_plain(struct store *s, sqlite3_stmt *find, int64_t after, struct
 static int delete_plain(struct store *s, const char *table, const char *subject)
 {
 	uint8_t field[1 + KEYRING_SUBJECT_MAX];
+	struct writer w = writer_of(field, sizeof(field));
 	size_t len = strlen(subject);
 	sqlite3_stmt *find = NULL, *gone = NULL;
 	struct row row = { 0 };
 	char sql[80];
 	int r;
 
-	field[0] = (uint8_t)len;
-	(void)memcpy(field + 1, subject, len);
+	writer_u8(&w, (uint8_t)len);
+	writer_bytes(&w, (const uint8_t *)subject, len);
 	(void)snprintf(sql, sizeof(sql), "SELECT * FROM %s WHERE id>?1 ORDER BY id LIMIT 1", table);
 	r = database_prepare(s->place.db, sql, &find);
 	(void)snprintf(sql, sizeof(sql), "DELETE FROM %s WHERE id=?1", table);
@@ -136,7 +138,7 @@ static int delete_plain(struct store *s, const char *table, const char *subject)
 		r = database_prepare(s->place.db, sql, &gone);
 	while (r == 0 && (r = next_plain(s, find, row.id, &row)) == 1) {
 		r = 0;
-		if (!memmem(row.payload, row.len, field, len + 1))
+		if (!memmem(row.payload, row.len, field, w.len))
 			continue;
 		(void)sqlite3_bind_int64(gone, 1, row.id);
 		r = database_run(gone);

@@ -6,6 +6,9 @@
  * (/proc/self/io write_bytes, checkpoints and closing included).
  *
  *   bench_store [DIRECTORY]   on the file system of DIRECTORY (default: here); not on tmpfs
+ *   bench_store DIRECTORY N...   instead: what one more reading costs in stores that hold N
+ *                             readings already, beside the first of these, and how long each takes
+ *                             to open; they are written in bulk, 260 bytes for each reading
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,6 +21,7 @@
 
 #include <sqlite3.h>
 
+#include "gateway/store/meta.h"
 #include "gateway/store/store.h"
 #include "protocols/messages/codes.h"
 
@@ -265,6 +269,119 @@ static void compare(struct bench b)
 		     median(bytes[1]), median(bytes[0]));
 }
 
+/* ---- one more reading, with many there ---- */
+
+#define FLAT_SIZES  4
+#define FLAT_ROUNDS 15
+#define FLAT_GROUPS 10 /* of 100 readings, per round */
+
+struct flat {
+	uint64_t n;
+	struct store *store;
+	double open_ms, bytes, us[FLAT_ROUNDS];
+};
+
+/* Rows as long as sealed ones and keys as `seen` has them, a minute apart. Nobody reads these rows:
+ * what is newest in the index is said to be in it already. */
+static void write_many(const char *dir, uint64_t n)
+{
+	char path[300], sql[1200];
+	sqlite3 *db;
+
+	if (n == 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/wellgate.db", dir);
+	(void)snprintf(
+		sql, sizeof(sql),
+		"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
+		"PRAGMA locking_mode=EXCLUSIVE; BEGIN;"
+		"WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i LIMIT %" PRIu64
+		") INSERT INTO reading SELECT n, 20, 1700000000 + n, n %% 65536 * 32768,"
+		" randomblob(205) FROM i;"
+		"WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i LIMIT %" PRIu64
+		") INSERT INTO seen SELECT 1000000000 + n, randomblob(16), n FROM i;"
+		"COMMIT; PRAGMA journal_mode=WAL",
+		n, n);
+	if (sqlite3_open(path, &db) != SQLITE_OK ||
+	    sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK ||
+	    mark_write(db, MARK_SEEN, &(struct mark){ n, 0 }) < 0)
+		die("sqlite bulk", 0);
+	(void)sqlite3_close(db);
+}
+
+static void open_flat(const struct bench *b, struct flat *f)
+{
+	char name[32], dir[256];
+	struct store_options options = { .dir = dir };
+	double start;
+	int r;
+
+	(void)snprintf(name, sizeof(name), "flat-%" PRIu64, f->n);
+	path_in(b, name, dir);
+	r = store_open(&options, &f->store, NULL);
+	if (r < 0)
+		die("store_open", r);
+	store_close(f->store);
+	write_many(dir, f->n);
+	start = now_us();
+	r = store_open(&options, &f->store, NULL);
+	if (r < 0)
+		die("store_open", r);
+	f->open_ms = (now_us() - start) / 1e3;
+}
+
+static void add_some(struct flat *f, size_t round, size_t first)
+{
+	const size_t n = FLAT_GROUPS * (size_t)100;
+	double bytes = written(), start = now_us();
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct sample s;
+		bool is_new;
+
+		make(&s, first + i);
+		r = store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new);
+		if (r == 0 && (i + 1) % 100 == 0)
+			r = store_commit(f->store);
+	}
+	if (r < 0)
+		die("store", r);
+	f->us[round] = (now_us() - start) / (double)n;
+	f->bytes += (written() - bytes) / (double)n / FLAT_ROUNDS;
+}
+
+/* Limits: README.md */
+static void flat(const struct bench *b, char **sizes, int n_sizes)
+{
+	struct flat flats[FLAT_SIZES] = { 0 };
+	const size_t n = n_sizes < FLAT_SIZES ? (size_t)n_sizes : FLAT_SIZES;
+	double ratios[FLAT_SIZES][FLAT_ROUNDS];
+
+	for (size_t i = 0; i < n; i++) {
+		flats[i].n = strtoull(sizes[i], NULL, 10);
+		open_flat(b, &flats[i]);
+	}
+	for (size_t round = 0; round < FLAT_ROUNDS; round++) {
+		for (size_t i = 0; i < n; i++) {
+			add_some(&flats[i], round, round * FLAT_GROUPS * 100);
+			ratios[i][round] = flats[i].us[round] / flats[0].us[round];
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		double bytes = written();
+
+		store_close(flats[i].store); /* the last checkpoint belongs to it */
+		flats[i].bytes += (written() - bytes) / (FLAT_ROUNDS * FLAT_GROUPS * 100);
+		qsort(ratios[i], FLAT_ROUNDS, sizeof(double), by_value);
+		qsort(flats[i].us, FLAT_ROUNDS, sizeof(double), by_value);
+		(void)printf("%9" PRIu64 " readings there: %7.1f us and %5.0f bytes for one more, "
+			     "ratio %.2f; opens in %.0f ms\n",
+			     flats[i].n, flats[i].us[FLAT_ROUNDS / 2], flats[i].bytes,
+			     ratios[i][FLAT_ROUNDS / 2], flats[i].open_ms);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *parent = argc > 1 ? argv[1] : ".";
@@ -276,8 +393,12 @@ int main(int argc, char **argv)
 		die(parent, 0);
 	make(&s, 12345);
 	(void)printf("reading: %zu bytes\n", wellgate__v1__reading__get_packed_size(&s.reading));
-	compare((struct bench){ dir, 1, 1500, 0 });
-	compare((struct bench){ dir, 100, 30000, 20000 });
+	if (argc > 2) {
+		flat(&(struct bench){ .dir = dir }, argv + 2, argc - 2);
+	} else {
+		compare((struct bench){ dir, 1, 1500, 0 });
+		compare((struct bench){ dir, 100, 30000, 20000 });
+	}
 	(void)snprintf(command, sizeof(command), "rm -r -- '%s'", dir);
 	return system(command) == 0 ? 0 : 1; /* NOLINT(cert-env33-c): our own directory */
 }

@@ -727,17 +727,50 @@ static void test_failed_fsync_is_the_end(void **state)
 	assert_int_equal(sqlite3_vfs_unregister(&broken.vfs), SQLITE_OK);
 }
 
+static off_t log_size(const struct fixture *f)
+{
+	char path[96];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/wellgate.db-wal", f->dir);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* Reading `first` and the 2000 behind it, on top of what is there: what they write. */
+static off_t cost_of_more(struct fixture *f, uint32_t first)
+{
+	reopen_store(f); /* its log is empty */
+	fill(f, first, 2000);
+	return log_size(f);
+}
+
+/* The short form of bench_store: no index grows dearer with what is in it. */
+static void test_one_more_costs_the_same(void **state)
+{
+	struct fixture *f = *state;
+	off_t few, many;
+
+	fill(f, 0, 1000);
+	few = cost_of_more(f, 1000);
+	for (uint32_t i = 3000; i < 50000; i++) {
+		assert_int_not_equal(add(f, i), 0);
+		if (i % 5000 == 0)
+			assert_int_equal(store_commit(f->store), 0);
+	}
+	assert_int_equal(store_commit(f->store), 0);
+	many = cost_of_more(f, 50000);
+	assert_true(few > 200000);
+	assert_true(many < few * 5 / 4);
+}
+
 static void test_log_does_not_grow_for_ever(void **state)
 {
 	struct fixture *f = *state;
 
 	fill(f, 0, 40000);
 	maintain(f, START_MS);
-	char path[96];
-	struct stat st;
-	(void)snprintf(path, sizeof(path), "%s/wellgate.db-wal", f->dir);
-	assert_int_equal(stat(path, &st), 0);
-	assert_true(st.st_size < 5 << 20);
+	assert_true(log_size(f) < 5 << 20);
 }
 
 int main(void)
@@ -769,6 +802,7 @@ int main(void)
 		T(test_full_disk, make_dir),
 		T(test_killed_at_any_moment, make_dir),
 		T(test_failed_fsync_is_the_end, make_dir),
+		T(test_one_more_costs_the_same, make_store),
 		T(test_log_does_not_grow_for_ever, make_store),
 	};
 

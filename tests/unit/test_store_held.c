@@ -293,8 +293,9 @@ static void test_before_without_a_clock(void **state)
 		assert_int_equal(store_add_reading(f->store, &s.reading, STORE_PUBLISH, &is_new),
 				 0);
 	}
-	assert_true(store_before(f->store, LANE_READINGS, START_MS / 1000 + 60 * 60) <= 40);
-	assert_int_equal(store_before(f->store, LANE_READINGS, START_MS / 1000 + 95 * 60), 95);
+	assert_true(store_before(f->store, LANE_READINGS, START_MS / 1000 + INT64_C(3600)) <= 40);
+	assert_int_equal(store_before(f->store, LANE_READINGS, START_MS / 1000 + INT64_C(5700)),
+			 95);
 }
 
 static void test_corrections_are_a_lane(void **state)

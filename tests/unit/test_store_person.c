@@ -629,7 +629,7 @@ static void test_a_seal_holds(void **state)
 
 	assert_int_equal(keyring_open(fd, NULL, &k), 0);
 	assert_int_equal(keyring_number(k, ALICE, &number), 0);
-	(void)memcpy(data + seal_head(number), "hello", 5);
+	(void)memcpy(data + seal_head(number), (uint8_t[5]){ 'h', 'e', 'l', 'l', 'o' }, 5);
 	row.len = (size_t)seal_close(k, number, &row, data, 5);
 	row.payload = data;
 	for (size_t i = 0; i < row.len; i++) { /* byte 0 says whether it is sealed */
