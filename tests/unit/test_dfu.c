@@ -259,6 +259,31 @@ static void test_goes_on_where_it_was(void **state)
 	}
 }
 
+/* Half of another image is in the device: nothing of that one is left in what it then runs. */
+static void test_another_image_was_begun(void **state)
+{
+	struct run_options o = { .stop = true };
+
+	(void)state;
+	for (size_t i = 0; i < N_ROWS; i++) {
+		for (o.cut_at = 12; o.cut_at < 60; o.cut_at += 7) {
+			struct bench *b = bench_new(&ROWS[i], &ROWS[i].options);
+
+			b->plan.image = big_image; /* as long as the other one */
+			sim_put32(legacy_init + 10, sim_crc(big_image, NEW_LEN));
+			sim_put32(secure_init + 1, sim_crc(big_image, NEW_LEN));
+			memset(file_hash, 0xdd, sizeof(file_hash));
+			update(b, &ROWS[i], &o);
+			b->plan = make_plan(new_image, NEW_LEN);
+			b->plan.init = i == 3 ? legacy_init : secure_init;
+			b->plan.init_len = i == 3 ? sizeof(legacy_init) : sizeof(secure_init);
+			update(b, &ROWS[i], &QUIET);
+			assert_installed(b, &ROWS[i], "another one was begun", o.cut_at);
+			bench_free(b);
+		}
+	}
+}
+
 /*
  * Of the bytes that were written to the device, which are the image? Of all bytes that the link
  * carried, with ATT's headers and the answers? And of what whole packets could have carried?
@@ -538,6 +563,7 @@ int main(void)
 		cmocka_unit_test(test_link_cut_after_every_message),
 		cmocka_unit_test(test_power_cut_at_every_write),
 		cmocka_unit_test(test_goes_on_where_it_was),
+		cmocka_unit_test(test_another_image_was_begun),
 		cmocka_unit_test(test_payload_at_mtu_247),
 		cmocka_unit_test(test_wrong_device),
 		cmocka_unit_test(test_memory_that_fails),
