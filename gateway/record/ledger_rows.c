@@ -231,46 +231,44 @@ static int put_component(struct ledger *l, int64_t row, size_t position,
 		      values, COUNT(values), NULL, NULL);
 }
 
-/* rows that a reading or a correction is about; "" matches none */
-struct about {
-	struct db_value reading_id, dedupe_key, replaces;
-};
-
 /*
  * What is true of a reading now, out of everything that is known: so it does not matter in which
  * order readings, revisions and corrections arrive. Of several re-attributions the last one made
  * counts: the highest number of the newest epoch.
  */
-static int settle(struct ledger *l, int64_t hub_id, const struct about *about)
-{
-	const struct db_value values[] = { db_integer(hub_id), about->reading_id, about->dedupe_key,
-					   about->replaces };
+#define SETTLE                                                                     \
+	"UPDATE reading SET"                                                       \
+	" retracted = CASE WHEN EXISTS (SELECT 1 FROM correction c"                \
+	"  WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id"  \
+	"  AND c.kind = 'retraction') THEN 1 ELSE 0 END,"                          \
+	" subject = CASE WHEN EXISTS (SELECT 1 FROM correction c"                  \
+	"  WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id"  \
+	"  AND c.kind = 'reattribution')"                                          \
+	"  THEN (SELECT c.to_subject FROM correction c"                            \
+	"   WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id" \
+	"   AND c.kind = 'reattribution'"                                          \
+	"   ORDER BY c.log_id DESC, c.sequence DESC LIMIT 1)"                      \
+	"  ELSE subject_first END,"                                                \
+	" superseded = CASE WHEN EXISTS (SELECT 1 FROM reading n"                  \
+	"  WHERE n.hub_id = reading.hub_id AND n.dedupe_key = reading.dedupe_key"  \
+	"  AND n.test = reading.test AND n.revision > reading.revision)"           \
+	" OR EXISTS (SELECT 1 FROM reading n WHERE n.hub_id = reading.hub_id"      \
+	"  AND n.test = reading.test AND n.replaces = reading.reading_id)"         \
+	" OR EXISTS (SELECT 1 FROM correction c"                                   \
+	"  WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id"  \
+	"  AND c.kind = 'reattribution' AND c.new_reading_id IS NOT NULL)"         \
+	" THEN 1 ELSE 0 END WHERE hub_id = $1 AND "
 
-	return db_run(
-		l->db,
-		"UPDATE reading SET"
-		" retracted = CASE WHEN EXISTS (SELECT 1 FROM correction c"
-		"  WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id"
-		"  AND c.kind = 'retraction') THEN 1 ELSE 0 END,"
-		" subject = CASE WHEN EXISTS (SELECT 1 FROM correction c"
-		"  WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id"
-		"  AND c.kind = 'reattribution')"
-		"  THEN (SELECT c.to_subject FROM correction c"
-		"   WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id"
-		"   AND c.kind = 'reattribution'"
-		"   ORDER BY c.log_id DESC, c.sequence DESC LIMIT 1)"
-		"  ELSE subject_first END,"
-		" superseded = CASE WHEN EXISTS (SELECT 1 FROM reading n"
-		"  WHERE n.hub_id = reading.hub_id AND n.dedupe_key = reading.dedupe_key"
-		"  AND n.test = reading.test AND n.revision > reading.revision)"
-		" OR EXISTS (SELECT 1 FROM reading n WHERE n.hub_id = reading.hub_id"
-		"  AND n.test = reading.test AND n.replaces = reading.reading_id)"
-		" OR EXISTS (SELECT 1 FROM correction c"
-		"  WHERE c.hub_id = reading.hub_id AND c.reading_id = reading.reading_id"
-		"  AND c.kind = 'reattribution' AND c.new_reading_id IS NOT NULL)"
-		" THEN 1 ELSE 0 END"
-		" WHERE hub_id = $1 AND (reading_id = $2 OR dedupe_key = $3 OR reading_id = $4)",
-		values, COUNT(values), NULL, NULL);
+/* Two statements: with OR between the two, SQLite would read all readings of the hub. */
+static const char settle_by_id[] = SETTLE "reading_id = $2";
+static const char settle_by_key[] = SETTLE "dedupe_key = $2";
+
+static int settle(struct ledger *l, const char *statement, int64_t hub_id,
+		  const ProtobufCBinaryData *identity)
+{
+	const struct db_value values[] = { db_integer(hub_id), hex_or_null(l, true, identity) };
+
+	return db_run(l->db, statement, values, COUNT(values), NULL, NULL);
 }
 
 /* ---- is it the same? ---- */
@@ -294,7 +292,6 @@ int ledger_put_reading(struct ledger *l, const struct arrival *a, size_t i,
 {
 	const Wellgate__V1__Reading *reading = a->batch->readings[i];
 	struct values v = { .n = 0 };
-	struct about about;
 	int64_t row = 0;
 	int r;
 
@@ -314,11 +311,10 @@ int ledger_put_reading(struct ledger *l, const struct arrival *a, size_t i,
 	}
 	for (size_t c = 0; r == 0 && c < reading->n_components; c++)
 		r = put_component(l, row, c, reading->components[c]);
-	about = (struct about){ hex_or_null(l, true, &reading->reading_id),
-				hex_or_null(l, true, &reading->dedupe_key),
-				hex_or_null(l, reading->has_replaces, &reading->replaces) };
 	if (r == 0)
-		r = settle(l, log->hub_id, &about);
+		r = settle(l, settle_by_key, log->hub_id, &reading->dedupe_key);
+	if (r == 0 && reading->has_replaces)
+		r = settle(l, settle_by_id, log->hub_id, &reading->replaces);
 	return r < 0 ? r : 1;
 }
 
@@ -428,7 +424,6 @@ int ledger_put_correction(struct ledger *l, const struct arrival *a, const uint8
 {
 	const Wellgate__V1__Correction *c = a->correction;
 	const ProtobufCBinaryData bytes = { len, arena_memdup(&l->scratch, payload, len) };
-	struct about about = { db_null(), db_null(), db_null() };
 	int64_t row = 0;
 	int r;
 
@@ -446,8 +441,7 @@ int ledger_put_correction(struct ledger *l, const struct arrival *a, const uint8
 	}
 	if (!c->has_reading_id)
 		return 1;
-	about.reading_id = hex_or_null(l, true, &c->reading_id);
-	r = settle(l, log->hub_id, &about);
+	r = settle(l, settle_by_id, log->hub_id, &c->reading_id);
 	return r < 0 ? r : 1;
 }
 
