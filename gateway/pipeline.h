@@ -115,6 +115,11 @@ int pipeline_import(struct pipeline *p, const Wellgate__V1__ImportBatch *batch,
  */
 int pipeline_register(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
 		      const char **ret_problem);
+/* Several events that belong together, of which none names a reading: all of them or none, and
+ * what is stored is filed anew once, after the last; a loan that is over is never open in between.
+ * Errors likewise. */
+int pipeline_register_all(struct pipeline *p, Wellgate__V1__RegistryEvent *const *events, size_t n,
+			  const char **ret_problem);
 /* good until the next event is registered */
 const struct registry *pipeline_registry(const struct pipeline *p);
 
@@ -140,8 +145,8 @@ int pipeline_erase(struct pipeline *p, const char *subject, struct pipeline_eras
  * that the configuration names. Text of the change is the caller's.
  *
  * *ret_problem: one plain sentence for people (constant text), where there is one, else NULL.
- * Errors of goal_agreed_change(), and: -ENOENT also: nobody of this reference is here; -ENOSPC also: the
- * store keeps nothing for now; any other error of the store: nothing of it happened.
+ * Errors of goal_agreed_change(), and: -ENOENT also: nobody of this reference is here; -ENOSPC
+ * also: the store keeps nothing for now; any other error of the store: nothing of it happened.
  */
 int pipeline_change_goal(struct pipeline *p, Wellgate__V1__GoalChange *change,
 			 const char **ret_problem);

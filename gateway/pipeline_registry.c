@@ -111,15 +111,9 @@ static int take_event(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
 	return r < 0 ? take_back(p, r) : 0;
 }
 
-int pipeline_register(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
-		      const char **ret_problem)
+/* Does this hub take events at all, now? */
+static int check_open(struct pipeline *p, const char **ret_problem)
 {
-	const bool had_device = event->has_device;
-	const ProtobufCBinaryData device = event->device;
-	ProtobufCBinaryData *field = reading_field(event), reading = { 0, NULL };
-	struct named named = { .any = false };
-	int r;
-
 	*ret_problem = NULL;
 	if (p->parts.config->subject && !filing_in_use(p->filing))
 		return refuse(ret_problem, -EPERM,
@@ -130,7 +124,18 @@ int pipeline_register(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
 	if (p->deaf)
 		return refuse(ret_problem, -ENOSPC,
 			      "The hub cannot keep anything just now. Please try again later.");
-	r = pipeline_commit(p);
+	return pipeline_commit(p);
+}
+
+int pipeline_register(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
+		      const char **ret_problem)
+{
+	const bool had_device = event->has_device;
+	const ProtobufCBinaryData device = event->device;
+	ProtobufCBinaryData *field = reading_field(event), reading = { 0, NULL };
+	struct named named = { .any = false };
+	int r = check_open(p, ret_problem);
+
 	if (field)
 		reading = *field;
 	if (r == 0)
@@ -144,6 +149,28 @@ int pipeline_register(struct pipeline *p, Wellgate__V1__RegistryEvent *event,
 	event->has_device = had_device;
 	event->device = device;
 	return r;
+}
+
+int pipeline_register_all(struct pipeline *p, Wellgate__V1__RegistryEvent *const *events, size_t n,
+			  const char **ret_problem)
+{
+	int r = check_open(p, ret_problem);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		stamp(p, events[i]);
+		r = filing_register(p->filing, events[i], ret_problem);
+	}
+	if (r < 0 && *ret_problem) { /* the registry refused one: the ones before it go, too */
+		store_rollback(p->parts.store);
+		return filing_load(p->filing, &p->arena) < 0 ? take_back(p, -EIO) : r;
+	}
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = refile_event(p, events[i], NULL, 0);
+	if (r == 0)
+		r = pipeline_commit(p);
+	return r < 0 ? take_back(p, r) : 0;
 }
 
 /* ---- the end of a person here ---- */

@@ -10,11 +10,13 @@
 #include "gateway/cli/cli.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/import_batch.h"
+#include "gateway/cli/import_registry.h"
 #include "gateway/goals/zone.h"
 #include "gateway/import/source.h"
 
 static const char usage[] =
-	"usage: wellgate import fitbit FILE|FOLDER|ZIP [OPTIONS]\n\n"
+	"usage: wellgate import fitbit FILE|FOLDER|ZIP [OPTIONS]\n"
+	"       wellgate import registry FILE (see wellgate import registry --help)\n\n"
 	"Reads what a person downloaded from Fitbit (Google Takeout, or the export of the\n"
 	"account): steps, sleep with stages, resting heart rate, weight, activities. They are\n"
 	"filed to the person of this hub. The same export again adds nothing.\n\n"
@@ -311,8 +313,11 @@ int cmd_import(int argc, char **argv)
 	struct import i = { 0 };
 	struct source *s = NULL;
 	const char *why = NULL;
-	int code = parse(argc, argv, &i), r;
+	int code, r;
 
+	if (argc > 1 && strcmp(argv[1], "registry") == 0)
+		return import_registry(argc, argv);
+	code = parse(argc, argv, &i);
 	if (code >= 0)
 		return code;
 	r = source_open(i.path, &s, &why);

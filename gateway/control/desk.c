@@ -2,6 +2,7 @@
  * The desk: what staff say about devices, loans, sessions and held readings, as events of the
  * registry. Each command is one or two events, durable when the reply comes; nothing here waits.
  */
+#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
@@ -158,27 +159,36 @@ static bool runs(const struct claim *c)
 	return c->basis != BASIS_SESSION && !c->ended;
 }
 
-/* Before a mark or a wipe is written down for somebody who cannot have the device anyway. */
-static int check_free(struct desk *d, const struct device *device, int32_t slot)
-{
-	const struct claim *claim = device_claims(device);
+/* What a loan is begun with: the device's state, the loan, and its end if it is over already. All
+ * of it or nothing. */
+#define LOAN_EVENTS 3
+struct loan {
+	Wellgate__V1__RegistryEvent event[LOAN_EVENTS], *list[LOAN_EVENTS];
+	size_t n;
+	Wellgate__V1__RegistryEvent__Wiped wiped;
+	Wellgate__V1__RegistryEvent__HighWaterMark mark;
+	Wellgate__V1__RegistryEvent__AssignmentStarted started;
+	Wellgate__V1__RegistryEvent__AssignmentEnded ended;
+	uint8_t proof[crypto_hash_sha256_BYTES];
+	uint64_t number; /* of the loan */
+};
 
-	for (size_t i = 0; i < device->claims.n; i++) {
-		if (runs(&claim[i]) && claim[i].basis != BASIS_SHARED &&
-		    claim_touches(&claim[i], slot))
-			return refuse(d, CODE_UNAVAILABLE, WORDS_DESK_IN_USE);
-	}
-	return 0;
+static Wellgate__V1__RegistryEvent *
+next_event(struct loan *l, Wellgate__V1__RegistryEvent__WhatCase what, const struct device *device)
+{
+	Wellgate__V1__RegistryEvent *e = &l->event[l->n];
+
+	assert(l->n < LOAN_EVENTS);
+	init(e, what, device->digest);
+	l->list[l->n++] = e;
+	return e;
 }
 
 /* The digest of a statement: who looks at the report later can make it again. */
-static int record_wipe(struct desk *d, const struct device *device)
+static void add_wipe(const struct desk *d, const struct device *device, struct loan *l)
 {
-	Wellgate__V1__RegistryEvent__Wiped wiped = WELLGATE__V1__REGISTRY_EVENT__WIPED__INIT;
-	uint8_t proof[crypto_hash_sha256_BYTES];
-	crypto_hash_sha256_state state;
-	Wellgate__V1__RegistryEvent e;
 	uint8_t at[sizeof(d->now_ms)];
+	crypto_hash_sha256_state state;
 
 	for (size_t i = 0; i < sizeof(at); i++)
 		at[i] = (uint8_t)((uint64_t)d->now_ms >> (56 - 8 * i));
@@ -187,43 +197,62 @@ static int record_wipe(struct desk *d, const struct device *device)
 					sizeof(PROOF_CONTEXT) - 1);
 	(void)crypto_hash_sha256_update(&state, device->digest, sizeof(device->digest));
 	(void)crypto_hash_sha256_update(&state, at, sizeof(at));
-	(void)crypto_hash_sha256_final(&state, proof);
-	wiped.has_proof = true;
-	wiped.proof = (ProtobufCBinaryData){ sizeof(proof), proof };
-	init(&e, EVENT(WIPED), device->digest);
-	e.wiped = &wiped;
+	(void)crypto_hash_sha256_final(&state, l->proof);
+	wellgate__v1__registry_event__wiped__init(&l->wiped);
+	l->wiped.has_proof = true;
+	l->wiped.proof = (ProtobufCBinaryData){ sizeof(l->proof), l->proof };
+	next_event(l, EVENT(WIPED), device)->wiped = &l->wiped;
 	d->ret->clean = CLEAN(WIPED);
-	return record(d, &e);
 }
 
-static int record_mark(struct desk *d, const struct device *device,
-		       const Wellgate__V1__DeskCommand__StartLoan *s)
+static void add_mark(const struct desk *d, const struct device *device, struct loan *l)
 {
-	Wellgate__V1__RegistryEvent__HighWaterMark mark =
-		WELLGATE__V1__REGISTRY_EVENT__HIGH_WATER_MARK__INIT;
-	Wellgate__V1__RegistryEvent e;
+	const Wellgate__V1__DeskCommand__StartLoan *s = d->m->start;
 
-	mark.has_slot = s->has_slot;
-	mark.slot = s->slot;
-	mark.has_record_number = true;
-	mark.record_number = s->mark;
-	init(&e, EVENT(HIGH_WATER_MARK), device->digest);
-	e.high_water_mark = &mark;
+	wellgate__v1__registry_event__high_water_mark__init(&l->mark);
+	l->mark.has_slot = s->has_slot;
+	l->mark.slot = s->slot;
+	l->mark.has_record_number = true;
+	l->mark.record_number = s->mark;
+	next_event(l, EVENT(HIGH_WATER_MARK), device)->high_water_mark = &l->mark;
 	d->ret->clean = CLEAN(MARK);
 	d->ret->has_mark = true;
 	d->ret->mark = s->mark;
-	return record(d, &e);
 }
 
 /* What keeps earlier readings out, as staff say it; else what the registry knows has to do. */
-static int make_clean(struct desk *d, const struct device *device,
-		      const Wellgate__V1__DeskCommand__StartLoan *s)
+static void add_clean(const struct desk *d, const struct device *device, struct loan *l)
 {
+	const Wellgate__V1__DeskCommand__StartLoan *s = d->m->start;
+
 	d->ret->has_clean = true;
 	d->ret->clean = device->memory == 0 ? CLEAN(NO_MEMORY) : CLEAN(OWN);
 	if (s->has_wiped && s->wiped)
-		return record_wipe(d, device);
-	return s->has_mark ? record_mark(d, device, s) : 0;
+		add_wipe(d, device, l);
+	else if (s->has_mark)
+		add_mark(d, device, l);
+}
+
+static void add_loan(const struct desk *d, const struct device *device, struct loan *l)
+{
+	const Wellgate__V1__DeskCommand__StartLoan *s = d->m->start;
+
+	wellgate__v1__registry_event__assignment_started__init(&l->started);
+	l->started.has_slot = s->has_slot;
+	l->started.slot = s->slot;
+	l->started.subject = d->ret->subject;
+	l->started.has_from_ms = l->started.has_basis = true;
+	l->started.from_ms = s->has_from_ms ? s->from_ms : d->now_ms;
+	l->started.basis = s->has_basis ? s->basis : BASIS(LOAN);
+	next_event(l, EVENT(ASSIGNMENT_STARTED), device)->assignment_started = &l->started;
+	l->number = registry_revision(registry_of(d)) + l->n;
+	if (!s->has_to_ms)
+		return;
+	wellgate__v1__registry_event__assignment_ended__init(&l->ended);
+	l->ended.has_assignment = l->ended.has_to_ms = true;
+	l->ended.assignment = l->number;
+	l->ended.to_ms = s->to_ms;
+	next_event(l, EVENT(ASSIGNMENT_ENDED), device)->assignment_ended = &l->ended;
 }
 
 static char *new_subject(struct desk *d)
@@ -236,49 +265,31 @@ static char *new_subject(struct desk *d)
 	return arena_strdup(d->arena, text);
 }
 
-static int start_loan(struct desk *d, const struct device *device,
-		      const Wellgate__V1__DeskCommand__StartLoan *s)
-{
-	Wellgate__V1__RegistryEvent__AssignmentStarted a =
-		WELLGATE__V1__REGISTRY_EVENT__ASSIGNMENT_STARTED__INIT;
-	Wellgate__V1__RegistryEvent e;
-	const char *problem = NULL;
-	int r;
-
-	d->ret->subject = s->subject ? s->subject : new_subject(d);
-	if (!d->ret->subject)
-		return -ENOMEM;
-	a.has_slot = s->has_slot;
-	a.slot = s->slot;
-	a.subject = d->ret->subject;
-	a.has_from_ms = a.has_basis = true;
-	a.from_ms = s->has_from_ms ? s->from_ms : d->now_ms;
-	a.basis = s->has_basis ? s->basis : BASIS(LOAN);
-	init(&e, EVENT(ASSIGNMENT_STARTED), device->digest);
-	e.assignment_started = &a;
-	r = try_event(d, &e, &problem);
-	if (r == -EBUSY)
-		return refuse(d, CODE_UNAVAILABLE, WORDS_DESK_NOT_CLEAN);
-	return r == 0 ? 0 : refused(d, r, problem);
-}
+static int say_erasure(struct desk *d, const char *subject);
 
 static int start(struct desk *d)
 {
 	const Wellgate__V1__DeskCommand__StartLoan *s = d->m->start;
 	const struct device *device;
+	struct loan l = { .n = 0 };
+	const char *problem = NULL;
 	int r = named_device(d, &device);
 
-	if (r == 0 && s->subject) {
-		const char *problem = NULL;
-
-		if (reference_check(s->subject, &problem) < 0)
-			return say(d, CODE_USAGE, problem);
-	}
-	if (r == 0 && (!s->has_basis || s->basis != BASIS(SHARED)))
-		r = check_free(d, device, s->has_slot ? (int32_t)s->slot : WHOLE_DEVICE);
-	if (r == 0)
-		r = make_clean(d, device, s);
-	return r < 0 ? r : start_loan(d, device, s);
+	if (r < 0)
+		return r;
+	d->ret->subject = s->subject ? s->subject : new_subject(d);
+	if (!d->ret->subject)
+		return -ENOMEM;
+	add_clean(d, device, &l);
+	add_loan(d, device, &l);
+	r = pipeline_register_all(d->c->pipeline, l.list, l.n, &problem);
+	if (r == -EBUSY && problem)
+		return refuse(d, CODE_UNAVAILABLE, WORDS_DESK_NOT_CLEAN);
+	if (r < 0)
+		return refused(d, r, problem);
+	d->ret->has_number = true;
+	d->ret->number = l.number;
+	return s->has_to_ms ? say_erasure(d, d->ret->subject) : 0;
 }
 
 /* How far the erasure of a person is; it is done at once if nothing of theirs has to wait. The

@@ -38,6 +38,7 @@
 #define LENT      1 /* links */
 #define STRANGE   2
 #define OTHER     "123e4567-e89b-42d3-a456-426614174000"
+#define GONE      "bcdfghjklmnpqrstbcdfghjklmnpqrst"
 
 struct stand {
 	char dir[64], devices_path[96], control_path[96], config_path[96], program[512];
@@ -569,6 +570,61 @@ static void test_sessions(void **state)
 	check_says(s->out, "136 over 80");
 }
 
+static void write_list(const struct stand *s, const char *rows)
+{
+	char path[128];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/list.csv", s->dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	(void)fprintf(f, "what,device,kind,memory,subject,basis,from,to\n%s", rows);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* A list of another system: all of it or nothing, and the same list again changes nothing. */
+static void test_import(void **state)
+{
+	struct stand *s = *state;
+	char rows[1024], device[64], path[128];
+
+	connect_devices(s);
+	measure(s, LENT, 138);
+	(void)snprintf(path, sizeof(path), "%s/list.csv", s->dir);
+	tell(s, 0, "devices --json");
+	json_text(s, "device", device);
+	(void)snprintf(rows, sizeof(rows),
+		       "assignment,%s,,," OTHER ",loan,2020-03-01T00:00Z,\n"
+		       "assignment,%s,,," GONE ",loan,2020-02-01T00:00Z,2020-03-01T00:00Z\n"
+		       "device,%s,cuff,0,,,,\n",
+		       device, device, device);
+	write_list(s, rows);
+	tell(s, 0, "import registry %s", path);
+	check_says(s->out, "Lines that were new: 3.");
+	tell(s, 0, "import registry %s", path);
+	check_says(s->out, "Lines that were new: 0.");
+	check_says(s->out, "Lines that were true before: 3.");
+	tell(s, 0, "loan list");
+	check_says(s->out, OTHER);
+	assert_null(strstr(s->out, GONE));
+
+	(void)snprintf(rows, sizeof(rows),
+		       "device,ffffffffffffffffffffffffffffffff,scale,0,,,,\n"
+		       "assignment,%s,,," GONE ",loan,2020-04-01T00:00Z,\n",
+		       device);
+	write_list(s, rows);
+	tell(s, 65, "import registry %s", path);
+	check_says(s->err, "line 3: Somebody has this device at that time.");
+	tell(s, 0, "loan list --json");
+	assert_null(strstr(s->out, "ffffffff"));
+	(void)snprintf(rows, sizeof(rows), "assignment,%s,,,9434765919,loan,2020-04-01T00:00Z,\n",
+		       device);
+	write_list(s, rows);
+	tell(s, 65, "import registry %s --json", path);
+	check_says(s->err, "line 2: This looks like an NHS number.");
+	tell(s, 74, "import registry %s.not", path);
+}
+
 static void test_usage(void **state)
 {
 	static const char *const lines[] = {
@@ -609,6 +665,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_corrected, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_old_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sessions, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_import, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),
 	};
 
