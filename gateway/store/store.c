@@ -854,6 +854,29 @@ static int load(struct store *s)
 	return person_load(s);
 }
 
+/* Both files of keys are gone, and here are rows that were sealed with them: that must be said. */
+static int say_lost_keys(struct store *s, char **ret_error)
+{
+	static const char sealed[] =
+		"SELECT (SELECT count(*) FROM (SELECT payload FROM reading ORDER BY id DESC LIMIT "
+		"1)"
+		" WHERE substr(payload,1,1)=x'00')"
+		" + (SELECT count(*) FROM held WHERE substr(payload,1,1)=x'00')";
+	int64_t n = 0;
+	int r;
+
+	if (!keyring_is_new(s->place.keys))
+		return 0;
+	r = database_integer(s->place.db, sealed, &n);
+	if (r == 0 && n > 0 && ret_error && !*ret_error &&
+	    asprintf(ret_error,
+		     "the keys of %s are gone: what was stored before cannot be read any more, and "
+		     "what was not sent is lost unless its device still has it",
+		     s->place.path) < 0)
+		*ret_error = NULL;
+	return r;
+}
+
 static void dispose(struct store *s)
 {
 	for (int i = 0; i < S_END; i++)
@@ -887,6 +910,8 @@ int store_open(const struct store_options *options, struct store **ret, char **r
 	r = place_open(options, &s->place, ret_error);
 	if (r == 0)
 		r = load(s);
+	if (r == 0)
+		r = say_lost_keys(s, ret_error);
 	if (r < 0 && s->place.db) {
 		(void)inside_judge(s, r);
 		if (ret_error && !*ret_error &&

@@ -95,7 +95,8 @@ struct store_counts {
 struct store;
 
 /* *ret_error: one malloc'd line for people (may be NULL); set on failure, and also on success when
- * a damaged database was put into quarantine (its name is in the text), else NULL. */
+ * a damaged database was put into quarantine (its name is in the text) or all keys are gone, else
+ * NULL. */
 int store_open(const struct store_options *options, struct store **ret, char **ret_error);
 /* NULL is fine; rolls an open transaction back, makes acknowledgements durable. */
 void store_close(struct store *s);

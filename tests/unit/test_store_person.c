@@ -536,6 +536,32 @@ static void test_lost_keys_are_said(void **state)
 	assert_int_equal(rows_of(f, LANE_READINGS), 11);
 }
 
+/* Both files: nothing can be read, nothing is taken for good, and it is said. */
+static void test_all_keys_lost(void **state)
+{
+	static const char *const files[] = { "wellgate.keys", "wellgate.keys2" };
+	struct fixture *f = *state;
+	char path[96], *error = NULL;
+
+	fill_two(f, 0);
+	store_close(f->store);
+	f->store = NULL;
+	for (int i = 0; i < 2; i++) {
+		path_in(f, files[i], path);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(store_open(&f->options, &f->store, &error), 0);
+	assert_non_null(error);
+	assert_non_null(strstr(error, "keys"));
+	free(error);
+	assert_int_equal(rows_of(f, LANE_READINGS), 0);
+	assert_int_equal(counts_of(f).parked, 20);
+	assert_true(add_of(f, 3, ALICE, STORE_PUBLISH));
+	assert_int_equal(store_commit(f->store), 0);
+	reopen_store(f);
+	assert_int_equal(rows_of(f, LANE_READINGS), 1);
+}
+
 static int open_again(struct fixture *f, const char *word)
 {
 	char *error = NULL;
@@ -673,6 +699,7 @@ int main(void)
 		T(test_no_copy_of_a_key_is_left, make_store),
 		T(test_one_copy_of_the_keys_is_enough, make_store),
 		T(test_lost_keys_are_said, make_store),
+		T(test_all_keys_lost, make_store),
 		T(test_no_nonce_comes_twice, make_dir),
 		T(test_a_seal_holds, make_dir),
 		T(test_without_its_key_the_store_stays_shut, make_store),
