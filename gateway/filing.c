@@ -280,6 +280,15 @@ int filing_mark(const struct filing_answer *answer, Wellgate__V1__Reading *readi
 	return 0;
 }
 
+bool filing_is_marked(const struct filing_answer *answer, const Wellgate__V1__Reading *reading)
+{
+	const Wellgate__V1__Attribution *a = reading->attribution;
+
+	return a && a->rule == rule_of(answer->about.rule) &&
+	       a->confidence == confidence_of(answer->about.verdict) &&
+	       strcmp(reading->subject ? reading->subject : "", answer->about.subject) == 0;
+}
+
 void filing_learn(struct filing *f, const Wellgate__V1__Reading *reading,
 		  const struct filing_answer *answer)
 {

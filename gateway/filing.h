@@ -52,6 +52,8 @@ void filing_said(const struct filing *f, const char *subject, struct filing_answ
 /* Sets subject and attribution as answered. -ENOMEM */
 int filing_mark(const struct filing_answer *answer, Wellgate__V1__Reading *reading,
 		struct arena *arena);
+/* It says already what the answer says, but for the revision that was asked. */
+bool filing_is_marked(const struct filing_answer *answer, const Wellgate__V1__Reading *reading);
 /* It is stored, or was found in the store: what a person weighed when it was confirmed. */
 void filing_learn(struct filing *f, const Wellgate__V1__Reading *reading,
 		  const struct filing_answer *answer);

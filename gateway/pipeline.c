@@ -507,13 +507,6 @@ int pipeline_file(struct pipeline *p, Wellgate__V1__Reading *reading, const char
 	return r;
 }
 
-static void note_time(struct pipeline *p, const Wellgate__V1__Reading *reading, bool synced)
-{
-	if (p->retime.first == 0 && reading->has_sequence &&
-	    (!synced || refile_is_timeless(reading)))
-		p->retime.first = reading->sequence;
-}
-
 int pipeline_store(struct pipeline *p, Wellgate__V1__Reading *reading,
 		   const struct filing_answer *answer, bool synced, bool *ret_new)
 {
@@ -526,9 +519,9 @@ int pipeline_store(struct pipeline *p, Wellgate__V1__Reading *reading,
 		return 0;
 	}
 	inventory_count(&p->inventory, reading);
-	note_time(p, reading, synced);
 	if (answer->where == STORE_HOLD)
 		return 0;
+	refile_note_time(p, reading, reading->sequence, synced);
 	filing_learn(p->filing, reading, answer);
 	return pipeline_count(p, reading);
 }

@@ -29,10 +29,9 @@ struct dropped {
 /* The walk over what was received before the hub knew the time. */
 struct retime {
 	bool running;
-	uint64_t first;           /* nothing before this sequence needs it; 0: nothing at all */
-	uint64_t next, next_held; /* where the walk goes on, after these */
-	uint64_t still;           /* first that is not resolved, as far as the walk came */
-	bool published_done;
+	uint64_t first, last;             /* published ones that need it lie in here; 0: none */
+	uint64_t next, next_held;         /* where the walk goes on, after these */
+	uint64_t still_first, still_last; /* not resolved, as far as the walk came */
 };
 
 struct pipeline {
@@ -109,8 +108,10 @@ void refile_by_device(struct pipeline *p, const struct intake_device *device, in
 		      const struct receipt *now);
 /* Held readings that nobody claimed in time are let go, and counted; commits. */
 int refile_purge(struct pipeline *p);
-/* Received before the hub knew the time? */
-bool refile_is_timeless(const Wellgate__V1__Reading *r);
+/* A published reading was stored, or was found in the store. synced: the hub knew the time when it
+ * came, as far as anybody can tell now. */
+void refile_note_time(struct pipeline *p, const Wellgate__V1__Reading *r, uint64_t sequence,
+		      bool synced);
 int refile_add_timers(struct pipeline *p);
 
 /* ---- refill.c: start ---- */

@@ -62,7 +62,10 @@ static int publish_next(struct pipeline *p, Wellgate__V1__Reading *old, Wellgate
 		r = store_add_reading(p->parts.store, next, STORE_PUBLISH, ret_new);
 	if (r == 0)
 		r = take_back(p, old);
-	return r == 0 && *ret_new ? pipeline_count(p, next) : r;
+	if (r < 0 || !*ret_new)
+		return r;
+	refile_note_time(p, next, next->sequence, true); /* it may only be graded now */
+	return pipeline_count(p, next);
 }
 
 static int correct(struct pipeline *p, const Wellgate__V1__Reading *old,
@@ -197,7 +200,7 @@ static int look_at_held(struct pipeline *p, uint64_t number, const Wellgate__V1_
 	next.has_replaces = old->has_replaces;
 	next.replaces = old->replaces;
 	filing_ask(p->filing, &next, NULL, &a);
-	if (!retimed && a.where == STORE_HOLD && is_same(old->subject, a.about.subject))
+	if (!retimed && a.where == STORE_HOLD && filing_is_marked(&a, old))
 		return 0;
 	r = settle_held(p, number, &next, &a);
 	return is_about_one(r) ? leave(r) : r;
@@ -340,11 +343,22 @@ int refile_event(struct pipeline *p, const Wellgate__V1__RegistryEvent *event, c
 
 /* ---- the clock ---- */
 
-bool refile_is_timeless(const Wellgate__V1__Reading *r)
+/* Received before the hub knew the time? */
+static bool is_timeless(const Wellgate__V1__Reading *r)
 {
 	return r->clock == WELLGATE__V1__CLOCK_QUALITY__CLOCK_RECEIPT_UNSYNCED ||
 	       r->time_fault == WELLGATE__V1__TIME_FAULT__TIME_FAULT_HUB ||
 	       (r->has_received_at_ms && r->received_at_ms < PLAUSIBLE_MS);
+}
+
+void refile_note_time(struct pipeline *p, const Wellgate__V1__Reading *r, uint64_t sequence,
+		      bool synced)
+{
+	if (synced && !is_timeless(r))
+		return;
+	if (p->retime.first == 0)
+		p->retime.first = sequence;
+	p->retime.last = sequence;
 }
 
 static int retime_published(struct pipeline *p, const struct store_row *row)
@@ -357,8 +371,11 @@ static int retime_published(struct pipeline *p, const struct store_row *row)
 	r = intake_retime(p->parts.intake, old, &p->arena, &next);
 	if (r > 0)
 		return look_at_published(p, old, next);
-	if (r == 0 && p->retime.still == 0 && refile_is_timeless(old))
-		p->retime.still = row->sequence;
+	if (r == 0 && is_timeless(old)) {
+		if (p->retime.still_first == 0)
+			p->retime.still_first = row->sequence;
+		p->retime.still_last = row->sequence;
+	}
 	return r;
 }
 
@@ -374,30 +391,46 @@ static int retime_held(struct pipeline *p, const struct store_row *row)
 	return r > 0 ? look_at_held(p, row->sequence, old, next) : r;
 }
 
-/* A chunk: 1 there is more, 0 done, or an error of the store. */
-static int walk_on(struct pipeline *p)
+/* one row: 1, 2 what comes next has to be committed first, 0 all were seen, or an error */
+static int walk_step(struct pipeline *p)
 {
 	struct retime *w = &p->retime;
 	struct store_row row = { 0 };
+	int r;
+
+	if (w->next < w->last) {
+		r = store_next(p->parts.store, LANE_READINGS, w->next, &row);
+		if (r == 0 && store_in_transaction(p->parts.store))
+			return 2;
+		w->next = r > 0 ? row.sequence : w->last;
+		if (r > 0)
+			r = retime_published(p, &row);
+		return r < 0 ? r : 1;
+	}
+	r = store_next_held(p->parts.store, w->next_held, &row);
+	if (r <= 0)
+		return r;
+	w->next_held = row.sequence;
+	r = retime_held(p, &row);
+	return r < 0 ? r : 1;
+}
+
+/* A chunk: 1 there is more, 0 done, or an error of the store. */
+static int walk_on(struct pipeline *p)
+{
 	int r = 1;
 
-	for (unsigned int i = 0; i < CHUNK && r > 0; i++) {
-		const bool held = w->published_done;
-
-		r = held ? store_next_held(p->parts.store, w->next_held, &row)
-			 : store_next(p->parts.store, LANE_READINGS, w->next, &row);
-		if (r == 0 && !held) {
-			w->published_done = true;
-			r = 1;
-			continue;
-		}
-		if (r <= 0)
-			break;
-		*(held ? &w->next_held : &w->next) = row.sequence;
-		r = held ? retime_held(p, &row) : retime_published(p, &row);
-		r = r < 0 ? r : 1;
-	}
+	for (unsigned int i = 0; i < CHUNK && r == 1; i++)
+		r = walk_step(p);
 	return r;
+}
+
+/* All were seen. What came in meanwhile is behind them. */
+static void walk_end(struct retime *w)
+{
+	w->running = false;
+	w->first = w->still_first;
+	w->last = w->still_last;
 }
 
 static int on_walk(sd_event_source *source, uint64_t usec, void *user)
@@ -425,8 +458,7 @@ static int on_walk(sd_event_source *source, uint64_t usec, void *user)
 	} else if (r > 0) {
 		pipeline_arm(p, p->walk, 0);
 	} else {
-		p->retime.running = false;
-		p->retime.first = p->retime.still;
+		walk_end(&p->retime);
 	}
 	return 0;
 }
@@ -434,14 +466,11 @@ static int on_walk(sd_event_source *source, uint64_t usec, void *user)
 void refile_clock_news(struct pipeline *p)
 {
 	const bool again = p->deaf;
-	struct store_counts counts;
 
-	store_counts(p->parts.store, &counts);
 	p->retime.running = true;
-	p->retime.published_done = false;
-	p->retime.still = 0;
+	p->retime.still_first = p->retime.still_last = 0;
 	p->retime.next_held = 0;
-	p->retime.next = p->retime.first > 0 ? p->retime.first - 1 : counts.last[LANE_READINGS];
+	p->retime.next = p->retime.first > 0 ? p->retime.first - 1 : 0;
 	(void)sd_event_source_set_enabled(p->walk, SD_EVENT_OFF);
 	pipeline_arm(p, p->walk, again ? AGAIN_US : 0);
 }
@@ -451,7 +480,7 @@ static int place_by(struct pipeline *p, const Wellgate__V1__Reading *r,
 		    const struct intake_device *device, int64_t offset_ms,
 		    const struct receipt *now)
 {
-	return r && refile_is_timeless(r) && is_of(r, device->serial_digest)
+	return r && is_timeless(r) && is_of(r, device->serial_digest)
 		       ? intake_anchor_by_device(p->parts.intake, r, offset_ms, now)
 		       : 0;
 }
@@ -462,7 +491,8 @@ void refile_by_device(struct pipeline *p, const struct intake_device *device, in
 	struct store_row row = { .sequence = p->retime.first ? p->retime.first - 1 : 0 };
 	int news = 0;
 
-	while (p->retime.first && store_next(p->parts.store, LANE_READINGS, row.sequence, &row) > 0)
+	while (row.sequence < p->retime.last &&
+	       store_next(p->parts.store, LANE_READINGS, row.sequence, &row) > 0)
 		news |= place_by(p, unpack(p, &row), device, offset_ms, now);
 	row.sequence = 0;
 	while (store_next_held(p->parts.store, row.sequence, &row) > 0)
@@ -479,7 +509,7 @@ static bool is_over(const struct pipeline *p, const Wellgate__V1__Reading *r, in
 	int64_t days = p->parts.config->keep_days;
 
 	/* by a clock that was not set: it may have come a minute ago */
-	if (!r->has_received_at_ms || refile_is_timeless(r))
+	if (!r->has_received_at_ms || is_timeless(r))
 		return false;
 	if (a && a->rule == WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_NO_TIME &&
 	    a->confidence == WELLGATE__V1__CONFIDENCE__CONFIDENCE_NONE &&

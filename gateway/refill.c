@@ -159,8 +159,7 @@ static int take_reading(struct pipeline *p, const struct store_row *row)
 	    id_set_has(&p->hidden, reading->reading_id.data))
 		return 0;
 	inventory_count(&p->inventory, reading);
-	if (p->retime.first == 0 && refile_is_timeless(reading))
-		p->retime.first = row->sequence;
+	refile_note_time(p, reading, row->sequence, true);
 	learn(p, reading);
 	/* not by the tags it was stored with: goals may have been set or changed since */
 	r = goal_book_tag(p->parts.book, reading, &p->arena);
