@@ -1,7 +1,7 @@
 /*
- * Whose reading is it? In this version the box serves one person, or nobody is named and the
- * reading stays unassigned. The rules of a registry (loans, user slots, sessions: domain.md 4.2)
- * belong here, and need the time of measurement: so attribution comes after the clock.
+ * Whose reading is it? Of the one person that the box is configured for, or nobody is named and the
+ * reading stays unassigned. Where there is a registry (loans, user slots, sessions) it is asked
+ * after this, and its answer takes this one's place: filing.h.
  */
 #include <errno.h>
 
