@@ -1,5 +1,5 @@
 /*
- * post_tool BASE READ_BASE TOKEN_URL SECRET LEDGER NOW_MS post FILE | read-back
+ * post_tool BASE READ_BASE TOKEN_URL SECRET LEDGER NOW_MS post FILE | post-phd FILE | read-back
  *
  * One call of fhir_post() or fhir_read_back(), for judges/post.mjs. Prints the result and the
  * counts of the ledger as one line of JSON.
@@ -57,6 +57,7 @@ int main(int argc, char **argv)
 	endpoint.token_url = argv[3];
 	endpoint.client_secret = argv[4];
 	endpoint.lint.types = types;
+	endpoint.lint.general = strcmp(argv[7], "post-phd") == 0;
 	r = fhir_ledger_file_open(argv[5], &file);
 	if (r < 0)
 		return 1;

@@ -62,6 +62,27 @@ static void receivers_differ(void **state)
 	free(text);
 }
 
+/* a receiver of the Personal Health Device guide */
+static void not_pkb(void **state)
+{
+	const struct fhir_lint_options general = { .general = true };
+	struct fhir_finding findings[32];
+	char *text = rendered(FHIR_PHD), *at;
+	size_t n = 7;
+
+	(void)state;
+	assert_int_equal(fhir_lint(text, strlen(text), &general, findings, 32, &n), 0);
+	assert_int_equal(n, 0);
+	/* what may double a reading is wrong for anybody */
+	at = strstr(text, "\"ifNoneExist\"");
+	assert_non_null(at);
+	at[1] = 'x';
+	assert_int_equal(fhir_lint(text, strlen(text), &general, findings, 32, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(findings[0].rule, FHIR_RULE_NO_CONDITION);
+	free(text);
+}
+
 static void ours_is_kept(void **state)
 {
 	struct fhir_finding findings[4];
@@ -117,11 +138,9 @@ static void every_rule_says_something(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(receivers_differ),
-		cmocka_unit_test(ours_is_kept),
-		cmocka_unit_test(no_fhir),
-		cmocka_unit_test(wrong_types),
-		cmocka_unit_test(every_rule_says_something),
+		cmocka_unit_test(receivers_differ), cmocka_unit_test(not_pkb),
+		cmocka_unit_test(ours_is_kept),     cmocka_unit_test(no_fhir),
+		cmocka_unit_test(wrong_types),      cmocka_unit_test(every_rule_says_something),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

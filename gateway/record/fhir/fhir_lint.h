@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum fhir_rule {
@@ -30,6 +31,9 @@ struct fhir_finding {
 struct fhir_lint_options {
 	/* types that the receiver keeps, NULL at the end; NULL = Patient and Observation */
 	const char *const *types;
+	/* The receiver is not PKB and does not ask for UK Core: only what is wrong for anybody,
+	 * which is FHIR_DOUBLED, FHIR_UNSAFE and references that lead nowhere. */
+	bool general;
 };
 
 /*

@@ -148,6 +148,22 @@ const tests = {
 			 ["Diastolic blood pressure", 90, "millimeter of mercury"]]);
 	},
 
+	async "PHD: device, gateway and the clock's record land as well"(w) {
+		const file = path.join(golden, "phd-pressure.json");
+		await w.call(0, "post-phd", file);
+		let r = await w.call(0, "post-phd", file);
+		assert.deepEqual([r.result, r.taken], ["0", 5]);
+		const all = (await w.fhir("GET", "/Observation?_count=100", undefined))[1].entry.map((e) => e.resource);
+		const devices = (await w.fhir("GET", "/Device?_count=100", undefined))[1].entry.map((e) => e.resource);
+		assert.deepEqual([all.length, devices.length], [3, 2]);
+		const panel = all.find((o) => o.component);
+		const clock = all.find((o) => o.valueDateTime);
+		assert.equal(panel.extension[1].valueReference.reference, `Observation/${clock.id}`);
+		assert.ok(devices.some((d) => panel.device.reference === `Device/${d.id}`));
+		r = await w.call(1, "read-back");
+		assert.deepEqual([r.pending, r.landed, r.excluded], [0, 5, 0]);
+	},
+
 	async "silently left out: pending, then excluded"(w) {
 		w.hidden = (r) => r.component !== undefined;
 		await w.post(0, "ukcore-pressure");
