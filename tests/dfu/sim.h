@@ -34,7 +34,8 @@ struct sim_options {
 	/* faults */
 	bool other_hardware; /* the image is not for it */
 	bool bad_write, bad_erase;
-	bool reverts; /* it does not start the new firmware */
+	bool short_upload; /* USB: half of what was asked for, and its end */
+	bool reverts;      /* it does not start the new firmware */
 };
 
 enum sim_runs {

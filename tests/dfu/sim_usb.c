@@ -198,7 +198,7 @@ static void dfuse_store(struct sim *s)
 	at = (uint64_t)u->pointer - BASE + (uint64_t)(u->block_number - 2u) * s->o.transfer;
 	if (u->block_number == 1 || at + u->block_len > s->o.bank || at % FLASH_WORD != 0)
 		fail(s, ERR_ADDRESS);
-	else if (s->o.bad_write || u->block_len % FLASH_WORD != 0)
+	else if (s->o.bad_write)
 		fail(s, ERR_WRITE);
 	else
 		flash_write(&s->flash, (size_t)at, u->block, u->block_len);
@@ -334,6 +334,8 @@ static void upload(struct sim *s, const struct dfu_request *r)
 		at = end;
 	if (len > end - at)
 		len = (size_t)(end - at);
+	if (s->o.short_upload)
+		len /= 2;
 	u->state = len == r->setup.length ? UPLOAD_IDLE : DFU_IDLE;
 	sim_say(s, DFU_CAME, DFU_CONTROL, s->flash.bytes + at, len, 0);
 }

@@ -386,6 +386,17 @@ static void test_memory_that_fails(void **state)
 	}
 }
 
+static void test_short_read_back(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3; i += 2) {
+		struct sim_options o = ROWS[i].options;
+
+		o.short_upload = true;
+		expect_refusal(&ROWS[i], &o, DFU_READ_BACK);
+	}
+}
+
 static void test_slow_erase(void **state)
 {
 	(void)state;
@@ -567,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_payload_at_mtu_247),
 		cmocka_unit_test(test_wrong_device),
 		cmocka_unit_test(test_memory_that_fails),
+		cmocka_unit_test(test_short_read_back),
 		cmocka_unit_test(test_slow_erase),
 		cmocka_unit_test(test_wrong_bits),
 		cmocka_unit_test(test_device_that_falls_silent),
