@@ -63,7 +63,8 @@ static int on_say(void *user, const Wellgate__V1__ToDevices *message)
 
 static void clean_up(void)
 {
-	static const char *const names[] = { "wellgate.db", "wellgate.db-wal" };
+	static const char *const names[] = { "wellgate.db", "wellgate.db-wal", "wellgate.keys",
+					     "wellgate.keys2", "hub.key" };
 	char path[128];
 
 	pipeline_free(gateway.control.pipeline);

@@ -37,7 +37,7 @@ struct heard {
 	unsigned int times[SEEN]; /* by sequence */
 	uint64_t last;
 	bool rising;
-	unsigned int rows, results, by_group[GROUP_VITALS + 1];
+	unsigned int rows, results, corrections, by_group[GROUP_VITALS + 1];
 	bool has_status, has_schema, has_marker;
 	Wellgate__V1__HubStatus__State state;
 	uint64_t session;
@@ -84,6 +84,18 @@ static void add_results(struct rig *rig, unsigned int n)
 
 		r.goal_id = goal;
 		assert_int_equal(store_add_result(rig->store, &r), 0);
+	}
+	assert_int_equal(store_commit(rig->store), 0);
+}
+
+static void add_corrections(struct rig *rig, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		Wellgate__V1__Correction c = WELLGATE__V1__CORRECTION__INIT;
+
+		c.has_kind = 1;
+		c.kind = WELLGATE__V1__CORRECTION__KIND__KIND_RETRACTION;
+		assert_int_equal(store_add_correction(rig->store, &c), 0);
 	}
 	assert_int_equal(store_commit(rig->store), 0);
 }
@@ -153,6 +165,16 @@ static void hear_batch(struct heard *h, const char *topic, const uint8_t *data, 
 	wellgate__v1__reading_batch__free_unpacked(b, NULL);
 }
 
+static void hear_correction(struct heard *h, const uint8_t *data, size_t len)
+{
+	Wellgate__V1__Correction *c = wellgate__v1__correction__unpack(NULL, len, data);
+
+	assert_non_null(c);
+	assert_int_equal(c->kind, WELLGATE__V1__CORRECTION__KIND__KIND_RETRACTION);
+	assert_int_equal(c->sequence, ++h->corrections);
+	wellgate__v1__correction__free_unpacked(c, NULL);
+}
+
 static void hear_status(struct heard *h, const uint8_t *data, size_t len)
 {
 	Wellgate__V1__HubStatus *s = wellgate__v1__hub_status__unpack(NULL, len, data);
@@ -178,6 +200,8 @@ static void hear_line(struct heard *h, char *line)
 		hear_batch(h, topic, data, len);
 	else if (strstr(topic, "/goal"))
 		h->results++;
+	else if (strstr(topic, "/correction"))
+		hear_correction(h, data, len);
 	else if (strstr(topic, "/status"))
 		hear_status(h, data, len);
 	else if (strstr(topic, "/schema/"))
@@ -388,6 +412,7 @@ static void drains_in_order(void **state)
 	wait_subscribed(rig, rig->broker.port);
 	fill(rig, ROWS);
 	add_results(rig, 30);
+	add_corrections(rig, 7);
 	start(rig);
 	assert_false(publish_drained(rig->publish));
 	run_until(rig, is_drained);
@@ -396,7 +421,8 @@ static void drains_in_order(void **state)
 	assert_true(rig->most_in_flight <= 20 && rig->most_in_flight > 1);
 	assert_int_equal(watermark(rig, LANE_READINGS), ROWS);
 	assert_int_equal(watermark(rig, LANE_RESULTS), 30);
-	assert_int_equal(s.batches, ROWS / 5 + 30);
+	assert_int_equal(watermark(rig, LANE_CORRECTIONS), 7);
+	assert_int_equal(s.batches, ROWS / 5 + 30 + 7);
 	assert_int_equal(s.acked, s.batches);
 	assert_int_equal(s.connects, 1);
 	assert_int_equal(s.errors, 0);
@@ -410,6 +436,7 @@ static void drains_in_order(void **state)
 	run_until(rig, is_drained);
 	wait_heard(rig, ROWS + 1, 30, &heard);
 	all_once(&heard, ROWS + 1);
+	assert_int_equal(heard.corrections, 7); /* each in its place, and before that row */
 }
 
 static void broker_comes_late(void **state)

@@ -23,6 +23,8 @@ static void names(void **state)
 			    "wellgate/v1/home/hub-1/test/reading/vitals");
 	assert_string_equal(t.goal[0], "wellgate/v1/home/hub-1/goal");
 	assert_string_equal(t.goal[1], "wellgate/v1/home/hub-1/test/goal");
+	assert_string_equal(t.correction[0], "wellgate/v1/home/hub-1/correction");
+	assert_string_equal(t.correction[1], "wellgate/v1/home/hub-1/test/correction");
 	assert_string_equal(t.status, "wellgate/v1/home/hub-1/status");
 	assert_string_equal(t.digest, "ba7816bf8f01cfea");
 	assert_string_equal(t.schema, "wellgate/v1/schema/ba7816bf8f01cfea");
