@@ -355,7 +355,7 @@ static int tell_all(struct drv_ctx *ctx)
 {
 	for (int i = 1; i < DRV_NEWS_END; i++)
 		drv_news(ctx, (enum drv_news)i);
-	return 0;
+	return drv_identity(ctx, "maker", "0042", 4);
 }
 
 static void news_go_with_the_link(void **state)
@@ -376,8 +376,10 @@ static void news_go_with_the_link(void **state)
 	assert_int_equal(link_down(s->link, 7, session), 0);
 	gateway_hear(s, 3);
 	assert_int_equal(s->heard[0].message->link_up->n_news, 0);
+	assert_null(s->heard[0].message->link_up->identity);
 	up = s->heard[1].message->link_up;
 	end = s->heard[2].message->link_down->counts;
+	assert_string_equal(up->identity, "maker:0042");
 	assert_int_equal(up->n_news, DRV_NEWS_END - 1);
 	assert_int_equal(end->n_news, DRV_NEWS_END - 1);
 	for (int i = 1; i < DRV_NEWS_END; i++) {
