@@ -88,7 +88,7 @@ static int arguments(int argc, char **argv, struct options *o)
 		{ "json", no_argument, NULL, 'j' },
 		{ "format", required_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
-		{ "key", required_argument, NULL, 'k' },
+		{ "key", required_argument, NULL, 'k' }, /* these two: verify only */
 		{ "sha256", required_argument, NULL, 's' },
 		{ 0 },
 	};
@@ -104,6 +104,14 @@ static int arguments(int argc, char **argv, struct options *o)
 		return tool_fail(o->name, TOOL_USAGE, "one file is wanted; see --help");
 	o->path = argv[optind];
 	return -1;
+}
+
+/* A hash that was given and is another one: not the file that was meant, whoever signed it. */
+static bool is_genuine(const struct subject *s)
+{
+	if (firmware_first_bad(s->image))
+		return false;
+	return s->o->sha256 ? s->is_pinned : firmware_is_genuine(s->image);
 }
 
 /* ---- for machines ---- */
@@ -161,17 +169,37 @@ static json_t *checks_json(const struct firmware_image *image)
 	return array;
 }
 
+/* JSON's null is "not shown" */
+static json_t *known(bool yes, bool no)
+{
+	if (yes)
+		return json_true();
+	return no ? json_false() : json_null();
+}
+
+static bool has_bad(const struct firmware_image *image, bool origin)
+{
+	for (size_t i = 0; i < image->n_checks; i++) {
+		if (image->checks[i].is_origin == origin && image->checks[i].result == FIRMWARE_BAD)
+			return true;
+	}
+	return false;
+}
+
 static void print_json(const struct subject *s)
 {
-	json_t *object = json_pack(
-		"{s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:b, s:b}", "file", s->o->path, "format",
-		s->image->format->name, "size", (json_int_t)s->size, "sha256", s->sha256, "facts",
-		facts_json(s->image), "segments", segments_json(s->image), "checks",
-		checks_json(s->image), "whole", firmware_is_intact(s->image), "genuine",
-		s->is_pinned || firmware_is_genuine(s->image));
+	const struct firmware_image *image = s->image;
+	json_t *whole = known(firmware_is_intact(image), has_bad(image, false));
+	json_t *genuine = known(is_genuine(s), has_bad(image, true) || s->o->sha256);
+	json_t *object =
+		json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "format", image->format->name,
+			  "size", (json_int_t)s->size, "sha256", s->sha256, "facts",
+			  facts_json(image), "segments", segments_json(image), "checks",
+			  checks_json(image), "whole", whole, "genuine", genuine);
 
-	if (object)
-		(void)json_dumpf(object, stdout, JSON_COMPACT);
+	/* a name that is not UTF-8 has no place in JSON: it is left out */
+	(void)json_object_set_new(object, "file", json_string(s->o->path));
+	(void)json_dumpf(object, stdout, JSON_COMPACT);
 	(void)putchar('\n');
 	json_decref(object);
 }
@@ -231,7 +259,7 @@ static void print_text(const struct subject *s)
 	print_label(NULL, "whole");
 	(void)puts(firmware_is_intact(s->image) ? "yes" : "not shown");
 	print_label(NULL, "genuine");
-	(void)puts(s->is_pinned || firmware_is_genuine(s->image) ? "yes" : "not shown");
+	(void)puts(is_genuine(s) ? "yes" : "not shown");
 }
 
 /* ---- what it comes to ---- */

@@ -78,8 +78,9 @@ static int read_dfu(const struct firmware_input *in, struct firmware_image *imag
 	r = dfu_read_suffix(in->data, in->len, image, &suffix);
 	if (r < 0)
 		return r;
-	if (suffix.version != DFU_VERSION)
-		return firmware_bad(image, "its suffix is of a version that this does not know");
+	/* 0100 by the specification; 0101 and 0110 are found, too */
+	if (suffix.version == DFU_VERSION_ST || suffix.version >> 8 != DFU_VERSION >> 8)
+		return firmware_bad(image, "its suffix is not that of a USB DFU file");
 	segment.len = in->len - suffix.len;
 	firmware_unsigned(image, NULL);
 	return segment.len > 0 ? firmware_add_segment(image, &segment) : 0;

@@ -55,6 +55,9 @@ struct reading {
 	size_t covered; /* bytes under the hash */
 	uint8_t hash[FIRMWARE_SHA256];
 	bool has_hash, has_signature, is_encrypted;
+	char others[FIRMWARE_TEXT]; /* kinds of properties that are not looked at */
+	size_t others_len;
+	bool has_key_hash, has_counter;
 	bool is_protected; /* what is read now is under the hash */
 	size_t n_tlvs;
 };
@@ -127,8 +130,9 @@ static int check_key_hash(struct reading *s, const struct tlv *t)
 	uint8_t hash[FIRMWARE_SHA256] = { 0 };
 	int r;
 
-	if (t->len != FIRMWARE_SHA256)
-		return firmware_bad(s->image, "the hash of its key has a wrong length");
+	if (t->len != FIRMWARE_SHA256 || s->has_key_hash)
+		return firmware_bad(s->image, "the hash of its key is not one");
+	s->has_key_hash = true;
 	firmware_bytes(s->image, NULL, "key_hash", t->data, t->len);
 	if (!s->in->key)
 		return 0;
@@ -176,12 +180,16 @@ static int read_tlv(struct reading *s, const struct tlv *t)
 	case TLV_ED25519:
 		return check_signature(s, t, FIRMWARE_ED25519);
 	case TLV_SECURITY_COUNTER:
-		if (t->len != 4 || !s->is_protected)
+		if (t->len != 4 || !s->is_protected || s->has_counter)
 			return firmware_bad(s->image, "its security counter is not one");
+		s->has_counter = true;
 		firmware_number(s->image, NULL, "security_counter", cursor_le32(&c));
 		return 0;
 	default:
-		firmware_hex(s->image, NULL, "other_tlv", t->type, 4);
+		if (s->others_len < sizeof(s->others))
+			s->others_len += (size_t)snprintf(
+				s->others + s->others_len, sizeof(s->others) - s->others_len,
+				"%s0x%04x", s->others_len ? " " : "", t->type);
 		return 0;
 	}
 }
@@ -249,6 +257,8 @@ static void say_ends(struct reading *s, size_t behind)
 		firmware_unchecked(s->image, NULL, "image hash", "it has none by SHA-256");
 	if (!s->has_signature)
 		firmware_unsigned(s->image, NULL);
+	if (s->others_len > 0)
+		firmware_text(s->image, NULL, "other_properties", s->others);
 	if (behind > 0)
 		firmware_number(s->image, NULL, "bytes_behind", behind);
 }

@@ -4,7 +4,9 @@
  * and one with an init packet ("dat_file", see nordic_init.h).
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "firmware-tools/formats/format.h"
@@ -30,6 +32,20 @@ static bool is_zip(const uint8_t *data, size_t len)
 	return len >= 4 && memcmp(data, "PK\3\4", 4) == 0;
 }
 
+/* those it may be used with, as "0x0101 0xcafe" */
+static void say_softdevices(struct firmware_image *image, const char *of,
+			    const struct nordic_init *init)
+{
+	char text[FIRMWARE_TEXT] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < init->n_softdevices && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s0x%04" PRIx32,
+					i ? " " : "", init->softdevices[i]);
+	if (init->n_softdevices > 0)
+		firmware_text(image, of, "softdevices", text);
+}
+
 static void say_init(struct firmware_image *image, const char *of, const struct nordic_init *init)
 {
 	firmware_text(image, of, "init_packet", init->is_secure ? "secure" : "legacy");
@@ -40,8 +56,7 @@ static void say_init(struct firmware_image *image, const char *of, const struct 
 	}
 	if (init->has_hardware)
 		firmware_number(image, of, "hardware_version", init->hardware);
-	for (size_t i = 0; i < init->n_softdevices && i < 4; i++)
-		firmware_hex(image, of, "softdevice", init->softdevices[i], 4);
+	say_softdevices(image, of, init);
 	if (init->has_hash)
 		firmware_bytes(image, of, "hash", init->hash, sizeof(init->hash));
 	if (init->is_debug)

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NORDIC_SOFTDEVICES_MAX 16
+#define NORDIC_SOFTDEVICES_MAX 12
 
 enum nordic_type {
 	NORDIC_APPLICATION = 0,

@@ -97,12 +97,11 @@ static void read_policy(const uint8_t *data, size_t size)
 	struct policy *policy = NULL;
 	const char *why = NULL;
 	unsigned int line = 0;
-	char *text = malloc(size + 1);
+	char *text = calloc(1, size + 1);
 	int r;
 
 	must(text);
 	memcpy(text, data, size);
-	text[size] = '\0';
 	r = policy_compare(text, "1.2");
 	must(policy_compare("1.2", text) == (r == POLICY_NOT_COMPARABLE ? r : -r));
 	r = policy_read(text, size, &policy, &line, &why);

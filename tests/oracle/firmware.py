@@ -90,6 +90,9 @@ def dfu():
         report("b.dfu", broken, code=65)
         other("dfu-suffix", "-c", path("b.dfu"), code=65)  # sysexits: EX_DATAERR
     SEEDS["dfu"] = dfu_of(RANDOM.randbytes(200))
+    name = path("c.dfu", RANDOM.randbytes(50))
+    other("dfu-suffix", "-S", "0x011a", "-a", name)
+    tool("verify", name, code=65, why="not that of a USB DFU file")  # it says it is DfuSe, and is none
     tool("pack", "--usb", "0483:df11", path("plain"), path("ours1"), code=74)  # never over a file
 
 

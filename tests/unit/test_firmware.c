@@ -287,7 +287,7 @@ static void what_is_packed_is_read(void **state)
 	const struct dfu_suffix suffix = {
 		.vendor = 0x1209, .product = 1, .release = 2, .version = DFU_VERSION_ST
 	};
-	struct bytes file;
+	struct bytes file = { .len = 0 };
 	struct writer w = writer_of(file.data, sizeof(file.data));
 	struct firmware_image *image;
 
@@ -316,7 +316,7 @@ static void sizes_that_do_not_add_up_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct bytes file;
+		struct bytes file = { .len = 0 };
 		struct writer w = writer_of(file.data, sizeof(file.data));
 
 		dfuse_write(&w, &segment, NULL);
@@ -332,7 +332,7 @@ static void bytes_of_no_target_are_refused(void **state)
 	static const uint8_t plain[] = "made-up firmware";
 	const struct firmware_segment segment = { .data = plain, .len = sizeof(plain) };
 	const struct dfu_suffix suffix = { .version = DFU_VERSION_ST };
-	struct bytes file;
+	struct bytes file = { .len = 0 };
 	struct writer w = writer_of(file.data, sizeof(file.data));
 
 	(void)state;
