@@ -250,8 +250,7 @@ static void digest(const json_t *resource, char ret[48])
 	size_t i;
 
 	(void)snprintf(whole, sizeof(whole), "%s|%s|%s", text(resource, "resourceType"),
-		       text(resource, "status"),
-		       person_of(resource));
+		       text(resource, "status"), person_of(resource));
 	add_value(whole, resource);
 	json_array_foreach(parts, i, part)
 	{
@@ -279,8 +278,7 @@ static bool row_of(const json_t *resource, int64_t now_ms, struct fhir_row *ret)
 				text(id, "value")) < sizeof(identifier) &&
 	       copy(ret->identifier, sizeof(ret->identifier), identifier) &&
 	       copy(ret->type, sizeof(ret->type), text(resource, "resourceType")) &&
-	       copy(ret->patient, sizeof(ret->patient),
-		    person_of(resource));
+	       copy(ret->patient, sizeof(ret->patient), person_of(resource));
 }
 
 static int put(struct fhir_poster *p, const struct fhir_row *row, enum fhir_landing landing,
