@@ -19,7 +19,9 @@ static const char usage[] =
 	"       wellgate import registry FILE (see wellgate import registry --help)\n\n"
 	"Reads what a person downloaded from Fitbit (Google Takeout, or the export of the\n"
 	"account): steps, sleep with stages, resting heart rate, weight, activities. They are\n"
-	"filed to the person of this hub. The same export again adds nothing.\n\n"
+	"filed to the person of this hub, or to --subject where it has loans. The same export "
+	"again adds nothing.\n\n"
+	"  --subject REFERENCE     whose they are: somebody who has a device on loan or owned\n"
 	"  --zone NAME             local times are of this zone (Europe/London), not the hub's\n"
 	"  --json-times utc|local  what steps and activities in JSON are stamped in: the file\n"
 	"                          does not say, so they are refused without it\n"
@@ -31,7 +33,7 @@ static const char usage[] =
 
 struct import {
 	struct client client;
-	const char *path, *zone;
+	const char *path, *zone, *subject;
 	struct fitbit_options options;
 	bool dry_run;
 
@@ -70,6 +72,9 @@ static int take_option(struct import *i, int option)
 	case 'z':
 		i->zone = i->options.zone = optarg;
 		return -1;
+	case 's':
+		i->subject = optarg;
+		return -1;
 	case 'n':
 		i->dry_run = true;
 		return -1;
@@ -101,6 +106,7 @@ static int parse(int argc, char **argv, struct import *i)
 {
 	static const struct option options[] = {
 		{ "zone", required_argument, NULL, 'z' },
+		{ "subject", required_argument, NULL, 's' },
 		{ "json-times", required_argument, NULL, 't' },
 		{ "weight-unit", required_argument, NULL, 'w' },
 		{ "dry-run", no_argument, NULL, 'n' },
@@ -295,7 +301,7 @@ static int run(struct import *i, struct source *s)
 {
 	int code;
 
-	i->batch = import_batch_new(i->dry_run ? NULL : &i->client, i->zone);
+	i->batch = import_batch_new(i->dry_run ? NULL : &i->client, i->zone, i->subject);
 	if (!i->batch)
 		return cli_fail("import", EXIT_IO, "no memory");
 	code = i->dry_run ? 0 : client_open(&i->client);

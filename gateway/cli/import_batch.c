@@ -21,13 +21,13 @@ struct slot {
 
 struct import_batch {
 	struct client *client;
-	const char *zone;
+	const char *zone, *subject;
 	size_t n;
 	struct slot slots[IMPORT_BATCH];
 	Wellgate__V1__Measurement *list[IMPORT_BATCH];
 };
 
-struct import_batch *import_batch_new(struct client *c, const char *zone)
+struct import_batch *import_batch_new(struct client *c, const char *zone, const char *subject)
 {
 	struct import_batch *b = calloc(1, sizeof(*b));
 
@@ -35,6 +35,7 @@ struct import_batch *import_batch_new(struct client *c, const char *zone)
 		return NULL;
 	b->client = c;
 	b->zone = zone;
+	b->subject = subject;
 	return b;
 }
 
@@ -132,6 +133,7 @@ static int ask(struct import_batch *b, struct import_batch_counts *counts)
 	command.import = &batch;
 	batch.source = constant("fitbit_import");
 	batch.time_zone = constant(b->zone);
+	batch.subject = constant(b->subject);
 	batch.n_measurements = b->n;
 	batch.measurements = b->list;
 	code = client_ask(b->client, &command, &reply);

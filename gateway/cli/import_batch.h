@@ -8,9 +8,10 @@
 
 struct import_batch;
 
-/* c is open and borrowed, or NULL: nothing is sent. zone: stated, or NULL for the hub's. */
-struct import_batch *import_batch_new(struct client *c, const char *zone); /* NULL: no memory */
-void import_batch_free(struct import_batch *b);                            /* NULL is fine */
+/* c is open and borrowed, or NULL: nothing is sent. zone: stated, or NULL for the hub's; subject:
+ * whose they are, or NULL for the one person of the hub. NULL: no memory */
+struct import_batch *import_batch_new(struct client *c, const char *zone, const char *subject);
+void import_batch_free(struct import_batch *b); /* NULL is fine */
 
 struct import_batch_counts {
 	uint64_t added, known, refused;

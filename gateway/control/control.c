@@ -141,6 +141,10 @@ static int say_import_error(const struct request *q, int r)
 		return say_error(q, CODE_USAGE, "the gateway does not understand this import");
 	case -EINVAL:
 		return say_error(q, CODE_USAGE, "there is no such time zone");
+	case -ENOENT:
+		return say_error(q, CODE_USAGE,
+				 "please say whose they are: --subject, and somebody who has a "
+				 "device of this hub");
 	case -ENOSPC:
 		return say_error(q, CODE_UNAVAILABLE,
 				 "the gateway cannot keep readings for now; import again later");

@@ -406,6 +406,54 @@ static void test_goals_of_both(void **state)
 	assert_int_equal(anna, 2);
 }
 
+/* ---- imports */
+
+static int import_weight(struct world *w, const char *subject, struct pipeline_imported *ret)
+{
+	Wellgate__V1__ImportBatch batch = WELLGATE__V1__IMPORT_BATCH__INIT;
+	Wellgate__V1__Measurement m = WELLGATE__V1__MEASUREMENT__INIT, *list[] = { &m };
+	char source[] = "fitbit_import", id[] = "weight/1", text[REFERENCE_TEXT_MAX];
+	const struct made made = { .grams = 70000, .stamp_ms = clocks.utc_ms - 400 * DAY };
+	Wellgate__V1__DeviceTime t;
+	struct parts p;
+
+	fill(&made, &m, &p, &t);
+	m.import_id = id;
+	batch.source = source;
+	batch.measurements = list;
+	batch.n_measurements = 1;
+	(void)snprintf(text, sizeof(text), "%s", subject ? subject : "");
+	batch.subject = subject ? text : NULL;
+	return pipeline_import(w->pipeline, &batch, ret);
+}
+
+/* Once there are loans an export needs somebody who is here. */
+static void test_imports(void **state)
+{
+	struct world *w = *state;
+	struct pipeline_imported counts;
+	Wellgate__V1__Reading *r;
+
+	assert_int_equal(import_weight(w, who(ANNA), &counts), -ENOENT);
+	link_up(w, 1, "SYNTHETIC-1");
+	press_cuff(w, 120);
+	pass(2 * HOUR);
+	lend_to_anna(w);
+	assert_int_equal(import_weight(w, NULL, &counts), -ENOENT);
+	assert_int_equal(import_weight(w, who(BEN), &counts), -ENOENT);
+	assert_int_equal(import_weight(w, who(ANNA), &counts), 0);
+	assert_int_equal(counts.added, 1);
+	assert_int_equal(import_weight(w, who(ANNA), &counts), 0);
+	assert_int_equal(counts.known, 1);
+	r = shown(w, 2);
+	expect_subject(r, who(ANNA), RULE(STAFF));
+	assert_int_equal(r->origin, WELLGATE__V1__ORIGIN__ORIGIN_IMPORT);
+	drop(r);
+	/* and she keeps it when the loan ends */
+	assert_int_equal(tell_end(w, 0, 2, clocks.utc_ms), 0);
+	assert_tally(w, .published = 2);
+}
+
 /* ---- clocks */
 
 /* Three days offline: the hub thinks it is 1970. Then the time comes. */
@@ -619,6 +667,7 @@ int main(void)
 		TEST(test_presses),
 		TEST(test_a_loan_that_ended_earlier),
 		TEST(test_goals_of_both),
+		TEST(test_imports),
 		TEST(test_boot_in_1970),
 		TEST(test_boot_in_1970_unassigned),
 		TEST(test_a_boot_without_time),
