@@ -44,7 +44,7 @@ struct dfu_plan {
 		DFU_NORDIC_BOOTLOADER = 2,
 		DFU_NORDIC_APPLICATION = 4,
 	} part;
-	uint32_t address;          /* DfuSe: where the image belongs */
+	uint32_t address;  /* DfuSe: where the image belongs */
 	uint16_t vid, pid; /* USB: of the DFU suffix; 0xffff: any */
 	/* SMP: SHA-256 of the whole file; the hash that the image carries in its MCUboot TLV */
 	const uint8_t *file_hash, *image_hash;
@@ -80,7 +80,7 @@ struct dfu_usb_facts {
 	uint8_t attributes; /* enum dfu_usb_attribute */
 	uint16_t detach_ms; /* wDetachTimeOut */
 	uint16_t transfer;  /* wTransferSize, bytes */
-	uint16_t dfu;       /* bcdDFUVersion: 0x0110, or 0x011a for DfuSe */
+	uint16_t dfu;       /* bcdDFUVersion: 0x0110, 0x011a for DfuSe, 0: it has no DFU */
 	enum dfu_mode mode; /* bInterfaceProtocol 1 or 2 */
 	struct dfuse_layout layout; /* DfuSe; of the chosen alternate setting's name */
 };

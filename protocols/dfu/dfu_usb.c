@@ -133,12 +133,14 @@ static bool is_ours(struct dfu *d, const struct dfu_usb_facts *f)
 		dfu_refuse(d, DFU_WRONG_DEVICE, 0);
 		return false;
 	}
-	if (f->mode != DFU_MODE_UPDATE)
-		return dfu_not_older(d, &(struct dfu_version){ true, { f->device, 0, 0, 0 } });
-	if (!(f->attributes & DFU_USB_CAN_DOWNLOAD)) {
+	/* dfu 0: a program without any way into its boot loader */
+	if (f->dfu == 0 ||
+	    (f->mode == DFU_MODE_UPDATE && !(f->attributes & DFU_USB_CAN_DOWNLOAD))) {
 		dfu_refuse(d, DFU_NOT_WRITABLE, 0);
 		return false;
 	}
+	if (f->mode != DFU_MODE_UPDATE)
+		return dfu_not_older(d, &(struct dfu_version){ true, { f->device, 0, 0, 0 } });
 	if (block_size(&d->of.usb) == 0) {
 		dfu_refuse(d, DFU_NONSENSE, 0);
 		return false;

@@ -547,6 +547,21 @@ static void test_links_that_never_come(void **state)
 	bench_free(b);
 }
 
+static void test_program_without_dfu(void **state)
+{
+	struct dfu_usb_facts facts = { .vid = 0x1209, .mode = DFU_MODE_APPLICATION };
+	const struct dfu_link link = { .mode = DFU_MODE_APPLICATION, .usb = &facts };
+	const struct dfu_event linked = { .kind = DFU_LINKED, .link = &link };
+	struct dfu_plan plan = make_plan(new_image, NEW_LEN);
+	struct dfu d;
+
+	(void)state;
+	assert_int_equal(dfu_begin(&d, &DFU_USB, &plan), 0);
+	dfu_event(&d, 0, &linked);
+	assert_int_equal(d.outcome, DFU_REFUSED);
+	assert_int_equal(d.refusal, DFU_NOT_WRITABLE);
+}
+
 static void test_plans_that_lack_something(void **state)
 {
 	struct dfu_plan plan = make_plan(new_image, NEW_LEN);
@@ -587,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_links_that_never_come),
+		cmocka_unit_test(test_program_without_dfu),
 		cmocka_unit_test(test_plans_that_lack_something),
 		cmocka_unit_test(test_every_refusal_has_words),
 	};
