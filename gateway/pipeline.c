@@ -321,6 +321,8 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *user)
 	(void)usec;
 	r = pipeline_commit(p);
 	if (r == 0)
+		r = pipeline_erase_leaver(p);
+	if (r == 0)
 		r = store_maintain(p->parts.store, pipeline_now_ms(p));
 	if (r > 0)
 		arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
@@ -789,6 +791,7 @@ static void begin(struct pipeline *p)
 		if (p->parts.config->subject)
 			log_warning("there are loans on this hub: [person] subject is not used");
 		(void)refile_purge(p);
+		arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US); /* who left meanwhile */
 	}
 	intake_now(p->parts.intake, &now);
 	(void)intake_anchor(p->parts.intake, &now);

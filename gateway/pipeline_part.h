@@ -90,6 +90,12 @@ void pipeline_count_dropped(struct pipeline *p, enum attribute_verdict verdict);
 /* arms a one-shot timer, unless it is armed */
 void pipeline_arm(struct pipeline *p, sd_event_source *timer, int64_t in_us);
 
+/* ---- pipeline_registry.c ---- */
+
+/* One person whose last assignment has ended and whose rows were delivered: their key is destroyed.
+ * 1: come again, there may be more; 0 or -errno */
+int pipeline_erase_leaver(struct pipeline *p);
+
 /* ---- refile.c: what changes about stored readings ---- */
 
 /* Looks again at what an event may change, in the open transaction. Errors of the store are of the

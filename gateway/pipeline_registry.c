@@ -1,5 +1,6 @@
 /* What staff and people say: events of the registry, and the end of a person here. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "drivers/log.h"
@@ -222,4 +223,52 @@ int pipeline_erase(struct pipeline *p, const char *subject, struct pipeline_eras
 	if (r == 0)
 		r = pipeline_load_goals(p);
 	return r == 0 ? refill_book(p) : r;
+}
+
+/* Somebody whose last assignment has ended, whose key is still there, and nothing of whom waits. */
+static int find_leaver(struct pipeline *p, char ret[REFERENCE_TEXT_MAX])
+{
+	const struct registry *r = filing_registry(p->filing);
+	struct registry_device_row device;
+	struct registry_claim_row claim;
+	uint64_t waiting = 0;
+	bool known;
+
+	for (size_t i = 0; i < registry_devices(r); i++) {
+		registry_device_at(r, i, &device);
+		for (size_t k = 0; k < device.claims; k++) {
+			int found;
+
+			registry_claim_at(r, i, k, &claim);
+			if (claim.session || claim.ended == 0 ||
+			    registry_is_here(r, claim.subject, pipeline_now_ms(p), &known))
+				continue;
+			found = store_person_waiting(p->parts.store, claim.subject, &waiting);
+			if (found < 0 && found != -ENOENT)
+				return found;
+			if (found < 0 || waiting > 0)
+				continue; /* a stand-in, or not yet */
+			(void)snprintf(ret, REFERENCE_TEXT_MAX, "%s", claim.subject);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int pipeline_erase_leaver(struct pipeline *p)
+{
+	struct pipeline_erasure erasure;
+	char subject[REFERENCE_TEXT_MAX];
+	int r;
+
+	if (p->deaf || filing_is_incomplete(p->filing))
+		return 0;
+	r = find_leaver(p, subject);
+	if (r <= 0)
+		return r;
+	r = pipeline_erase(p, subject, &erasure);
+	if (r < 0)
+		return r == -EBUSY ? 0 : r; /* a held reading became theirs: it is sent first */
+	log_info("a person who has left was erased");
+	return 1;
 }

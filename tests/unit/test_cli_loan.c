@@ -28,7 +28,7 @@
 #include "gateway/control/control.h"
 #include "gateway/control/server.h"
 #include "gateway/devices.h"
-#include "gateway/listener.h"
+#include "gateway/pipeline_part.h"
 
 #define MINUTE_MS INT64_C(60000)
 #define SOME_TIME INT64_C(1795429800000) /* Monday 2026-11-23T10:30Z */
@@ -462,6 +462,29 @@ static void test_a_loan(void **state)
 	assert_string_equal(state_of_it, "done");
 }
 
+/* Nobody has to ask for it: when all of theirs was delivered, the hub does it by itself. */
+static void test_leaver(void **state)
+{
+	struct stand *s = *state;
+	char subject[64];
+	int number;
+
+	connect_devices(s);
+	number = lend(s, subject);
+	assert_int_equal(pipeline_erase_leaver(s->pipeline), 0);
+	measure(s, LENT, 139);
+	assert_int_equal(pipeline_erase_leaver(s->pipeline), 0);
+	clock_ms += MINUTE_MS;
+	tell(s, 0, "loan end %s", subject);
+	assert_int_equal(pipeline_erase_leaver(s->pipeline), 0);
+	acknowledge_all(s);
+	assert_int_equal(pipeline_erase_leaver(s->pipeline), 1);
+	assert_false(is_on_disk(s, subject));
+	assert_int_equal(pipeline_erase_leaver(s->pipeline), 0);
+	tell(s, 0, "loan report %d", number);
+	check_says(s->out, "Their key is destroyed.");
+}
+
 /* What nobody's device measured waits until somebody says whose it is. */
 static void test_held(void **state)
 {
@@ -661,6 +684,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_loan, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_leaver, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_held, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_corrected, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_old_memory, set_up, tear_down),
