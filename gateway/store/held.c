@@ -65,6 +65,23 @@ int inside_lend(struct store *s, int statement, uint64_t number, struct row *ret
 	return r;
 }
 
+/* Counted once, also where it is met again before the commit; what finds no room is met again. */
+static void pass_damaged(struct store *s, int statement, uint64_t number)
+{
+	if (statement != S_HELD_NEXT) {
+		s->damaged++;
+		return;
+	}
+	for (size_t i = 0; i < s->n_spoiled; i++) {
+		if (s->spoiled[i] == number)
+			return;
+	}
+	if (s->n_spoiled == SPOILED_MAX)
+		return;
+	s->damaged++;
+	s->spoiled[s->n_spoiled++] = number;
+}
+
 /* The next row that can be read: 1, 0 or -errno. */
 static int next(struct store *s, int statement, uint64_t after, struct store_row *ret)
 {
@@ -80,7 +97,8 @@ static int next(struct store *s, int statement, uint64_t after, struct store_row
 		r = row_is_sound(&row) ? inside_open(s, &row, ret) : -EBADMSG;
 		if (r == 1)
 			return 1;
-		s->damaged += r < 0;
+		if (r < 0)
+			pass_damaged(s, statement, (uint64_t)row.id);
 	}
 }
 
@@ -111,7 +129,19 @@ int held_delete(struct store *s, uint64_t number)
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)number);
 	r = database_run(statement);
 	if (r == 0)
-		s->held.n--;
+		s->held.n -= (uint64_t)sqlite3_changes(s->place.db);
+	return r;
+}
+
+int held_let_go(struct store *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_spoiled; i++) {
+		r = seen_forget(s->seen, (uint64_t) - (int64_t)s->spoiled[i]);
+		if (r == 0)
+			r = held_delete(s, s->spoiled[i]);
+	}
 	return r;
 }
 

@@ -11,8 +11,9 @@
 #include "gateway/store/seen.h"
 #include "gateway/store/store.h"
 
-#define AHEAD_ROWS 64
-#define NOTES_MAX  256
+#define AHEAD_ROWS  64
+#define NOTES_MAX   256
+#define SPOILED_MAX 32
 
 /* Times before this come from a clock that was never set. 2024-01-01. */
 #define PLAUSIBLE_S INT64_C(1704067200)
@@ -79,6 +80,9 @@ struct store {
 	struct numbers held, journal;
 	struct note notes[NOTES_MAX];
 	size_t n_notes;
+	uint64_t
+		spoiled[SPOILED_MAX]; /* held rows that are damaged; the next commit lets them go */
+	size_t n_spoiled;
 	uint64_t parked, duplicates, damaged;
 	uint8_t pack[ROW_PAYLOAD_MAX];
 	struct ahead ahead;
@@ -122,6 +126,8 @@ void inside_copy(struct store *s, struct row *row);
 int held_load(struct store *s);
 int held_add(struct store *s, const Wellgate__V1__Reading *reading, struct seen_entry *seen);
 int held_delete(struct store *s, uint64_t number);
+/* Damaged held rows go, and their keys, so that devices may deliver them again. */
+int held_let_go(struct store *s);
 /* The mark, if the newest held row went away. */
 int held_write_mark(struct store *s);
 

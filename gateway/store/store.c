@@ -392,7 +392,7 @@ static bool marks_wait(const struct store *s)
 		if (s->lanes[lane].acked != s->lanes[lane].acked_durable)
 			return true;
 	}
-	return s->n_notes > 0;
+	return s->n_notes > 0 || s->n_spoiled > 0;
 }
 
 static int write_note(struct store *s, const struct note *note)
@@ -425,6 +425,8 @@ static int write_marks(struct store *s)
 		if (s->lanes[lane].acked != s->lanes[lane].acked_durable)
 			r = mark_write(s->place.db, MARK_LANE + lane, &mark);
 	}
+	if (r == 0)
+		r = held_let_go(s);
 	return r < 0 ? r : held_write_mark(s);
 }
 
@@ -440,6 +442,7 @@ static void settle(struct store *s)
 	s->journal.last_committed = s->journal.last;
 	s->parked += s->n_notes;
 	s->n_notes = 0;
+	s->n_spoiled = 0;
 	s->in_transaction = false;
 }
 

@@ -142,7 +142,8 @@ uint64_t store_before(struct store *s, enum lane lane, int64_t at_s);
  * Held readings. They have numbers of their own, which rise and are never given out again. These
  * functions see the open transaction: what was just held is walked, what was released is not.
  */
-/* As store_next(): 1, 0 or -errno. A damaged row is stepped over and counted. */
+/* As store_next(): 1, 0 or -errno. A damaged row is stepped over and counted; with the next commit
+ * it goes, and its key, so that the device may deliver it anew. */
 int store_next_held(struct store *s, uint64_t after, struct store_row *ret);
 /* `reading` goes into lane READINGS (its sequence is set), the held row goes, in the open
  * transaction. Its key is known already and stays so. -ENOENT: no such held row; -EMSGSIZE and

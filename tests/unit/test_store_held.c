@@ -396,6 +396,40 @@ static void test_older_stores_are_read(void **state)
 	assert_int_equal(held_numbers(f), 1);
 }
 
+/* A damaged held row was never sent: its device may deliver it again. */
+static void test_damaged_held_rows_may_come_again(void **state)
+{
+	struct fixture *f = *state;
+	char path[96];
+	sqlite3 *db;
+
+	for (uint32_t i = 0; i < 3; i++)
+		assert_true(add_as(f, i, STORE_HOLD, 0));
+	commit(f);
+	store_close(f->store);
+	(void)snprintf(path, sizeof(path), "%s/wellgate.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE held SET sum=sum+1 WHERE id=2", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	open_store(f);
+	for (int round = 0; round < 2; round++) {
+		struct store_row row;
+
+		assert_int_equal(store_next_held(f->store, 1, &row), 1);
+		assert_int_equal(row.sequence, 3);
+		assert_int_equal(counts_of(f).damaged, 1);
+	}
+	assert_false(add_as(f, 1, STORE_HOLD, 0));
+	commit(f);
+	assert_int_equal(held_numbers(f), 101);
+	assert_true(add_as(f, 1, STORE_HOLD, 0));
+	assert_false(add_as(f, 2, STORE_HOLD, 0));
+	commit(f);
+	reopen_store(f);
+	assert_int_equal(held_numbers(f), 1101);
+}
+
 /* Ends without closing: its log holds every version of each page. */
 static void hold_release_and_die(struct fixture *f)
 {
@@ -554,6 +588,7 @@ int main(void)
 		T(test_corrections_are_a_lane, make_store),
 		T(test_journal_comes_back_in_order, make_store),
 		T(test_older_stores_are_read, make_store),
+		T(test_damaged_held_rows_may_come_again, make_store),
 		T(test_salvage_tells_held_from_released, make_dir),
 		T(test_killed_at_any_moment, make_dir),
 	};
