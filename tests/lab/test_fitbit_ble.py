@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import datetime
 
 import enrolled
+from test_fitbit_usb import days
 from world import HUB_CONF, scenario
 
 KEY = "000102030405060708090a0b0c0d0e0f"  # the model's
@@ -68,6 +69,9 @@ def test_fitbit_ble(world):
     device, = world.wellgate_json("devices")
     assert device["paired"] and device["readings"] >= len(expected), device
     assert of_device(minutes(world), device["device"]) == expected
+    day = re.findall(r" 0 fitbit day (\d+) (\d+) (\d+) (\d+)$", world.log("world"), re.M)
+    assert day and all(days(world).get(start) == tuple(rest) for start, *rest in (map(int, d) for d in day)), \
+        (days(world), day)
     world.wait("the broker to have them", lambda: world.wellgate_json("status")[0]["waiting"] == 0)
     assert published(world) == expected
     log = world.log("world")

@@ -5,7 +5,7 @@ from collections import Counter
 
 import enrolled
 from test_fitbit_ble import minutes
-from test_fitbit_usb import allow, closed, told, truth
+from test_fitbit_usb import allow, closed, days, told, truth
 from world import HUB_CONF, scenario
 
 
@@ -26,13 +26,14 @@ def test_fitbit_two_ways(world):
     world.usb("add fitbit_dongle", "0 measure 5", "0 plug")
     told(world, 1)
     closed(world)
-    counted, _ = truth(world)
+    counted, day = truth(world)
     world.wait("the minutes by cable", lambda: len(minutes(world)) > len(by_radio))
     found = minutes(world)
     assert len({device for device, _, _ in found}) == 1, "they are two devices"
     assert set(found.values()) == {1}, [key for key, n in found.items() if n > 1]
     assert Counter((at, steps) for _, at, steps in found) >= counted and len(found) == len(by_radio) + 5, \
         (len(found), len(by_radio), len(counted))
+    world.wait("the day by cable", lambda: {start: days(world).get(start) for start in day} == day)
     tracker = next(iter(found))[0]
     lines = {d["device"]: d for d in world.wellgate_json("devices")}
     world.say(f"devices: {lines}")

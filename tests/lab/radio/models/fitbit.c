@@ -24,7 +24,7 @@
  *   rate N           its heart rate from now on (it has none at first), with confidence 2
  *   cut N            the link ends behind its Nth message from now, once
  *   truth            writes into the log what a hub must know after a whole sync, a line a minute:
- *                    truth SECONDS STEPS
+ *                    truth SECONDS STEPS; and the day so far: day BEGIN END STEPS MILLIMETRES
  *
  * The log: airlink | dump bytes=N | login good|refused | moment | closed | cut | unexpected HEX
  * (what no client should send).
@@ -160,6 +160,18 @@ static int make_dump(struct peer_state *s)
 	return r;
 }
 
+static void tell_day(struct peer_state *s)
+{
+	const struct tracker *const t = s->own;
+	struct wearer_day day;
+
+	for (unsigned int i = 0; wearer_day(t->wearer, i, t->now, &day) == 0; i++) {
+		if (day.start < t->now && t->now <= day.end)
+			air_log(s->peer, "day %lld %lld %u %u", (long long)day.start,
+				(long long)t->now, day.steps, day.distance_mm);
+	}
+}
+
 /* Minutes that are over and in the memory, which holds the one at hand, too. */
 static int tell_truth(struct peer_state *s)
 {
@@ -181,6 +193,7 @@ static int tell_truth(struct peer_state *s)
 		if (m->recorded && at + 60 <= t->now)
 			air_log(s->peer, "truth %lld %u", (long long)at, m->steps);
 	}
+	tell_day(s);
 	return 0;
 }
 
