@@ -11,7 +11,7 @@ static size_t place_of(const struct id_set *s, const uint8_t *id)
 {
 	uint64_t hash;
 
-	memcpy(&hash, id + ID_SET_BYTES - sizeof(hash), sizeof(hash));
+	memcpy(&hash, &id[ID_SET_BYTES - sizeof(hash)], sizeof(hash));
 	hash *= UINT64_C(0x9e3779b97f4a7c15); /* they come from outside, too: spread them */
 	return (size_t)(hash >> 20) & (s->table_size - 1);
 }
