@@ -1,10 +1,11 @@
 /* links: gateway_import gateway_goals gateway_base */
 /* A file of an export that anybody may have written: what is handed on is whole. First byte: the
- * kind, and what was said at the import. */
+ * kind, and what was said at the import; 0xff: a list of devices and loans. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/import/fitbit.h"
+#include "gateway/import/registry_file.h"
 #include "gateway/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -27,6 +28,26 @@ static int take(void *user, const struct fitbit_item *item)
 	return 0;
 }
 
+static void try_list(const char *text, size_t len)
+{
+	struct registry_problem problem = { 0 };
+	struct registry_file *f = NULL;
+
+	if (registry_file_read(text, len, &f, &problem) < 0) {
+		check(!f && problem.sentence);
+		return;
+	}
+	check(f->n > 0 && f->n <= REGISTRY_FILE_ROWS_MAX);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct registry_row *row = &f->rows[i];
+
+		check(row->line > 0 && (i == 0 || f->rows[i - 1].is_device || !row->is_device));
+		check(row->is_device ? row->kind != 0 : reference_check(row->subject, NULL) == 0);
+		check(row->is_device || !row->has_to || row->to_ms >= row->from_ms);
+	}
+	registry_file_free(f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fitbit_counts counts = { 0 };
@@ -34,6 +55,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
+	if (data[0] == 0xff) {
+		try_list((const char *)data + 1, size - 1);
+		return 0;
+	}
 	const struct fitbit_options options = {
 		.times = (enum fitbit_times)((data[0] >> 4) % 3),
 		.weight = data[0] & 0x80 ? UNIT_LB : UNIT_NONE,
