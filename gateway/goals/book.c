@@ -393,6 +393,6 @@ int goal_book_restore(struct goal_book *b, const Wellgate__V1__GoalResult *resul
 	remember(goal_chapter_version(c, first_day), result, &page->told);
 	page->told.removed = page->removed;
 	keep_subject(c, result->subject);
-	c->pending = true;
+	goal_chapter_look(c, (size_t)(page - c->pages));
 	return 0;
 }

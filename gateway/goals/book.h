@@ -44,6 +44,10 @@ struct goal_page { /* of a period */
 	bool own;   /* has a reading of its own: a trend looks at earlier ones, too */
 	struct goal_progress progress;
 	int removed; /* points that were taken back */
+	/* something may be new: of itself, or of a period before it, which says whether it is the
+	 * fourth of six; or its state changes by itself at due_ms (-1: never) */
+	bool look;
+	int64_t due_ms;
 	struct goal_told told;
 };
 
@@ -116,6 +120,8 @@ void goal_chapter_undo(struct goal_chapter *c, const struct goal_journal_entry *
 struct goal_page *goal_chapter_page(struct goal_chapter *c, int64_t first_day); /* or NULL */
 /* the same, made if need be: 1, 0 if its points went long ago, -ENOMEM */
 int goal_chapter_make_page(struct goal_chapter *c, int64_t first_day, struct goal_page **ret);
+/* The page with this index changed: it and all after it may have something new to say. */
+void goal_chapter_look(struct goal_chapter *c, size_t page);
 /* brings page->progress up to date; also for a page of the caller's */
 void goal_chapter_refresh(struct goal_chapter *c, struct goal_page *page);
 /* Keeps to the limits of memory. */

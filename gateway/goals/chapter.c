@@ -252,8 +252,10 @@ int goal_chapter_make_page(struct goal_chapter *c, int64_t first_day, struct goa
 		.first_day = first_day,
 		.span = goal_period_span(any_version(c), c->zone, first_day),
 		.stale = true,
+		.due_ms = -1,
 	};
 	c->n_pages++;
+	goal_chapter_look(c, i);
 	*ret = &c->pages[i];
 	return 1;
 }
@@ -294,11 +296,20 @@ void goal_chapter_refresh(struct goal_chapter *c, struct goal_page *page)
 	page->stale = false;
 }
 
+void goal_chapter_look(struct goal_chapter *c, size_t page)
+{
+	for (; page < c->n_pages; page++)
+		c->pages[page].look = true;
+	c->pending = true;
+}
+
 /* ---- both */
 
 /* A trend looks at a bucket from several pages. */
 static void bucket_changed(struct goal_chapter *c, int64_t day, int removed)
 {
+	size_t first = c->n_pages;
+
 	for (size_t i = c->n_pages; i-- > 0;) {
 		struct goal_page *page = &c->pages[i];
 		struct goal_window window = goal_window_of(any_version(c), page->first_day);
@@ -307,8 +318,9 @@ static void bucket_changed(struct goal_chapter *c, int64_t day, int removed)
 			continue;
 		page->stale = true;
 		page->removed += removed;
+		first = i;
 	}
-	c->pending = true;
+	goal_chapter_look(c, first);
 }
 
 int goal_chapter_add(struct goal_chapter *c, int64_t bucket, const struct goal_point *point)
@@ -351,8 +363,10 @@ void goal_chapter_undo(struct goal_chapter *c, const struct goal_journal_entry *
 	c->pending = true;
 	if (entry->deed == GOAL_TOLD) {
 		page = goal_chapter_page(c, entry->day);
-		if (page)
+		if (page) {
 			page->told = entry->told;
+			goal_chapter_look(c, (size_t)(page - c->pages));
+		}
 		return;
 	}
 	b = bucket_find(c, entry->day);

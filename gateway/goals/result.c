@@ -298,6 +298,18 @@ static int64_t chapter_due(const struct goal_chapter *c, int64_t now_ms)
 	return first;
 }
 
+/* periods whose state has changed by itself */
+static void wake(struct goal_chapter *c, int64_t now_ms)
+{
+	for (size_t i = 0; i < c->n_pages; i++) {
+		if (c->pages[i].due_ms < 0 || now_ms < c->pages[i].due_ms)
+			continue;
+		c->pages[i].due_ms = -1;
+		goal_chapter_look(c, i);
+		return;
+	}
+}
+
 static int next_of_goal(struct goal_book *b, size_t i, struct arena *arena,
 			Wellgate__V1__GoalResult **ret)
 {
@@ -305,11 +317,18 @@ static int next_of_goal(struct goal_book *b, size_t i, struct arena *arena,
 
 	if (!c->pending && (c->due_ms < 0 || b->now_ms < c->due_ms))
 		return 0;
+	wake(c, b->now_ms);
 	for (size_t k = 0; k < c->n_pages; k++) {
-		struct goal_told now = verdict(c, &c->pages[k], b->now_ms);
+		struct goal_page *page = &c->pages[k];
+		struct goal_told now;
 
-		if (is_news(&c->pages[k], &now))
-			return tell(b, i, &c->pages[k], &now, arena, ret);
+		if (!page->look)
+			continue;
+		now = verdict(c, page, b->now_ms);
+		if (is_news(page, &now))
+			return tell(b, i, page, &now, arena, ret);
+		page->look = false;
+		page->due_ms = page_due(page, b->now_ms);
 	}
 	c->pending = false;
 	c->due_ms = chapter_due(c, b->now_ms);
@@ -326,7 +345,7 @@ int goal_book_next_result(struct goal_book *b, int64_t now_ms, struct arena *are
 		int r;
 
 		if (back)
-			b->chapters[i].pending = true;
+			goal_chapter_look(&b->chapters[i], 0);
 		r = next_of_goal(b, i, arena, ret);
 		if (r != 0)
 			return r;
