@@ -561,6 +561,10 @@ static void test_old_memory(void **state)
 	tell(s, 69, "device retire 1");
 	tell(s, 0, "loan end 1");
 	check_says(s->out, "Their key is destroyed.");
+	/* a loan that was refused leaves nothing of what was said with it */
+	tell(s, 64, "loan start 1 --wiped --slot 9");
+	tell(s, 0, "loan report 3 --json");
+	check_says(s->out, "\"device_cleared\":false");
 	tell(s, 69, "loan start 1 --subject " OTHER);
 	tell(s, 0, "loan start 1 --subject " OTHER " --wiped --json");
 	check_says(s->out, "\"clean\":\"wiped\"");
