@@ -23,9 +23,11 @@ struct receipts {
 	int64_t wait_us; /* before rows go again */
 };
 
-/* Takes a packed Receipt. 1: a watermark rose; 0: nothing new; -EXDEV: of another hub or epoch;
+/*
+ * Takes a packed Receipt. 1: a watermark rose; 0: nothing new; -EXDEV: of another hub or epoch;
  * -EBADMSG: malformed. last: what each lane has given out; a higher one than that is no receipt of
- * ours: -ERANGE, then this hub's numbers were used before (a restored card), and nothing is taken. */
+ * ours: -ERANGE, then this hub's numbers were used before (a restored card), and nothing is taken.
+ */
 int receipts_take(struct receipts *r, const char *hub, uint64_t epoch,
 		  const uint64_t last[LANE_END], const uint8_t *data, size_t len);
 /* How long to wait before rows go again, from now on. */
