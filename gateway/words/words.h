@@ -26,6 +26,7 @@ enum words_hole {
 	WORDS_DAYS,      /* {days}: "one day", "3 days" */
 	WORDS_DEVICE,    /* {device}: what people call it */
 	WORDS_REFERENCE, /* {reference}: random, of a person */
+	WORDS_DATES,     /* {dates}: plain number of days */
 	WORDS_HOLES
 };
 
