@@ -27,6 +27,9 @@ enum words_hole {
 	WORDS_DEVICE,    /* {device}: what people call it */
 	WORDS_REFERENCE, /* {reference}: random, of a person */
 	WORDS_DATES,     /* {dates}: plain number of days */
+	WORDS_FROM,      /* {from}: a date, a value */
+	WORDS_TO,        /* {to}: the same, at the other end */
+	WORDS_UNIT,      /* {unit}: "steps", "mmHg" */
 	WORDS_HOLES
 };
 
