@@ -356,6 +356,9 @@ static int say_error(const struct job *j, int error)
 	case -ENONET:
 		return tool_fail(j->name, TOOL_UNAVAILABLE,
 				 "there is no Bluetooth here that works");
+	case -EACCES:
+		return tool_fail(j->name, TOOL_DATA,
+				 "the device takes updates only from a hub that it is paired with");
 	case -ENOTSUP:
 		return tool_fail(j->name, TOOL_DATA, "the device does not take updates by %s",
 				 j->plan.protocol->label);

@@ -32,6 +32,7 @@ enum stage {
 	STAGE_DISCOVER,
 	STAGE_READ,
 	STAGE_SUBSCRIBE,
+	STAGE_RAISE, /* it wants the link to be encrypted */
 	STAGE_RUN,
 	STAGE_ENDED,
 };
@@ -60,6 +61,8 @@ struct update_ble {
 	size_t at;            /* which is read or subscribed to */
 	unsigned int waiting; /* writes in the ATT client */
 	bool has_result, failed;
+	bool raised;    /* on this link */
+	bool wants_key; /* it said so on any */
 	struct att_result result;
 	uint16_t confirm; /* handle of an indication that is to be answered; 0: none */
 	size_t shown;
@@ -213,6 +216,10 @@ static void no_link(struct update_ble *u)
 	const bool heard = u->stage > STAGE_SEEK;
 
 	close_link(u);
+	if (u->dfu.links == 0 && u->wants_key) {
+		end(u, -EACCES);
+		return;
+	}
 	if (u->dfu.links == 0) {
 		end(u, heard || adapter_state(u->adapter) == ADAPTER_READY ? -ENODEV : -ENONET);
 		return;
@@ -388,6 +395,24 @@ static void read_next(struct update_ble *u)
 		subscribe(u);
 }
 
+static bool is_about_keys(const struct att_result *result)
+{
+	return result->refusal == ATT_ERROR_INSUFFICIENT_AUTHENTICATION ||
+	       result->refusal == ATT_ERROR_INSUFFICIENT_ENCRYPTION;
+}
+
+/* Only with a bond that there is: an update is no occasion to pair. */
+static void raise_level(struct update_ble *u)
+{
+	u->wants_key = true;
+	if (!adapter_is_bonded(u->adapter, &u->target)) {
+		end(u, -EACCES);
+		return;
+	}
+	u->raised = true;
+	ask(u, STAGE_RAISE, bearer_raise(u->bearer, BEARER_ENCRYPTED));
+}
+
 static void advance(struct update_ble *u)
 {
 	if (!u->has_result)
@@ -406,6 +431,8 @@ static void advance(struct update_ble *u)
 	} else if (u->stage == STAGE_SUBSCRIBE && u->result.error == 0) {
 		u->at++;
 		subscribe(u);
+	} else if (u->stage == STAGE_SUBSCRIBE && is_about_keys(&u->result) && !u->raised) {
+		raise_level(u);
 	} else {
 		u->failed = true;
 	}
@@ -504,6 +531,7 @@ static void on_connected(void *user, enum bearer_level level)
 	struct update_ble *u = user;
 
 	(void)level;
+	u->raised = false;
 	att_client_init(&u->client, &u->sink, &u->table, ATT_MTU_MAX, ATT_SECURITY_CLEAR);
 	ask(u, STAGE_MTU, att_client_exchange_mtu(&u->client, 0));
 	pump(u);
@@ -521,8 +549,12 @@ static void on_pdu(void *user, const uint8_t *data, size_t len, enum bearer_leve
 
 static void on_level(void *user, enum bearer_level level)
 {
-	(void)user;
-	(void)level;
+	struct update_ble *u = user;
+
+	if (u->stage != STAGE_RAISE || level < BEARER_ENCRYPTED)
+		return;
+	subscribe(u);
+	pump(u);
 }
 
 static void on_lost(void *user, enum bearer_end how, int error)

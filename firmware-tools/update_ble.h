@@ -55,8 +55,9 @@ bool update_ble_radio_in_use(void);
 int update_ble_start(sd_event *event, const struct update_ble_options *options,
 		     const struct update_ble_handlers *handlers, struct update_ble **ret);
 /* How it ended: 0, ask update_ble_result(); -ENODEV the device was not heard, or not reached;
- * -ENONET there is no adapter that works; -ENOTSUP it has no such update service; -ECANCELED
- * found() said no. */
+ * -ENONET there is no adapter that works; -ENOTSUP it has no such update service; -EACCES it
+ * wants an encrypted link, and there is no bond with it, or not a good one; -ECANCELED found() said
+ * no. */
 int update_ble_error(const struct update_ble *u);
 const struct dfu *update_ble_result(const struct update_ble *u);
 /* Also before it has ended: the device is left as it is. NULL is fine. */

@@ -12,6 +12,7 @@ import zipfile
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from test_bearer import Bearer, agent, say_yes
 from test_firmware import ours
 from world import HUB_CONF
 
@@ -212,6 +213,33 @@ def test_firmware_ble_cut_smp(world):
     cut_and_again(world, "smp", smp, (3, 40, 80))
 
 
+def bond(world, peer):
+    """As a pairing of the hub leaves it: there is a key on both sides, and no link."""
+    person = agent(world)
+    bearer = Bearer(world)
+    bearer.up(peer)
+    bearer.tell("raise 0 2")
+    say_yes(world, person)
+    bearer.wait(r"0 level 2")
+    bearer.gone(peer)
+    bearer.program.stop()
+    person.kill()
+
+
+def test_firmware_ble_encrypted(world):
+    """Devices that take updates only over an encrypted link: refused without a bond, updated with one."""
+    begin(world, "secure_dfu", "smp")
+    know(world, 0, 1)
+    world.ctl("all pair just-works")
+    for peer, build in ((0, secure_dfu), (1, smp)):
+        path = expects(world, peer, build)
+        status, text = update(world, peer, path)
+        assert status == 65 and "paired with" in text and runs(world, peer) == "old", text
+        bond(world, peer)
+        status, text = update(world, peer, path)
+        assert status == 0 and runs(world, peer) == "new", text
+
+
 def att_bytes(path, handle=None):
     """Bytes of all ATT packets in a capture of HCI, both ways: L2CAP of channel 4, whole or begun."""
     total, rest = 0, {}
@@ -243,9 +271,9 @@ def large(world, model, build):
     assert status == 0 and runs(world, 0) == "new", text
     carried = att_bytes(os.path.join(world.out, "radio.btsnoop")) - before
     spans = [float(t) for t in re.findall(rf"^(\S+) 0 {model} (?:connected|disconnected)", world.log("world"), re.M)]
-    world.say(f"figure: {model}: {size} bytes in {carried} bytes of ATT, both ways and all: {size / carried:.3f}; "
-              f"of the payload that these could carry at MTU 247: {size / (carried * 244 / 247):.3f}; "
-              f"{size / (spans[-1] - spans[0]):.0f} bytes/s, from the first link to the end of the last")
+    world.say(f"figure: {model}, {size} bytes of image by all bytes of ATT, both ways: {size / carried:.3f}")
+    world.say(f"figure: {model}, by the payload that these carry at MTU 247: {size / (carried * 244 / 247):.3f}")
+    world.say(f"figure: {model}, bytes/s, from the first link to the last: {size / (spans[-1] - spans[0]):.0f}")
     assert size / carried > 0.9
 
 

@@ -6,8 +6,9 @@
  *   smp         MCUmgr with two slots of MCUboot
  *   legacy_dfu  Nordic's first DFU; its boot loader has the address plus one, too
  *
- * Nordic: init packets must be signed (Secure); the signature itself is not checked. They hold 4096
- * bytes of an old firmware, all 0x11, of version 5. What they are to get is told first:
+ * `pair` has its usual meaning: they then take updates over an encrypted link only. Nordic: init
+ * packets must be signed (Secure); the signature itself is not checked. They hold 4096 bytes of an
+ * old firmware, all 0x11, of version 5. What they are to get is told first:
  *
  *   N firmware PATH     a file with exactly the bytes of the new firmware
  *   N buffer BYTES      smp: what it says that it has for one request
@@ -43,7 +44,8 @@ enum {
 
 struct updatable {
 	struct sim sim;
-	struct server application; /* as it was at birth */
+	struct server application; /* while its boot loader runs */
+	bool loads;
 	uint8_t advert[PEER_ADVERT_MAX];
 	size_t advert_len;
 	uint8_t old_image[OLD_LEN], new_image[BANK];
@@ -108,7 +110,6 @@ static void on_born(struct peer_state *s)
 	memset(u->old_image, 0x11, sizeof(u->old_image));
 	u->new_len = OLD_LEN;
 	u->smp_buffer = 976; /* four packets of MTU 247 */
-	u->application = s->server;
 	memcpy(u->advert, s->peer->advert, sizeof(u->advert));
 	u->advert_len = s->peer->advert_len;
 	make(s);
@@ -190,15 +191,18 @@ static void advertise(struct peer_state *s, bool waits)
 /* between two links */
 static void show(struct peer_state *s)
 {
-	const struct updatable *const u = s->own;
+	struct updatable *const u = s->own;
 	const bool waits = u->sim.mode == DFU_MODE_UPDATE;
 
 	if (kind_of(s) == SIM_SMP)
 		return;
+	if (waits && !u->loads)
+		u->application = s->server;
 	if (waits)
 		show_loader(s);
-	else
+	else if (u->loads)
 		s->server = u->application;
+	u->loads = waits;
 	advertise(s, waits);
 	s->peer->address[5] = (uint8_t)(s->peer->identity[5] + waits);
 	air_log(s->peer, "starts its %s", waits ? "boot loader" : "program");
@@ -274,6 +278,8 @@ static bool on_pdu(struct peer_state *s, const uint8_t *pdu, size_t len)
 	if (len <= HEAD || len > s->server.mtu || pdu[0] != OP_WRITE)
 		return false;
 	handle = (uint16_t)(pdu[1] | pdu[2] << 8);
+	if (!peer_secured(s))
+		return true; /* a command in clear is dropped without a word */
 	if (handle == server_handle(&s->server, PACKET))
 		take(s, DFU_PACKET, pdu + HEAD, len - HEAD);
 	else if (handle == server_handle(&s->server, SMP_VALUE))
@@ -320,6 +326,8 @@ static int load(struct peer_state *s, const char *path)
 		return -EINVAL;
 	u->new_len = len;
 	make(s);
+	if (u->loads && !s->peer->connected)
+		show(s); /* it has its old firmware again */
 	return 0;
 }
 
@@ -350,6 +358,7 @@ static const struct server_row SECURE_ROWS[] = {
 	{ .kind = SERVER_CHARACTERISTIC,
 	  .uuid128 = UUID_BUTTONLESS,
 	  .properties = GATT_WRITE | GATT_INDICATE,
+	  .secure = true,
 	  .id = BUTTONLESS },
 };
 
@@ -358,6 +367,7 @@ static const struct server_row SMP_ROWS[] = {
 	{ .kind = SERVER_CHARACTERISTIC,
 	  .uuid128 = UUID_SMP_VALUE,
 	  .properties = GATT_WRITE_COMMAND | GATT_NOTIFY,
+	  .secure = true,
 	  .id = SMP_VALUE },
 };
 
