@@ -296,7 +296,8 @@ static void on_changed(void *user, uint16_t handle, uint16_t start, uint16_t las
 
 	(void)start;
 	(void)last;
-	u->confirm = handle; /* the next link looks anew in any case */
+	u->confirm = handle;
+	u->failed = true; /* its handles mean something else now: the next link looks anew */
 }
 
 static void on_fault(void *user, enum att_fault fault, uint8_t opcode, int r)

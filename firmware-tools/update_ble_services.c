@@ -60,7 +60,7 @@ static void find_channels(struct update_ble_services *s, const struct att_table 
 		ch = att_table_characteristic(table, NULL, &ROWS[i].uuid);
 		if (ch && s->n_channels < UPDATE_BLE_CHANNELS)
 			s->channels[s->n_channels++] =
-				(struct update_ble_channel){ ROWS[i].channel, ch };
+				(struct update_ble_channel){ ROWS[i].channel, *ch };
 	}
 }
 
@@ -70,7 +70,7 @@ static void add_read(struct update_ble_services *s, const struct att_table *tabl
 	const struct att_characteristic *ch = att_table_characteristic(table, NULL, &uuid);
 
 	if (ch && s->n_reads < UPDATE_BLE_READS)
-		s->reads[s->n_reads++] = ch;
+		s->reads[s->n_reads++] = *ch;
 }
 
 void update_ble_services_find(struct update_ble_services *s, const struct dfu_protocol *protocol,
@@ -86,7 +86,7 @@ void update_ble_services_find(struct update_ble_services *s, const struct dfu_pr
 
 const struct att_characteristic *update_ble_readable(const struct update_ble_services *s, size_t i)
 {
-	return i < s->n_reads ? s->reads[i] : NULL;
+	return i < s->n_reads ? &s->reads[i] : NULL;
 }
 
 /* for a terminal: nothing but printable ASCII */
@@ -108,7 +108,7 @@ void update_ble_read(struct update_ble_services *s, size_t i, const struct att_r
 
 	if (i >= s->n_reads || result->error != 0)
 		return;
-	what = att_uuid_16(&s->reads[i]->uuid);
+	what = att_uuid_16(&s->reads[i].uuid);
 	if (what == FIRMWARE_REVISION) {
 		take_text(s->facts.firmware, result->data, result->len);
 	} else if (what == BATTERY_LEVEL) {
@@ -139,7 +139,7 @@ const struct att_characteristic *update_ble_subscription(const struct update_ble
 {
 	for (size_t k = 0; k < s->n_channels; k++) {
 		if (s->channels[k].channel != DFU_PACKET && i-- == 0)
-			return s->channels[k].characteristic;
+			return &s->channels[k].characteristic;
 	}
 	return NULL;
 }
@@ -149,7 +149,7 @@ const struct att_characteristic *update_ble_channel(const struct update_ble_serv
 {
 	for (size_t i = 0; i < s->n_channels; i++) {
 		if (s->channels[i].channel == channel)
-			return s->channels[i].characteristic;
+			return &s->channels[i].characteristic;
 	}
 	return NULL;
 }
@@ -157,7 +157,7 @@ const struct att_characteristic *update_ble_channel(const struct update_ble_serv
 enum dfu_channel update_ble_channel_of(const struct update_ble_services *s, uint16_t handle)
 {
 	for (size_t i = 0; i < s->n_channels; i++) {
-		if (s->channels[i].characteristic->value == handle)
+		if (s->channels[i].characteristic.value == handle)
 			return s->channels[i].channel;
 	}
 	return 0;

@@ -10,14 +10,14 @@
 
 struct update_ble_channel {
 	enum dfu_channel channel;
-	const struct att_characteristic *characteristic; /* of the table that was looked at */
+	struct att_characteristic characteristic;
 };
 
 struct update_ble_services {
 	const struct dfu_protocol *protocol;
 	struct update_ble_channel channels[UPDATE_BLE_CHANNELS];
 	size_t n_channels; /* 0: it takes no updates by this protocol */
-	const struct att_characteristic *reads[UPDATE_BLE_READS];
+	struct att_characteristic reads[UPDATE_BLE_READS];
 	size_t n_reads;
 	enum dfu_mode mode; /* after update_ble_services_end() */
 	struct update_ble_facts facts;
@@ -25,7 +25,7 @@ struct update_ble_services {
 	uint16_t legacy_version;
 };
 
-/* The table is borrowed for as long as the services are used. */
+/* The table is borrowed for the call: the peer may change it at any time. */
 void update_ble_services_find(struct update_ble_services *s, const struct dfu_protocol *protocol,
 			      const struct att_table *table);
 /* the i-th value that is to be read before anything is written; NULL: no more */
