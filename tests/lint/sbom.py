@@ -18,7 +18,18 @@ def needed(program):
     return re.findall(r"^ +NEEDED +(\S+)$", text, re.M)
 
 
-def check_package(package):
+def installed(sbom):
+    """Name of each library's package -> its versions here."""
+    names = [package["name"] for package in sbom["packages"] if package.get("primaryPackagePurpose") == "LIBRARY"]
+    text = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names], capture_output=True,
+                          text=True, check=False).stdout
+    versions = {}
+    for name, version in (line.split() for line in text.splitlines() if " " in line.strip()):
+        versions.setdefault(name, set()).add(version)
+    return versions
+
+
+def check_package(package, versions):
     for key in ("name", "SPDXID", "versionInfo", "downloadLocation", "licenseDeclared", "licenseConcluded"):
         if not package.get(key):
             yield f"{package.get('name')}: no {key}"
@@ -27,10 +38,9 @@ def check_package(package):
     licence = re.search(r"Licence file: (\S+)\.", package.get("licenseComments", ""))
     if not licence or not os.path.exists(licence.group(1)):
         yield f"{package['name']}: no licence file"
-    said = subprocess.run(["dpkg-query", "-W", "-f", "${Version} ", package["name"]], capture_output=True,
-                          text=True, check=False).stdout.split()
+    said = versions.get(package["name"], set())
     if package["versionInfo"] not in said:
-        yield f"{package['name']}: version {package['versionInfo']}, and {said} is installed"
+        yield f"{package['name']}: version {package['versionInfo']}, and here is {sorted(said)}"
 
 
 def check_program(sbom, program, by_id):
@@ -53,7 +63,7 @@ def check_program(sbom, program, by_id):
             yield f"{name}: links {library}, which is not named"
 
 
-def problems(sbom, programs):
+def problems(sbom, programs, versions):
     by_id = {package["SPDXID"]: package for package in sbom["packages"]}
     if sbom["spdxVersion"] != "SPDX-2.3" or len(by_id) != len(sbom["packages"]):
         yield "not SPDX 2.3, or an identifier stands there twice"
@@ -61,7 +71,7 @@ def problems(sbom, programs):
         if relation["relatedSpdxElement"] not in by_id:
             yield f"{relation['relatedSpdxElement']} is related and not there"
     for package in sbom["packages"]:
-        yield from check_package(package)
+        yield from check_package(package, versions)
     for program in programs:
         yield from check_program(sbom, program, by_id)
 
@@ -85,9 +95,10 @@ def spoil(sbom, what):
 def main():
     with open(sys.argv[1], encoding="utf-8") as stream:
         sbom = json.load(stream)
-    found = list(problems(sbom, sys.argv[2:]))
+    versions = installed(sbom)
+    found = list(problems(sbom, sys.argv[2:], versions))
     for what in ("package", "version", "library", "program"):
-        if not list(problems(spoil(sbom, what), sys.argv[2:])):
+        if not list(problems(spoil(sbom, what), sys.argv[2:], versions)):
             found.append(f"a bill with a spoiled {what} is not noticed")
     for line in found:
         print(line)
