@@ -417,9 +417,11 @@ static int read_key(const struct job *j, struct firmware_key **ret)
 static int update(struct job *j, const uint8_t *data, size_t len, const struct firmware_key *key)
 {
 	const char *why = "no memory";
-	int code;
+	int code, r = firmware_read(data, len, NULL, key, &j->image, &why);
 
-	if (firmware_read(data, len, NULL, key, &j->image, &why) < 0)
+	if (r == -ENOMSG)
+		why = "it is of no format that this knows";
+	if (r < 0)
 		return tool_fail(j->name, TOOL_DATA, "%s: %s", j->path, why);
 	code = make_plan(j);
 	if (code == 0)
