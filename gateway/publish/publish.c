@@ -500,6 +500,8 @@ static void on_subscribed(struct publish *p, const struct uplink_event *event)
 		return;
 	p->state.listening = event->code < MQTT_REFUSED;
 	p->state.errors += !p->state.listening;
+	/* A receipt that came before we listened is lost. The service answers a status with one. */
+	p->status_due = p->status_due || (p->state.listening && by_receipt(p));
 }
 
 /* What is committed there is delivered, whatever we remember of it. */
