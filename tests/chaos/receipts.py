@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""kill -9 of hub, broker and record service at random while an outbox drains with delivery =
+receipt. The broker keeps nothing: what it had confirmed and not yet handed on dies with it. Every
+reading is in the record service's database in the end, once.
+
+The short form takes some seconds. WELLGATE_READINGS and WELLGATE_KILLS in the environment make it
+longer (1000000 and 1000 for the whole campaign), WELLGATE_SEED another one.
+"""
+import os
+import random
+import sqlite3
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+from stand import Stand, wait_for  # noqa: E402
+
+READINGS = int(os.environ.get("WELLGATE_READINGS", "3000"))
+KILLS = int(os.environ.get("WELLGATE_KILLS", "20"))
+SEED = int(os.environ.get("WELLGATE_SEED", "1"))
+PATIENCE = 0.4  # seconds without progress before the next death: nothing is judged by it
+CONFIG = """[broker]
+delivery = receipt
+batch = 10
+window = 4
+"""
+
+
+class Chaos:
+    def __init__(self, stand):
+        self.stand = stand
+        self.path = os.path.join(stand.folder, "record.db")
+        self.record = None
+        self.counts = {"hub": 0, "broker": 0, "record": 0}
+        self.random = random.Random(SEED)
+
+    def start_broker(self):
+        conf = os.path.join(self.stand.folder, "forgetful.conf")
+        with open(conf, "w", encoding="utf-8") as stream:
+            stream.write(f"listener {self.stand.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+                         "max_queued_messages 0\nset_tcp_nodelay true\n")
+        self.stand.broker = self.stand.spawn("/usr/sbin/mosquitto", "-c", conf)
+        wait_for("the broker to listen", self.stand._listens)
+
+    def start_record(self):
+        self.record = self.stand.spawn(self.stand.path("wellgate-record"), "--broker", self.stand.url,
+                                       "--name", "record", "--database", "sqlite:" + self.path)
+
+    def connections(self):
+        with open(self.stand.logs.name, encoding="utf-8", errors="replace") as stream:
+            return stream.read().count("connected to the broker")
+
+    def query(self, sql):
+        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=60) as connection:
+            return connection.execute(sql).fetchone()
+
+    def stored(self):
+        try:
+            return self.query("SELECT COALESCE(MAX(reading_row), 0) FROM reading")[0]
+        except sqlite3.OperationalError:
+            return 0  # not there yet
+
+    def kill_one(self):
+        victim = self.random.choice(("hub", "broker", "record"))
+        process = {"hub": self.stand.gateway, "broker": self.stand.broker, "record": self.record}[victim]
+        process.kill()
+        process.wait()
+        self.counts[victim] += 1
+        {"hub": self.stand.start_gateway, "broker": self.start_broker, "record": self.start_record}[victim]()
+
+    def let_work(self):
+        """Until some more rows are stored, or for a moment: what was lost waits for a death of the hub."""
+        enough = self.stored() + self.random.randrange(1, max(2, READINGS // KILLS))
+        end = time.monotonic() + self.random.uniform(0.05, PATIENCE)
+        while self.stored() < enough and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def finish(self):
+        """Nothing dies any more. A restart of the hub asks for everything that is not committed."""
+        self.record.kill()
+        self.record.wait()
+        before = self.connections()
+        self.start_record()
+        wait_for("the record service to listen", lambda: self.connections() > before)
+        self.stand.gateway.kill()
+        self.stand.gateway.wait()
+        self.stand.start_gateway()
+        wait_for("the outbox to drain", self.stand.drained)
+
+    def check(self, expected):
+        rows, keys, last = self.query("SELECT COUNT(*), COUNT(DISTINCT dedupe_key), MAX(sequence) FROM reading")
+        again, watermark = self.query("SELECT SUM(again), MAX(watermark) FROM sequence_log WHERE kind = 'reading'")
+        letters = self.query("SELECT COUNT(*) FROM dead_letter")[0]
+        lost, twice = expected - keys, rows - keys
+        print(f"{expected} readings, {sum(self.counts.values())} kills {self.counts}: {lost} lost, {twice} stored"
+              f" twice; {again} came again, {letters} dead letters")
+        assert lost == 0 and twice == 0 and letters == 0
+        assert last == watermark == expected, f"{last}, {watermark} of {expected}"
+        assert self.query("SELECT COUNT(*) FROM sequence_log WHERE kind = 'reading'")[0] == 1, "more than one epoch"
+
+
+def main():
+    with Stand(sys.argv[1], CONFIG) as stand:
+        chaos = Chaos(stand)
+        try:
+            run(stand, chaos)
+        finally:
+            if chaos.record and chaos.record.poll() is None:
+                chaos.record.kill()
+                chaos.record.wait()
+
+
+def run(stand, chaos):
+    capture = stand.simulate(READINGS, seed=SEED)
+    expected = len({str(m) for m in stand.expected(capture)})
+    stand.start_gateway()  # no broker yet: everything waits
+    stand.start_devices(capture)
+    wait_for("the replay to end", lambda: stand.devices.poll() is not None, limit=3600)
+    assert stand.devices.returncode == 0
+    chaos.start_broker()
+    chaos.start_record()
+    while sum(chaos.counts.values()) < KILLS:
+        chaos.let_work()
+        chaos.kill_one()
+    chaos.finish()
+    chaos.check(expected)
+
+
+main()
