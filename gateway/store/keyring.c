@@ -185,7 +185,7 @@ static void write_head(struct writer *w, enum state state, uint32_t number)
 
 static void finish_slot(uint8_t data[SLOT])
 {
-	struct writer w = writer_of(data + SLOT - 4, 4);
+	struct writer w = writer_of(&data[SLOT - 4], 4);
 
 	writer_le32(&w, crc_32_iso_hdlc(data, SLOT - 4));
 }

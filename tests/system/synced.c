@@ -6,6 +6,7 @@
 #include <sys/timex.h>
 #include <time.h>
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's is reserved */
 int adjtimex(struct timex *state)
 {
 	memset(state, 0, sizeof(*state));

@@ -22,7 +22,7 @@ static struct goal walk(const char *subject, uint32_t version, int64_t starts_on
 			  .metric = METRIC_STEPS,
 			  .rule = GOAL_SUM_PER_PERIOD,
 			  .period = GOAL_WEEK,
-			  .target = { 1000 * version, 0 },
+			  .target = { INT64_C(1000) * version, 0 },
 			  .week_start = 1,
 			  .starts_on = starts_on,
 			  .time_zone = "Europe/London" };

@@ -64,8 +64,8 @@ static void test_csv(void **state)
 	assert_true(f->rows[0].clock);
 	assert_int_equal(f->rows[1].device[0], 0xff);
 	assert_string_equal(f->rows[2].subject, UUID);
-	assert_int_equal(f->rows[2].from_ms, MONDAY - INT64_C(3 * 24 * 3600000) - 12585000);
-	assert_int_equal(f->rows[2].to_ms, MONDAY - INT64_C(24 * 3600000) - 7200000);
+	assert_int_equal(f->rows[2].from_ms, MONDAY - INT64_C(3) * 24 * 3600000 - 12585000);
+	assert_int_equal(f->rows[2].to_ms, MONDAY - INT64_C(24) * 3600000 - 7200000);
 	assert_true(f->rows[2].has_slot && f->rows[2].slot == 2);
 	assert_true(f->rows[2].has_mark && f->rows[2].mark == 60 && !f->rows[2].wiped);
 	assert_string_equal(f->rows[3].subject, REF);
