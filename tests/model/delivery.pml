@@ -15,7 +15,7 @@
  *   CONFIRM_EARLY     the session confirms before the store's COMMIT
  *   PUBACK_DELETES    a row leaves the outbox when the broker has acknowledged it
  *   SAME_EPOCH        an older image goes on under its old epoch, so numbers are given out twice
- *   EPOCH_IF_NOTICED  a new epoch only once a receipt covers what was never given out
+ *   EPOCH_IF_NOTICED  a new epoch only once a receipt covers what this hub cannot have sent
  *   MARK_ONLY         the hub reads a receipt's first unbroken run of numbers and no more
  *   NO_STORE_DEDUPE   the store takes what it has already
  *   NO_RECORD_DEDUPE  the record service takes what it has already
@@ -81,6 +81,13 @@ bit asked; /* who waits for the open transaction is still connected */
  * broker has acknowledged. */
 byte transaction, acknowledged, sent, delivered;
 bit online; /* said to the record service at connect */
+
+#ifdef EPOCH_IF_NOTICED
+byte can_have_sent; /* what was there at the start, and what was sent since */
+#define CAN_HAVE_SENT can_have_sent
+#else
+#define CAN_HAVE_SENT last
+#endif
 
 /* The gateway's database. */
 byte row[ROWS + 1], last, seen, acknowledged_there;
@@ -264,6 +271,9 @@ inline crash_hub()
 	lose_socket();
 	acknowledged = acknowledged_there;
 	delivered = acknowledged;
+#ifdef EPOCH_IF_NOTICED
+	can_have_sent = last;
+#endif
 	lose_connection()
 }
 
@@ -311,6 +321,12 @@ proctype uplink()
 end:	do
 	:: d_step { sent < last && len(wire) + len(puback) < WINDOW ->
 		sent++;
+#ifdef EPOCH_IF_NOTICED
+		if
+		:: sent > can_have_sent -> can_have_sent = sent
+		:: else
+		fi;
+#endif
 		wire ! epoch, sent, row[sent]
 	   }
 	:: d_step { nempty(puback) ->
@@ -332,12 +348,13 @@ end:	do
 #ifndef PUBACK_DELETES
 		if
 		:: its_epoch != epoch /* of another epoch: not ours */
-		:: its_epoch == epoch && (what >> (last + 1)) != 0 ->
-			/* covers what was never given out: an older image is at work */
+		:: its_epoch == epoch && (what >> (CAN_HAVE_SENT + 1)) != 0 ->
+			/* covers what is not from here: an older image is at work */
 #ifdef EPOCH_IF_NOTICED
 			epoch = 1 - epoch;
 			delivered = acknowledged;
-			sent = acknowledged
+			sent = acknowledged;
+			can_have_sent = last
 #endif
 		:: else -> note_receipt(what)
 		fi;
