@@ -23,6 +23,19 @@ static json_t *counters(const Wellgate__V1__HubStatus *s)
 	return object;
 }
 
+static void add_delivery(json_t *object, const Wellgate__V1__Delivery *d)
+{
+	(void)json_object_set_new(object, "delivery",
+				  json_string(d->by_receipt ? "receipt" : "puback"));
+	(void)json_object_set_new(object, "sent", json_integer((json_int_t)d->sent));
+	(void)json_object_set_new(object, "confirmed", json_integer((json_int_t)d->confirmed));
+	(void)json_object_set_new(object, "committed", json_integer((json_int_t)d->committed));
+	(void)json_object_set_new(
+		object, "receipt_age_ms",
+		d->has_receipt_age_ms ? json_integer((json_int_t)d->receipt_age_ms) : json_null());
+	(void)json_object_set_new(object, "why", d->why ? json_string(d->why) : json_null());
+}
+
 static int print_json(const struct client *c, const Wellgate__V1__Reply *reply)
 {
 	const Wellgate__V1__HubStatus *s = reply->status;
@@ -46,11 +59,33 @@ static int print_json(const struct client *c, const Wellgate__V1__Reply *reply)
 	(void)json_object_set_new(object, "clock_synced", json_boolean(s->clock_synced));
 	(void)json_object_set_new(object, "store_full", json_boolean(s->store_full));
 	(void)json_object_set_new(object, "test", json_boolean(s->test));
+	if (reply->delivery)
+		add_delivery(object, reply->delivery);
 	(void)json_object_set_new(object, "counters", counters(s));
 	(void)json_dumpf(object, stdout, JSON_COMPACT);
 	(void)putchar('\n');
 	json_decref(object);
 	return client_flush(c);
+}
+
+/* How far the readings have come, and what they wait for. */
+static void print_delivery(const Wellgate__V1__Delivery *d, bool waiting)
+{
+	char age[FORMAT_TIME_MAX];
+
+	(void)printf("delivery  readings up to %" PRIu64 " sent, %" PRIu64
+		     " confirmed by the broker",
+		     d->sent, d->confirmed);
+	if (d->by_receipt)
+		(void)printf(", %" PRIu64 " committed by the record service", d->committed);
+	(void)putchar('\n');
+	if (d->why)
+		(void)printf("          broker: %s\n", d->why);
+	if (!d->by_receipt || !waiting)
+		return;
+	format_ago(age, d->has_receipt_age_ms ? d->receipt_age_ms : d->running_ms);
+	(void)printf("          %s for %s\n",
+		     d->has_receipt_age_ms ? "no receipt" : "no record service heard", age);
 }
 
 static int print_text(const struct client *c, const Wellgate__V1__Reply *reply)
@@ -71,6 +106,8 @@ static int print_text(const struct client *c, const Wellgate__V1__Reply *reply)
 		(void)printf("broker    %s %s\n",
 			     reply->broker_connected ? "connected to" : "not connected to",
 			     reply->broker);
+	if (reply->delivery)
+		print_delivery(reply->delivery, s->waiting > 0);
 	(void)printf("clock     %s\n", s->clock_synced ? "synchronised" : "not synchronised");
 	if (s->store_full)
 		(void)puts("store     full: devices hold their data until there is room");

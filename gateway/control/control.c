@@ -37,6 +37,37 @@ static int say_error(const struct request *q, int code, const char *text)
 	return q->reply->error ? 0 : -ENOMEM;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Each is at least the next: what was delivered before a restart was sent and confirmed, too. */
+static int say_delivery(const struct request *q, const struct publish_state *state,
+			uint64_t committed)
+{
+	Wellgate__V1__Delivery *d;
+
+	if (!state->configured)
+		return 0;
+	d = arena_alloc(q->arena, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	wellgate__v1__delivery__init(d);
+	d->has_by_receipt = d->has_sent = d->has_confirmed = d->has_committed = true;
+	d->by_receipt = q->c->config->delivery == DELIVERY_RECEIPT;
+	d->committed = committed;
+	d->confirmed = larger(state->delivered[LANE_READINGS], committed);
+	d->sent = larger(state->sent[LANE_READINGS], d->confirmed);
+	d->has_running_ms = true;
+	d->running_ms = state->running_us / 1000;
+	d->has_receipt_age_ms = state->receipt_age_us >= 0;
+	d->receipt_age_ms = d->has_receipt_age_ms ? state->receipt_age_us / 1000 : 0;
+	d->why = state->why[0] ? arena_strdup(q->arena, state->why) : NULL;
+	q->reply->delivery = d;
+	return 0;
+}
+
 static int handle_status(const struct request *q)
 {
 	struct pipeline_status *status = arena_alloc(q->arena, sizeof(*status));
@@ -56,7 +87,7 @@ static int handle_status(const struct request *q)
 	reply->has_acknowledged = reply->has_parked = true;
 	reply->acknowledged = counts.acknowledged[LANE_READINGS];
 	reply->parked = counts.parked;
-	return 0;
+	return say_delivery(q, &state, counts.acknowledged[LANE_READINGS]);
 }
 
 static int handle_devices(const struct request *q)

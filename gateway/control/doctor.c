@@ -11,6 +11,7 @@
 #include "drivers/cleanup.h"
 #include "gateway/control/control.h"
 #include "gateway/news.h"
+#include "gateway/publish/receipts.h"
 
 #define FINDINGS_MAX  96
 #define MIB           ((uint64_t)1024 * 1024)
@@ -159,6 +160,12 @@ static void check_broker(struct doctor *d)
 	    !strstr(d->c->config->broker, "//127.") && !strstr(d->c->config->broker, "//localhost"))
 		find(d, PROBLEM, "use url = mqtts://... and ca_file",
 		     "broker: the connection is not encrypted");
+	if (d->c->config->delivery == DELIVERY_RECEIPT &&
+	    receipts_overdue(state.receipt_age_us, state.running_us, waiting))
+		find(d, PROBLEM, "start the record service; readings are kept until it answers",
+		     "record service: nobody commits, no receipt for an hour, %" PRIu64
+		     " messages wait",
+		     waiting);
 	if (state.no_subscriber > 0)
 		find(d, NOTICE, "start the record service",
 		     "broker: %" PRIu64 " messages had no subscriber", state.no_subscriber);

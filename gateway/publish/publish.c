@@ -65,9 +65,10 @@ struct publish {
 	size_t bytes_max; /* of a batch on this connection */
 	struct publish_state state;
 	bool stopping, schema_due, no_retain, epoch_due;
-	int64_t epoch_at_us; /* when one was begun last, 0 = never */
-	uint64_t parked;     /* rows of the store, when it was last looked at */
-	uint64_t acked_rows; /* since the last commit of ours */
+	int64_t start_us, receipt_us; /* when it began; when a receipt came last, 0 = never */
+	int64_t epoch_at_us;          /* when one was begun last, 0 = never */
+	uint64_t parked;              /* rows of the store, when it was last looked at */
+	uint64_t acked_rows;          /* since the last commit of ours */
 	/* status */
 	Wellgate__V1__HubStatus *status;
 	bool status_due, status_on_the_way, offline_confirmed;
@@ -533,6 +534,8 @@ static void take_receipt(struct publish *p, const uint8_t *data, size_t len)
 	p->state.numbers_reused = p->state.numbers_reused || r == -ERANGE;
 	p->epoch_due = p->epoch_due || (r == -ERANGE && by_receipt(p));
 	p->state.receipts = p->receipts.taken;
+	if (r >= 0)
+		p->receipt_us = now_us();
 	p->state.receipts_foreign = p->receipts.foreign;
 	p->state.receipts_malformed = p->receipts.malformed;
 	if (r <= 0 || !by_receipt(p))
@@ -795,6 +798,7 @@ int publish_new(sd_event *event, const struct config *config, struct store *stor
 		return -ENOMEM;
 	p->config = config;
 	p->store = store;
+	p->start_us = now_us();
 	p->state.configured = config->broker != NULL;
 	(void)snprintf(p->state.why, sizeof(p->state.why), "%s",
 		       config->broker ? "not connected yet" : "no broker is configured");
@@ -882,6 +886,10 @@ void publish_set_status(struct publish *p, const Wellgate__V1__HubStatus *status
 void publish_state(const struct publish *p, struct publish_state *ret)
 {
 	*ret = p->state;
+	for (int lane = 0; lane < LANE_END; lane++)
+		ret->sent[lane] = p->lanes[lane].cursor;
+	ret->running_us = now_us() - p->start_us;
+	ret->receipt_age_us = p->receipt_us > 0 ? now_us() - p->receipt_us : -1;
 }
 
 bool publish_drained(const struct publish *p)

@@ -36,6 +36,9 @@ struct publish_state {
 	uint64_t errors;            /* of store and broker: each led to a retry */
 	/* delivery = receipt: confirmed by the broker, in memory; and what came of receipts */
 	uint64_t delivered[LANE_END];
+	uint64_t sent[LANE_END]; /* numbers: handed to the connection, or delivered before */
+	int64_t receipt_age_us;  /* of the last receipt; -1: none since the start */
+	int64_t running_us;      /* since the start */
 	uint64_t receipts, receipts_foreign, receipts_malformed;
 	uint64_t sent_again; /* times that rows went again because no receipt came */
 	bool numbers_reused; /* a receipt covers what this hub never sent: a restored card */

@@ -92,6 +92,11 @@ void receipts_restart(struct receipts *r)
 	r->wait_us = 0;
 }
 
+bool receipts_overdue(int64_t age_us, int64_t running_us, uint64_t waiting)
+{
+	return waiting > 0 && (age_us >= 0 ? age_us : running_us) > RECEIPT_SILENCE_US;
+}
+
 int64_t receipts_wait(struct receipts *r)
 {
 	const int64_t wait_us = r->wait_us > 0 ? r->wait_us : RECEIPT_FIRST_US;

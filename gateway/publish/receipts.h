@@ -14,8 +14,9 @@
 
 #include "gateway/store/store.h"
 
-#define RECEIPT_FIRST_US INT64_C(60000000)
-#define RECEIPT_LAST_US  INT64_C(3600000000)
+#define RECEIPT_FIRST_US   INT64_C(60000000)
+#define RECEIPT_SILENCE_US INT64_C(3600000000) /* then nobody commits */
+#define RECEIPT_LAST_US    INT64_C(3600000000)
 
 struct receipts {
 	uint64_t committed[LANE_END]; /* by the last receipt; 0: none yet */
@@ -34,5 +35,8 @@ int receipts_take(struct receipts *r, const char *hub, uint64_t epoch,
 		  const uint64_t last[LANE_END], const uint8_t *data, size_t len);
 /* A new epoch: nothing is committed yet. The counts stay. */
 void receipts_restart(struct receipts *r);
+/* Rows wait, and no receipt came for an hour. age_us: of the last one, negative: none since the
+ * start, running_us ago. */
+bool receipts_overdue(int64_t age_us, int64_t running_us, uint64_t waiting);
 /* How long to wait before rows go again, from now on. */
 int64_t receipts_wait(struct receipts *r);

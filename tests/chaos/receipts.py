@@ -86,6 +86,11 @@ class Chaos:
         self.stand.gateway.wait()
         self.stand.start_gateway()
         wait_for("the outbox to drain", self.stand.drained)
+        status = self.stand.status()
+        for name in ("sent", "confirmed", "committed"):
+            assert status[name] == status["readings"], f"{name}: {status[name]} of {status['readings']}"
+        assert status["delivery"] == "receipt" and status["receipt_age_ms"] is not None and status["why"] is None
+        assert "committed by the record service" in self.stand.wellgate("status").stdout
 
     def check(self, expected):
         rows, keys, last = self.query("SELECT COUNT(*), COUNT(DISTINCT dedupe_key), MAX(sequence) FROM reading")

@@ -297,6 +297,18 @@ static void test_restart_sends_again(void **state)
 	assert_int_equal(state_of(rig).batches, 3);
 }
 
+static void test_nobody_commits(void **state)
+{
+	const int64_t hour = RECEIPT_SILENCE_US;
+
+	(void)state;
+	assert_false(receipts_overdue(-1, hour, 1));
+	assert_true(receipts_overdue(-1, hour + 1, 1));
+	assert_false(receipts_overdue(-1, hour + 1, 0)); /* nothing waits */
+	assert_false(receipts_overdue(0, 9 * hour, 1));
+	assert_true(receipts_overdue(hour + 1, 9 * hour, 1));
+}
+
 /* without receipts the rows go again, later and later */
 static void test_waiting_for_one(void **state)
 {
@@ -360,6 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_only_a_receipt_empties, rig_new, rig_free),
+		cmocka_unit_test(test_nobody_commits),
 		cmocka_unit_test_setup_teardown(test_a_restored_card_begins_an_epoch, rig_new,
 						rig_free),
 		cmocka_unit_test_setup_teardown(test_restart_sends_again, rig_new, rig_free),
