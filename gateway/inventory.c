@@ -147,6 +147,14 @@ void inventory_seen(struct inventory_device *d, int64_t ms)
 		d->last_seen_ms = ms;
 }
 
+void inventory_heard(struct inventory_device *d, const Wellgate__V1__Reading *reading)
+{
+	if (!reading->has_record_number || (d->has_record && reading->record_number <= d->record))
+		return;
+	d->has_record = true;
+	d->record = reading->record_number;
+}
+
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading)
 {
 	const Wellgate__V1__DeviceRef *ref = reading->device;
@@ -166,6 +174,7 @@ void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading
 		memcpy(key.serial_digest, ref->serial_digest.data, sizeof(key.serial_digest));
 	d = inventory_device(inv, &key);
 	d->readings++;
+	inventory_heard(d, reading);
 	if (reading->has_received_at_ms)
 		inventory_seen(d, reading->received_at_ms);
 }
@@ -281,6 +290,12 @@ static const struct inventory_device *find_digest(const struct inventory *inv,
 			return d;
 	}
 	return NULL;
+}
+
+const struct inventory_device *inventory_known(const struct inventory *inv,
+					       const uint8_t digest[16])
+{
+	return find_digest(inv, digest);
 }
 
 const struct inventory_device *inventory_enrolled(const struct inventory *inv,

@@ -43,6 +43,11 @@ struct inventory_device {
 	uint8_t digest[16];
 	bool has_digest;
 	int64_t first_seen_ms, last_seen_ms; /* 0: not known; first: that is still stored */
+	/* the highest of the device's own numbers that was ever heard, kept or not; and when it was
+	 * last read without a fault, 0: not since the start */
+	bool has_record;
+	uint32_t record;
+	int64_t read_out_ms;
 	uint64_t readings;
 	uint64_t bad_length, bad_checksum, bad_range, not_mine;
 	unsigned int links; /* open now */
@@ -98,6 +103,11 @@ void inventory_radio_device(struct inventory *inv, const struct intake_device *k
  * which there was no row. */
 size_t inventory_fleet(const struct inventory *inv,
 		       Wellgate__V1__FirmwareCount rows[INVENTORY_FLEET], uint32_t *ret_unlisted);
+/* A reading came from it, whatever becomes of that. */
+void inventory_heard(struct inventory_device *d, const Wellgate__V1__Reading *reading);
+/* The device with this digest, or NULL. */
+const struct inventory_device *inventory_known(const struct inventory *inv,
+					       const uint8_t digest[16]);
 /* The enrolled device with this digest, or with an address of this digest, or NULL. */
 const struct inventory_device *inventory_enrolled(const struct inventory *inv,
 						  const uint8_t *digest, size_t len);

@@ -363,7 +363,11 @@ static struct link *link_make(struct pipeline *p, uint32_t number)
 
 static void link_close(struct pipeline *p, struct link *l, const Wellgate__V1__DeviceInfo *counts)
 {
-	inventory_link_down(inventory_device(&p->inventory, &l->device), l->news, counts);
+	struct inventory_device *d = inventory_device(&p->inventory, &l->device);
+
+	inventory_link_down(d, l->news, counts);
+	if (counts && counts->understood)
+		d->read_out_ms = pipeline_now_ms(p);
 	l->used = false;
 }
 
@@ -557,8 +561,10 @@ static int take_measurement(struct pipeline *p, uint64_t sequence,
 	r = intake_normalise(p->parts.intake, m, &l->device, &receipt, &p->arena, &reading);
 	if (r == -ENOMSG)
 		return refuse(p, sequence, "it is not a final measurement");
-	if (r == 0)
+	if (r == 0) {
+		inventory_heard(inventory_device(&p->inventory, &l->device), reading);
 		r = pipeline_file(p, reading, NULL, &answer);
+	}
 	if (r < 0)
 		return refuse(p, sequence, "it breaks the contract of Measurement");
 	r = pipeline_store(p, reading, &answer, receipt.synced, &is_new);

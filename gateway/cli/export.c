@@ -21,9 +21,9 @@
 
 static const char usage[] =
 	"usage: wellgate export --format csv|jsonl|fhir|omh [--output FILE] [--after SEQUENCE]\n"
-	"                       [--limit N] [--runtime-dir DIR]\n\n"
-	"Writes every stored reading, oldest first. The file is made with mode 0600:\n"
-	"it holds health data.\n\n"
+	"                       [--limit N] [--all] [--runtime-dir DIR]\n\n"
+	"Writes every stored reading, oldest first; --all: also those that were corrected\n"
+	"since. The file is made with mode 0600: it holds health data.\n\n"
 	"fhir: one FHIR R4 Bundle a line, for each reading that is somebody's, finished and has\n"
 	"a time; omh: one Open mHealth data point a line. What is left out is counted.\n";
 
@@ -278,7 +278,8 @@ static bool is_format(const char *name)
 int cmd_export(int argc, char **argv)
 {
 	struct client c;
-	int code = client_arguments(argc, argv, CLIENT_PAGE | CLIENT_EXPORT, usage, &c);
+	int code =
+		client_arguments(argc, argv, CLIENT_PAGE | CLIENT_EXPORT | CLIENT_ALL, usage, &c);
 
 	if (code >= 0)
 		return code;

@@ -180,7 +180,8 @@ static void say_values(struct line *l, const Wellgate__V1__Reading *r)
 {
 	const struct metric_info *info = metric_info((unsigned int)r->metric);
 
-	if (r->n_components != 1 || r->components[0]->metric != r->metric)
+	/* "weight 82.6 kg, height...": where the first part is the whole, its name is said once */
+	if (r->n_components == 0 || r->components[0]->metric != r->metric)
 		say(l, info ? info->label : "?");
 	for (size_t i = 0; i < r->n_components; i++) {
 		const bool pair = is_pressure_pair(r, i);

@@ -205,7 +205,8 @@ static void add_wipe(const struct desk *d, const struct device *device, struct l
 	d->ret->clean = CLEAN(WIPED);
 }
 
-static void add_mark(const struct desk *d, const struct device *device, struct loan *l)
+static void add_mark(const struct desk *d, const struct device *device, uint32_t mark,
+		     struct loan *l)
 {
 	const Wellgate__V1__DeskCommand__StartLoan *s = d->m->start;
 
@@ -213,24 +214,45 @@ static void add_mark(const struct desk *d, const struct device *device, struct l
 	l->mark.has_slot = s->has_slot;
 	l->mark.slot = s->slot;
 	l->mark.has_record_number = true;
-	l->mark.record_number = s->mark;
+	l->mark.record_number = mark;
 	next_event(l, EVENT(HIGH_WATER_MARK), device)->high_water_mark = &l->mark;
 	d->ret->clean = CLEAN(MARK);
 	d->ret->has_mark = true;
-	d->ret->mark = s->mark;
+	d->ret->mark = mark;
+}
+
+/* Read out by this hub since the last person gave it back: what it holds is no further than the
+ * highest number that came. */
+static bool was_read_out(const struct desk *d, const struct device *device, uint32_t *ret_mark)
+{
+	const struct inventory_device *known =
+		inventory_known(pipeline_inventory(d->c->pipeline), device->digest);
+	const struct claim *claims = device_claims(device);
+
+	if (!known || !known->has_record || known->read_out_ms == 0)
+		return false;
+	for (size_t i = 0; i < device->claims.n; i++) {
+		if (!claims[i].ended || claims[i].to_ms >= known->read_out_ms)
+			return false;
+	}
+	*ret_mark = known->record;
+	return true;
 }
 
 /* What keeps earlier readings out, as staff say it; else what the registry knows has to do. */
 static void add_clean(const struct desk *d, const struct device *device, struct loan *l)
 {
 	const Wellgate__V1__DeskCommand__StartLoan *s = d->m->start;
+	uint32_t mark = 0;
 
 	d->ret->has_clean = true;
 	d->ret->clean = device->memory == 0 ? CLEAN(NO_MEMORY) : CLEAN(OWN);
 	if (s->has_wiped && s->wiped)
 		add_wipe(d, device, l);
 	else if (s->has_mark)
-		add_mark(d, device, l);
+		add_mark(d, device, s->mark, l);
+	else if (device->memory > 0 && was_read_out(d, device, &mark))
+		add_mark(d, device, mark, l);
 }
 
 static void add_loan(const struct desk *d, const struct device *device, struct loan *l)

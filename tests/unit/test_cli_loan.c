@@ -319,7 +319,7 @@ static void until_committed(struct stand *s)
 
 /* A blood pressure that comes in now: some time after what was said, for it may have been measured
  * minutes before it came. */
-static void measure(struct stand *s, uint32_t link, int systolic)
+static void measure_record(struct stand *s, uint32_t link, int systolic, uint32_t record)
 {
 	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__Measurement r = WELLGATE__V1__MEASUREMENT__INIT;
@@ -344,6 +344,8 @@ static void measure(struct stand *s, uint32_t link, int systolic)
 	r.parts = parts;
 	r.n_parts = 2;
 	r.link = link;
+	r.has_record_number = record != 0;
+	r.record_number = record;
 	r.test = true;
 	r.simulated_at_ms = clock_ms;
 	r.has_link_security = true;
@@ -354,6 +356,27 @@ static void measure(struct stand *s, uint32_t link, int systolic)
 	m.measurement = &r;
 	send_message(s, &m);
 	until_committed(s);
+}
+
+static void measure(struct stand *s, uint32_t link, int systolic)
+{
+	measure_record(s, link, systolic, 0);
+}
+
+static void link_down(const struct stand *s, uint32_t link, bool good)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
+	Wellgate__V1__DeviceInfo counts = WELLGATE__V1__DEVICE_INFO__INIT;
+
+	counts.has_understood = true;
+	counts.understood = good;
+	down.has_link = true;
+	down.link = link;
+	down.counts = &counts;
+	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN;
+	m.link_down = &down;
+	send_message(s, &m);
 }
 
 /* The record service has all of it. */
@@ -572,6 +595,32 @@ static void test_old_memory(void **state)
 	tell(s, 0, "device retire 1");
 }
 
+/* What the hub has read out of a device since it came back keeps the loan after it clean. */
+static void test_read_out(void **state)
+{
+	struct stand *s = *state;
+
+	connect_devices(s);
+	tell(s, 0, "device add 1 --memory 60 --clock");
+	tell(s, 69, "loan start 1");
+	measure_record(s, LENT, 130, 41);
+	tell(s, 69, "loan start 1"); /* the visit is not over: more may come */
+	link_down(s, LENT, false);
+	tell(s, 69, "loan start 1"); /* nor was it a good one */
+	link_up(s, LENT);
+	link_down(s, LENT, true);
+	tell(s, 0, "loan start 1");
+	check_says(s->out, "up to number 41 stays out");
+	tell(s, 0, "loan end 1");
+	clock_ms += 10 * MINUTE_MS;
+	tell(s, 69, "loan start 1"); /* not read since that person had it */
+	link_up(s, LENT);
+	measure_record(s, LENT, 131, 44);
+	link_down(s, LENT, true);
+	tell(s, 0, "loan start 1");
+	check_says(s->out, "up to number 44 stays out");
+}
+
 static void test_sessions(void **state)
 {
 	struct stand *s = *state;
@@ -692,6 +741,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_held, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_corrected, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_old_memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_read_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sessions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_import, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),
