@@ -58,8 +58,7 @@ static const struct scale_attribute SCALE[] = {
 
 /* A glucose meter instead: records 1 to `readings`, reported, counted and deleted up to a number.
  * 100 mg/dL, 2026-05-12 18:00:00 */
-#define METER_RECORD     "\xea\x07\x05\x0c\x12\x00\x00\x64\xb0\x11"
-#define METER_RECORD_LEN 10
+static const uint8_t METER_RECORD[] = { 0xea, 0x07, 5, 12, 18, 0, 0, 0x64, 0xb0, 0x11 };
 
 enum {
 	METER_MEASUREMENT = 0x0022,
@@ -214,9 +213,9 @@ static inline void scale_read(struct scale *s, const uint8_t *request)
 
 static inline void meter_report(struct scale *s)
 {
-	uint8_t record[3 + METER_RECORD_LEN] = { 0x02 };
+	uint8_t record[3 + sizeof(METER_RECORD)] = { 0x02 };
 
-	memcpy(record + 3, METER_RECORD, METER_RECORD_LEN);
+	memcpy(record + 3, METER_RECORD, sizeof(METER_RECORD));
 	for (size_t i = 1; i <= s->readings; i++) {
 		record[1] = (uint8_t)i;
 		scale_value(s, 0x1b, METER_MEASUREMENT, record, sizeof(record));

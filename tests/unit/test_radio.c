@@ -1292,7 +1292,9 @@ static void visit_meter(struct stand *s)
 
 static bool wipe_is_asked(struct stand *s)
 {
-	return device(s, METER).enrolment->wipe;
+	const struct enrolment *e = device(s, METER).enrolment;
+
+	return e && e->wipe;
 }
 
 /* The wish outlives a restart, is carried out once, and the meter is read from its start again. */
