@@ -679,24 +679,34 @@ static void meter_status(const struct stand *s, bool can_wipe, bool wipe_asked)
 	send_message(s, &m);
 }
 
-/* A link of the meter, and how the emptying of its memory came out on it; 0: nothing is said. */
-static void meter_link(const struct stand *s, unsigned int outcome)
+static void meter_up(const struct stand *s)
 {
 	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
-	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
-	Wellgate__V1__DeviceInfo counts = WELLGATE__V1__DEVICE_INFO__INIT;
-	Wellgate__V1__RegistryEvent__Wiped wiped = WELLGATE__V1__REGISTRY_EVENT__WIPED__INIT;
 	char driver[] = "glucose_meter", address[] = METER_ADDRESS, model[] = "Meter";
 
-	up.has_link = down.has_link = true;
-	up.link = down.link = METER;
+	up.has_link = true;
+	up.link = METER;
 	up.driver = driver;
 	up.address = address;
 	up.model = model;
 	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP;
 	m.link_up = &up;
 	send_message(s, &m);
+}
+
+/* How the emptying of its memory came out; 0: nothing is said. */
+static void meter_down(const struct stand *s, unsigned int outcome, bool understood)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
+	Wellgate__V1__DeviceInfo counts = WELLGATE__V1__DEVICE_INFO__INIT;
+	Wellgate__V1__RegistryEvent__Wiped wiped = WELLGATE__V1__REGISTRY_EVENT__WIPED__INIT;
+
+	down.has_link = true;
+	down.link = METER;
+	counts.has_understood = true;
+	counts.understood = understood;
 	wiped.has_outcome = wiped.has_records = true;
 	wiped.outcome = (Wellgate__V1__RegistryEvent__Wipe)outcome;
 	wiped.records = 3;
@@ -705,6 +715,12 @@ static void meter_link(const struct stand *s, unsigned int outcome)
 	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN;
 	m.link_down = &down;
 	send_message(s, &m);
+}
+
+static void meter_link(const struct stand *s, unsigned int outcome)
+{
+	meter_up(s);
+	meter_down(s, outcome, false);
 }
 
 /* A meter with a memory, on loan; the number of the loan. */
@@ -780,6 +796,35 @@ static void test_memory_is_not_proven_empty(void **state)
 	meter_link(s, WIPE(PROVEN));
 	tell(s, 0, "loan start Meter");
 	check_says(s->out, "It was cleared before");
+}
+
+/* It is empty for the next person alone; and it numbers anew, so what came before sets no mark. */
+static void test_memory_fills_again(void **state)
+{
+	struct stand *s = *state;
+
+	(void)lend_meter(s);
+	meter_up(s);
+	measure_record(s, METER, 130, 41);
+	meter_down(s, 0, true);
+	tell(s, 0, "loan end Meter");
+	clock_ms += 10 * MINUTE_MS;
+	meter_up(s);
+	meter_down(s, WIPE(PROVEN), true);
+	tell(s, 0, "loan start Meter --json");
+	check_says(s->out, "\"clean\":\"emptied\"");
+	meter_up(s);
+	measure_record(s, METER, 131, 2);
+	meter_down(s, 0, true);
+	tell(s, 0, "loan end Meter");
+	clock_ms += 10 * MINUTE_MS;
+	tell(s, 69, "loan start Meter");
+	meter_link(s, 0);
+	tell(s, 69, "loan start Meter");
+	meter_up(s);
+	meter_down(s, 0, true);
+	tell(s, 0, "loan start Meter");
+	check_says(s->out, "up to number 2 stays out");
 }
 
 static void test_memory_of_others(void **state)
@@ -932,6 +977,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_memory_is_emptied, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_memory_is_not_proven_empty, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_memory_of_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_memory_fills_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sessions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_import, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),
