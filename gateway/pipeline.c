@@ -125,9 +125,11 @@ void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
 {
 	Wellgate__V1__HubStatus *m = &ret->message;
 	struct store_counts counts = { 0 };
+	struct publish_state publish;
 	struct receipt receipt;
 
 	store_counts(p->parts.store, &counts);
+	publish_state(p->parts.publish, &publish);
 	intake_now(p->parts.intake, &receipt);
 	wellgate__v1__hub_status__init(m);
 	m->hub = (char *)(uintptr_t)p->hub;
@@ -159,6 +161,7 @@ void pipeline_status(const struct pipeline *p, struct pipeline_status *ret)
 	add_counter(ret, "other_person", p->counters.other_person);
 	add_counter(ret, "guest", p->counters.guest);
 	add_counter(ret, "held_expired", p->counters.held_expired);
+	add_counter(ret, "epochs", publish.epochs);
 }
 
 /* ---- the store refuses ---- */
@@ -334,7 +337,14 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *user)
 static void on_progress(void *user)
 {
 	struct pipeline *p = user;
+	struct publish_state state;
 
+	publish_state(p->parts.publish, &state);
+	if (state.epochs != p->epochs)
+		log_warning("the record service has numbers that this hub never sent, as after a "
+			    "card was copied back: a new epoch begins, and what was not committed "
+			    "is sent again under it");
+	p->epochs = state.epochs;
 	arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
 	pipeline_status_changed(p);
 }

@@ -65,7 +65,7 @@ struct pipeline_counters {
 };
 
 /* A HubStatus and what it points to. */
-#define PIPELINE_COUNTERS 13
+#define PIPELINE_COUNTERS 14
 struct pipeline_status {
 	Wellgate__V1__HubStatus message;
 	Wellgate__V1__HubStatus__Counter counters[PIPELINE_COUNTERS];

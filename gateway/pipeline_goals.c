@@ -7,6 +7,7 @@
 #include "gateway/goals/agreed.h"
 #include "gateway/goals/message.h"
 #include "gateway/pipeline_part.h"
+#include "gateway/words/words.h"
 
 /* ---- reading the journal ---- */
 
@@ -49,9 +50,9 @@ int pipeline_load_goals(struct pipeline *p)
 
 /* ---- a change ---- */
 
-static int refuse(const char **ret_problem, int error, const char *sentence)
+static int refuse(const char **ret_problem, int error, enum words_id sentence)
 {
-	*ret_problem = sentence;
+	*ret_problem = words_text(WORDS_EN, sentence);
 	return error;
 }
 
@@ -66,18 +67,17 @@ static int complete(struct pipeline *p, Wellgate__V1__Goal *goal, const char **r
 		goal->time_zone = c->time_zone;
 	if (!filing_in_use(p->filing)) {
 		if (named && (!c->subject || strcmp(goal->subject, c->subject) != 0))
-			return refuse(ret_problem, -ENOENT, "Nobody of this reference is here.");
+			return refuse(ret_problem, -ENOENT, WORDS_GOAL_NOT_HERE);
 		if (!c->subject)
-			return refuse(ret_problem, -ENOENT,
-				      "Nobody is named on this hub, so nobody can have a goal.");
+			return refuse(ret_problem, -ENOENT, WORDS_GOAL_NOBODY);
 		goal->subject = c->subject;
 		return 0;
 	}
 	if (!named)
-		return refuse(ret_problem, -EINVAL, "Whose goal is it? Please name the person.");
+		return refuse(ret_problem, -EINVAL, WORDS_GOAL_WHOSE);
 	if (registry_is_here(filing_registry(p->filing), goal->subject, pipeline_now_ms(p), &known))
 		return 0;
-	return refuse(ret_problem, -ENOENT, "This person has nothing on loan here.");
+	return refuse(ret_problem, -ENOENT, WORDS_GOAL_NO_LOAN);
 }
 
 static int keep(struct pipeline *p, Wellgate__V1__GoalChange *change)
@@ -116,10 +116,9 @@ int pipeline_change_goal(struct pipeline *p, Wellgate__V1__GoalChange *change,
 
 	*ret_problem = NULL;
 	if (p->deaf)
-		return refuse(ret_problem, -ENOSPC,
-			      "The hub cannot keep anything just now. Please try again later.");
+		return refuse(ret_problem, -ENOSPC, WORDS_HUB_FULL);
 	if (!change->goal)
-		return refuse(ret_problem, -EBADMSG, "no goal is named");
+		return refuse(ret_problem, -EBADMSG, WORDS_SET_NONE_NAMED);
 	r = pipeline_commit(p);
 	if (r == 0)
 		r = complete(p, change->goal, ret_problem);

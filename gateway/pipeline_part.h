@@ -61,6 +61,8 @@ struct pipeline {
 	bool full, deaf;
 	int64_t retry_us;
 
+	uint64_t epochs; /* begun by publish, that were logged */
+
 	int64_t status_at_us; /* CLOCK_MONOTONIC, when it was last handed to publish */
 	bool status_dirty;
 	uint8_t said[STATUS_BYTES]; /* the last one, packed */

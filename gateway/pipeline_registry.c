@@ -7,6 +7,7 @@
 #include "drivers/log.h"
 #include "gateway/pipeline_part.h"
 #include "gateway/registry/index.h"
+#include "gateway/words/words.h"
 
 #define PROVEN WELLGATE__V1__REGISTRY_EVENT__WIPE__WIPE_PROVEN
 
@@ -18,9 +19,9 @@ struct named {
 	uint64_t at; /* published: behind which to look for it; held: anywhere */
 };
 
-static int refuse(const char **ret_problem, int error, const char *sentence)
+static int refuse(const char **ret_problem, int error, enum words_id sentence)
 {
-	*ret_problem = sentence;
+	*ret_problem = words_text(WORDS_EN, sentence);
 	return error;
 }
 
@@ -37,23 +38,22 @@ static ProtobufCBinaryData *reading_field(Wellgate__V1__RegistryEvent *e)
 static int find_named(struct pipeline *p, const ProtobufCBinaryData *id, struct named *ret,
 		      const char **ret_problem)
 {
-	static const char unknown[] = "We do not have this reading.";
 	const Wellgate__V1__Reading *reading;
 	struct store_found found;
 	int r;
 
 	if (id->len != REGISTRY_DIGEST)
-		return refuse(ret_problem, -EBADMSG, "Please say which reading this is about.");
+		return refuse(ret_problem, -EBADMSG, WORDS_REG_READING);
 	r = store_find(p->parts.store, id->data, &found);
 	if (r <= 0)
-		return r < 0 ? r : refuse(ret_problem, -ENOENT, unknown);
+		return r < 0 ? r : refuse(ret_problem, -ENOENT, WORDS_READING_NONE);
 	arena_reset(&p->arena);
 	reading = wellgate__v1__reading__unpack(arena_protobuf(&p->arena), found.row.len,
 						found.row.payload);
 	if (!reading || reading->dedupe_key.len != sizeof(ret->key))
-		return refuse(ret_problem, -ENOENT, unknown);
+		return refuse(ret_problem, -ENOENT, WORDS_READING_NONE);
 	if (!reading->device || reading->device->serial_digest.len != sizeof(ret->device))
-		return refuse(ret_problem, -ENOENT, "We do not know which device this came from.");
+		return refuse(ret_problem, -ENOENT, WORDS_READING_NO_DEVICE);
 	memcpy(ret->key, reading->dedupe_key.data, sizeof(ret->key));
 	memcpy(ret->device, reading->device->serial_digest.data, sizeof(ret->device));
 	ret->at = found.held ? 0 : found.row.sequence - 1;
@@ -72,7 +72,7 @@ static int name_reading(struct pipeline *p, Wellgate__V1__RegistryEvent *event, 
 	if (r == 0 && ret->any)
 		r = refile_is_kept(p, ret->key, ret->at, &is_kept);
 	if (r == 0 && !is_kept)
-		return refuse(ret_problem, -ENOENT, "We did not keep this reading.");
+		return refuse(ret_problem, -ENOENT, WORDS_READING_NOT_KEPT);
 	if (r < 0 || !ret->any)
 		return r;
 	*field = (ProtobufCBinaryData){ sizeof(ret->key), ret->key };
@@ -121,14 +121,11 @@ static int check_open(struct pipeline *p, const char **ret_problem)
 {
 	*ret_problem = NULL;
 	if (p->parts.config->subject && !filing_in_use(p->filing))
-		return refuse(ret_problem, -EPERM,
-			      "This hub is set up for one person. Change its settings first.");
+		return refuse(ret_problem, -EPERM, WORDS_HUB_ONE_PERSON);
 	if (filing_is_incomplete(p->filing))
-		return refuse(ret_problem, -EUCLEAN,
-			      "The list of loans is damaged. Please call for help.");
+		return refuse(ret_problem, -EUCLEAN, WORDS_HUB_LOANS);
 	if (p->deaf)
-		return refuse(ret_problem, -ENOSPC,
-			      "The hub cannot keep anything just now. Please try again later.");
+		return refuse(ret_problem, -ENOSPC, WORDS_HUB_FULL);
 	return pipeline_commit(p);
 }
 
@@ -180,9 +177,9 @@ int pipeline_register_all(struct pipeline *p, Wellgate__V1__RegistryEvent *const
 
 /* ---- a device's own memory ---- */
 
-/* What the proof is the digest of: these words, the device, the revision of the event and how many
+/* What the proof is the digest of: this text, the device, the revision of the event and how many
  * records there were, so who has the event can make it again. */
-#define PROOF_CONTEXT "wellgate: the memory of this device was emptied and read again\n"
+#define PROOF_CONTEXT "wellgate/device-memory-emptied-and-read-again\n"
 
 static void put_be(uint8_t *to, size_t n, uint64_t value)
 {

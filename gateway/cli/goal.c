@@ -14,6 +14,7 @@
 #include "gateway/goals/calendar.h"
 #include "gateway/goals/keys.h"
 #include "gateway/goals/message.h"
+#include "gateway/words/words.h"
 
 static const char usage[] =
 	"usage: wellgate goal set NAME KEY=VALUE... [--subject REF]\n"
@@ -118,6 +119,11 @@ static int parse(int argc, char **argv, struct goal_command *g)
 	return code >= 0 ? code : take_words(g, argc, argv);
 }
 
+static int fail(enum exit_code code, enum words_id why)
+{
+	return cli_fail("goal", code, "%s", words_text(WORDS_EN, why));
+}
+
 /* ---- what there is */
 
 /* the goal of this name: of the person, if one is named */
@@ -133,16 +139,12 @@ static int find(const struct goal_command *g, const char *name, struct goal *ret
 		    (g->subject && strcmp(subject, g->subject) != 0))
 			continue;
 		if (found)
-			return cli_fail(
-				"goal", EXIT_USAGE,
-				"several people have a goal of this name: whose? --subject");
+			return fail(EXIT_USAGE, WORDS_SET_WHOSE);
 		found = m;
 	}
 	if (!found)
 		return -ENOENT;
-	return goal_from_message(found, ret) == 0
-		       ? 0
-		       : cli_fail("goal", EXIT_DATA, "the gateway's goal is not understood");
+	return goal_from_message(found, ret) == 0 ? 0 : fail(EXIT_DATA, WORDS_SET_NOT_READ);
 }
 
 static int today(const struct goal *goal, int64_t *ret_day)
@@ -211,7 +213,7 @@ static int set_new(struct goal_command *g, struct goal *goal, const bool set[GOA
 	}
 	if (strlen(g->name) >= sizeof(goal->id) ||
 	    (g->subject && strlen(g->subject) >= sizeof(goal->subject)))
-		return cli_fail("goal", EXIT_USAGE, "the name is 1 to 32 of a-z, 0-9 and \"-\"");
+		return fail(EXIT_USAGE, WORDS_SET_NAME);
 	memcpy(goal->id, g->name, strlen(g->name) + 1);
 	if (g->subject)
 		memcpy(goal->subject, g->subject, strlen(g->subject) + 1);
@@ -246,7 +248,7 @@ static int set_later(struct goal *goal, const bool set[GOAL_KEY_END])
 	if (set[GOAL_STARTS_ON])
 		return 0;
 	if (today(goal, &day) < 0)
-		return cli_fail("goal", EXIT_DATA, "the goal's time zone is not known here");
+		return fail(EXIT_DATA, WORDS_SET_ZONE);
 	goal->starts_on = goal_period_of(goal, day) + goal_period_days(goal);
 	return 0;
 }
@@ -277,10 +279,9 @@ static int pause_days(const struct goal_command *g, struct goal *goal)
 	if (today(goal, &pause.from_day) < 0 ||
 	    (g->from && !goal_day_parse(g->from, &pause.from_day)) ||
 	    !goal_day_parse(g->to, &pause.to_day) || pause.to_day < pause.from_day)
-		return cli_fail("goal", EXIT_USAGE,
-				"a day is like 2027-01-31, and not before --from");
+		return fail(EXIT_USAGE, WORDS_SET_REST_DAY);
 	if (goal->n_pauses == GOAL_PAUSES_MAX)
-		return cli_fail("goal", EXIT_DATA, "a goal has at most %d pauses", GOAL_PAUSES_MAX);
+		return fail(EXIT_DATA, WORDS_SET_PAUSES);
 	pause.to_day++; /* that day is part of it */
 	goal->pauses[goal->n_pauses++] = pause;
 	return 0;
@@ -293,12 +294,12 @@ static int rest(struct goal_command *g)
 	int code = find(g, g->name, &goal);
 
 	if (code == -ENOENT)
-		return cli_fail("goal", EXIT_USAGE, "there is no goal of this name");
+		return fail(EXIT_USAGE, WORDS_SET_NO_SUCH);
 	if (code)
 		return code;
 	if (!resume && (g->from || g->to)) {
 		if (!g->to)
-			return cli_fail("goal", EXIT_USAGE, "to which day? --to");
+			return fail(EXIT_USAGE, WORDS_SET_REST_TO);
 		code = pause_days(g, &goal);
 	} else {
 		goal.paused = !resume;
@@ -312,7 +313,7 @@ static int stop(struct goal_command *g)
 	int code = find(g, g->name, &goal);
 
 	if (code == -ENOENT)
-		return cli_fail("goal", EXIT_USAGE, "there is no goal of this name");
+		return fail(EXIT_USAGE, WORDS_SET_NO_SUCH);
 	return code ? code : send_change(g, WELLGATE__V1__GOAL_CHANGE__KIND__KIND_STOP, &goal);
 }
 
@@ -372,13 +373,11 @@ static int run(struct goal_command *g)
 	static const struct {
 		const char *what;
 		int (*run)(struct goal_command *g);
-		const char *said;
+		enum words_id said;
 	} commands[] = {
-		{ "set", set, "The goal is set." },
-		{ "pause", rest, "The goal rests." },
-		{ "resume", rest, "The goal goes on." },
-		{ "stop", stop, "The goal is over. What was said about it stays." },
-		{ "import", import, NULL },
+		{ "set", set, WORDS_GOAL_IS_SET },      { "pause", rest, WORDS_GOAL_RESTS },
+		{ "resume", rest, WORDS_GOAL_GOES_ON }, { "stop", stop, WORDS_GOAL_IS_OVER },
+		{ "import", import, WORDS_NONE },
 	};
 	int code = client_ask_verb(&g->client, "goals", 0, &g->goals);
 
@@ -388,8 +387,8 @@ static int run(struct goal_command *g)
 		if (strcmp(commands[i].what, g->what) != 0)
 			continue;
 		code = commands[i].run(g);
-		if (code == 0 && commands[i].said && !g->client.json)
-			(void)puts(commands[i].said);
+		if (code == 0 && commands[i].said != WORDS_NONE && !g->client.json)
+			(void)puts(words_text(WORDS_EN, commands[i].said));
 	}
 	return code ? code : client_flush(&g->client);
 }

@@ -10,8 +10,10 @@
 #include "drivers/cleanup.h"
 #include "gateway/cli/cli.h"
 #include "gateway/goals/zone.h"
+#include "gateway/words/words.h"
 
-#define ZONE_DEFAULT "Europe/London"
+#define ZONE_DEFAULT   "Europe/London"
+#define LINE_MAX_BYTES 256
 
 int goal_plan_period(const char *value, struct goal_plan_options *options)
 {
@@ -70,13 +72,18 @@ static int say_problem(const char *path, int r)
 		return cli_fail("goal", EXIT_DATA,
 				"%s: not a FHIR R4 Goal, CarePlan or Bundle in JSON", path);
 	case -EXDEV:
-		return cli_fail(
-			"goal", EXIT_DATA,
-			"%s: about more than one person, or nobody can see that it is about one",
-			path);
+		return cli_fail("goal", EXIT_DATA, "%s: %s", path,
+				words_text(WORDS_EN, WORDS_PLAN_WHOSE));
 	default:
 		return cli_fail("goal", EXIT_IO, "%s: %s", path, strerror(-r));
 	}
+}
+
+static enum words_id plan_words(bool is_activity, bool taken)
+{
+	if (is_activity)
+		return taken ? WORDS_PLAN_ACTIVITY : WORDS_PLAN_ACTIVITY_NOT;
+	return taken ? WORDS_PLAN_GOAL : WORDS_PLAN_GOAL_NOT;
 }
 
 static void say_item(const struct goal_fhir_item *item, bool json)
@@ -84,15 +91,21 @@ static void say_item(const struct goal_fhir_item *item, bool json)
 	const bool taken = item->refusal == GOAL_FHIR_TAKEN;
 	const char *why = taken ? NULL : words_text(WORDS_EN, goal_fhir_words(item->refusal));
 	const char *what = item->is_activity ? "activity" : "goal";
+	char number[24], line[LINE_MAX_BYTES];
+	const struct words_fill fill = { .of = { [WORDS_NUMBER] = number } };
 	json_t *object;
 
+	(void)snprintf(number, sizeof(number), "%u", item->number);
+	if (!json && words_say(WORDS_EN, plan_words(item->is_activity, taken), &fill, line,
+			       sizeof(line)) < 0)
+		return;
+
 	if (!json && taken) {
-		(void)printf("%s %u: %s (%s)\n", what, item->number, item->goal.title,
-			     item->goal.id);
+		(void)printf("%s %s (%s)\n", line, item->goal.title, item->goal.id);
 		return;
 	}
 	if (!json) {
-		(void)printf("%s %u is not taken: %s\n", what, item->number, why);
+		(void)printf("%s %s\n", line, why);
 		return;
 	}
 	object = json_pack("{s:s, s:i, s:i, s:b, s:s*, s:s*}", "item", what, "number",
@@ -120,7 +133,7 @@ static int take_all(const struct goal_fhir *plan, bool json,
 			say_item(item, json);
 	}
 	if (code == 0 && taken == 0)
-		return cli_fail("goal", EXIT_DATA, "no goal of this plan can be held");
+		return cli_fail("goal", EXIT_DATA, "%s", words_text(WORDS_EN, WORDS_PLAN_NOTHING));
 	return code;
 }
 

@@ -8,6 +8,7 @@
 #include "gateway/cli/format.h"
 #include "gateway/cli/goals_text.h"
 #include "gateway/config.h"
+#include "gateway/words/words.h"
 #include "protocols/bytes/decimal.h"
 #include "protocols/messages/codes.h"
 
@@ -207,7 +208,7 @@ static int print_all(struct client *c, const Wellgate__V1__Reply *reply)
 			(void)putchar('\n');
 	}
 	if (reply->n_goals == 0 && !c->json)
-		(void)puts("no goals are set; see [goal NAME] in the configuration");
+		(void)puts(words_text(WORDS_EN, WORDS_GOAL_NONE));
 	return code ? code : client_flush(c);
 }
 

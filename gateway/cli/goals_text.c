@@ -5,17 +5,41 @@
 
 #include "gateway/cli/format.h"
 #include "gateway/goals/zone.h"
+#include "gateway/words/words.h"
 #include "protocols/messages/codes.h"
 
 enum {
 	CELLS_MAX = 24,
 	DATE_MAX = 32,
 	DAY_S = 86400,
+	TEXT_MAX = 512,
 };
 
 static struct decimal decimal_of(const Wellgate__V1__Decimal *d)
 {
 	return (struct decimal){ d ? d->mantissa : 0, d ? d->exponent : 0 };
+}
+
+static void say(FILE *out, enum words_id id, const struct words_fill *fill)
+{
+	char text[TEXT_MAX];
+
+	if (words_say(WORDS_EN, id, fill, text, sizeof(text)) > 0)
+		(void)fputs(text, out);
+}
+
+static void say_number(FILE *out, enum words_id id, size_t number)
+{
+	char text[24];
+	const struct words_fill fill = { .of = { [WORDS_NUMBER] = text } };
+
+	(void)snprintf(text, sizeof(text), "%zu", number);
+	say(out, id, &fill);
+}
+
+static bool is_by_day(const Wellgate__V1__Goal *g)
+{
+	return g->period == WELLGATE__V1__PERIOD__PERIOD_DAY;
 }
 
 /* ---- earlier periods */
@@ -83,10 +107,13 @@ static void print_past(FILE *out, const struct bars *style, const Wellgate__V1__
 		return;
 	bars_line(style, &values[GOALS_PAST - shown], shown, (struct decimal){ 0, 0 }, target,
 		  line);
-	(void)fprintf(out, "    The %zu %s before: %s", shown,
-		      g->period == WELLGATE__V1__PERIOD__PERIOD_DAY ? "days" : "weeks", line);
-	if (met > 0)
-		(void)fprintf(out, "  reached %zu time%s", met, met == 1 ? "" : "s");
+	(void)fputs("    ", out);
+	say_number(out, is_by_day(g) ? WORDS_PAST_DAYS : WORDS_PAST_WEEKS, shown);
+	(void)fprintf(out, " %s", line);
+	if (met > 0) {
+		(void)fputs("  ", out);
+		say_number(out, met == 1 ? WORDS_PAST_REACHED_ONCE : WORDS_PAST_REACHED, met);
+	}
 	(void)fputc('\n', out);
 }
 
@@ -136,16 +163,16 @@ static void unit_of(const Wellgate__V1__Goal *g, const Wellgate__V1__GoalResult 
 		    char ret[FORMAT_UNIT_MAX])
 {
 	const bool one = decimal_compare(decimal_of(g->target), (struct decimal){ 1, 0 }) == 0;
-	const char *word = one ? "time" : "times";
+	enum words_id word = one ? WORDS_UNIT_TIME : WORDS_UNIT_TIMES;
 
 	if (g->rule == WELLGATE__V1__RULE__RULE_COUNT_DAYS)
-		word = one ? "day" : "days";
+		word = one ? WORDS_UNIT_DAY : WORDS_UNIT_DAYS;
 	if (g->rule == WELLGATE__V1__RULE__RULE_NIGHTS_MEETING)
-		word = one ? "night" : "nights";
+		word = one ? WORDS_UNIT_NIGHT : WORDS_UNIT_NIGHTS;
 	format_unit(ret, r->unit ? r->unit : "1");
 	if (ret[0] == '\0' || g->rule == WELLGATE__V1__RULE__RULE_COUNT_DAYS ||
 	    g->rule == WELLGATE__V1__RULE__RULE_NIGHTS_MEETING)
-		(void)snprintf(ret, FORMAT_UNIT_MAX, "%s", word);
+		(void)snprintf(ret, FORMAT_UNIT_MAX, "%s", words_text(WORDS_EN, word));
 }
 
 static void print_progress(FILE *out, const struct bars *style, const Wellgate__V1__Goal *g,
@@ -153,6 +180,9 @@ static void print_progress(FILE *out, const struct bars *style, const Wellgate__
 {
 	char progress[DECIMAL_TEXT_MAX], target[DECIMAL_TEXT_MAX], unit[FORMAT_UNIT_MAX];
 	char bar[BARS_TEXT_MAX];
+	const struct words_fill fill = {
+		.of = { [WORDS_NUMBER] = progress, [WORDS_TO] = target, [WORDS_UNIT] = unit }
+	};
 
 	format_decimal(progress, sizeof(progress), r->progress);
 	format_decimal(target, sizeof(target), g->target);
@@ -161,7 +191,9 @@ static void print_progress(FILE *out, const struct bars *style, const Wellgate__
 	unit_of(g, r, unit);
 	bars_bar(style, decimal_of(r->progress), decimal_of(g->target),
 		 style->width / 3 < CELLS_MAX ? style->width / 3 : CELLS_MAX, bar);
-	(void)fprintf(out, "    %s  %s of %s %s\n", bar, progress, target, unit);
+	(void)fprintf(out, "    %s  ", bar);
+	say(out, WORDS_GOAL_SO_FAR, &fill);
+	(void)fputc('\n', out);
 }
 
 static void format_day(char buf[DATE_MAX], int64_t day)
@@ -177,6 +209,7 @@ static void format_day(char buf[DATE_MAX], int64_t day)
 static void print_dates(FILE *out, const Wellgate__V1__Goal *g, const Wellgate__V1__GoalResult *r)
 {
 	char first[DATE_MAX], last[DATE_MAX];
+	const struct words_fill fill = { .of = { [WORDS_FROM] = first, [WORDS_TO] = last } };
 	struct zone *zone = NULL;
 
 	if (!r->has_period_start_ms || !r->has_period_end_ms ||
@@ -185,10 +218,9 @@ static void print_dates(FILE *out, const Wellgate__V1__Goal *g, const Wellgate__
 	format_day(first, zone_day_of(zone, r->period_start_ms / 1000));
 	format_day(last, zone_day_of(zone, r->period_end_ms / 1000 - 1));
 	zone_free(zone);
-	if (g->period == WELLGATE__V1__PERIOD__PERIOD_DAY)
-		(void)fprintf(out, "    Today: %s\n", first);
-	else
-		(void)fprintf(out, "    This week: %s to %s\n", first, last);
+	(void)fputs("    ", out);
+	say(out, is_by_day(g) ? WORDS_DATES_TODAY : WORDS_DATES_WEEK, &fill);
+	(void)fputc('\n', out);
 }
 
 void goals_text(FILE *out, const struct bars *style, const Wellgate__V1__Goal *g,
@@ -197,7 +229,8 @@ void goals_text(FILE *out, const struct bars *style, const Wellgate__V1__Goal *g
 	const struct goals_past_one *last = past->n > 0 ? &past->of[past->n - 1] : NULL;
 	const bool pictures = r && !g->paused && !goals_text_hides(g);
 
-	print_title(out, g->title && *g->title ? g->title : "Goal without a title");
+	print_title(out,
+		    g->title && *g->title ? g->title : words_text(WORDS_EN, WORDS_GOAL_NO_TITLE));
 	if (r && r->words)
 		(void)fprintf(out, "    %s\n", r->words);
 	if (pictures && has_data(r)) /* an empty bar is no kind thing to say */
@@ -205,7 +238,8 @@ void goals_text(FILE *out, const struct bars *style, const Wellgate__V1__Goal *g
 	if (r && !g->paused)
 		print_dates(out, g, r);
 	if (last && last->words[0] && !has_data(r))
-		(void)fprintf(out, "    Before: %s\n", last->words);
+		(void)fprintf(out, "    %s %s\n", words_text(WORDS_EN, WORDS_PAST_LAST),
+			      last->words);
 	if (pictures)
 		print_past(out, style, g, r, past);
 }

@@ -9,6 +9,7 @@
 #include "gateway/cli/format.h"
 #include "gateway/cli/print.h"
 #include "gateway/cli/readings_text.h"
+#include "gateway/words/words.h"
 
 #define ID_SHOWN   8 /* digits: enough to name one */
 #define RULE(name) WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_##name
@@ -188,7 +189,8 @@ static int said(struct desk_args *a)
 
 	p.me = strcmp(a->words[2], "me") == 0;
 	if (!p.me && strcmp(a->words[2], "not-me") != 0)
-		return cli_fail("held", EXIT_USAGE, "what did they say: me, or not-me?");
+		return cli_fail("held", EXIT_USAGE, "%s",
+				words_text(WORDS_EN, WORDS_HELD_ME_OR_NOT));
 	code = named(a->words[0], id, &p.reading);
 	if (code)
 		return code;

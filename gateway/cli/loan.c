@@ -6,10 +6,12 @@
 #include "gateway/cli/cli.h"
 #include "gateway/cli/desk_client.h"
 #include "gateway/cli/format.h"
+#include "gateway/words/words.h"
 
 #define BASIS(name) WELLGATE__V1__REGISTRY_EVENT__BASIS__BASIS_##name
 #define CLEAN(name) WELLGATE__V1__DESK_REPLY__CLEAN__CLEAN_##name
 #define GONE(name)  WELLGATE__V1__DESK_REPLY__ERASURE__ERASURE_##name
+#define TEXT_MAX    256
 
 static const char usage[] =
 	"usage: wellgate loan start DEVICE [--slot N] [--subject REF] [--owned|--shared]\n"
@@ -116,7 +118,7 @@ static int start(struct desk_args *a)
 	int code;
 
 	if ((a->owned && a->shared) || (a->wiped && a->has_mark))
-		return cli_fail("loan", EXIT_USAGE, "two of these options rule each other out");
+		return cli_fail("loan", EXIT_USAGE, "%s", words_text(WORDS_EN, WORDS_LOAN_EITHER));
 	code = desk_device(a, a->words[0], &d);
 	if (code)
 		return code;
@@ -251,24 +253,34 @@ static json_t *loan_json(const Wellgate__V1__DeskReply__Loan *l)
 	return object;
 }
 
+/* "2026-11-23 10:30" */
+static void format_minute(char buf[FORMAT_TIME_MAX], int64_t ms)
+{
+	format_utc(buf, ms);
+	buf[16] = '\0';
+	buf[10] = ' ';
+}
+
 static void print_loan(const Wellgate__V1__DeskReply__Loan *l)
 {
-	char from[FORMAT_TIME_MAX], to[FORMAT_TIME_MAX] = "", subject[DEVICE_NAME], slot[24] = "";
-	const bool gone = !l->subject || !*l->subject;
+	const bool gone = !l->subject || !*l->subject, over = l->has_to_ms && l->ended;
+	char from[FORMAT_TIME_MAX], to[FORMAT_TIME_MAX] = "", subject[DEVICE_NAME], slot[24];
+	char place[TEXT_MAX] = "", when[TEXT_MAX] = "";
+	const struct words_fill fill = {
+		.of = { [WORDS_NUMBER] = slot, [WORDS_FROM] = from, [WORDS_TO] = to }
+	};
 
-	format_utc(from, l->from_ms);
-	from[16] = '\0';
-	from[10] = ' ';
-	if (l->has_to_ms && l->ended) {
-		format_utc(to, l->to_ms);
-		to[16] = '\0';
-		to[10] = ' ';
-	}
+	format_minute(from, l->from_ms);
+	if (over)
+		format_minute(to, l->to_ms);
 	device_text(subject, sizeof(subject), gone ? "-" : l->subject);
+	(void)snprintf(slot, sizeof(slot), "%" PRIu32, l->slot);
 	if (l->has_slot)
-		(void)snprintf(slot, sizeof(slot), ", user %" PRIu32, l->slot);
-	(void)printf("%8" PRIu64 "  %s%s, %s UTC%s%s\n          %s\n", l->number,
-		     words_text(WORDS_EN, state_words(l)), slot, from, to[0] ? " to " : "", to,
+		(void)words_say(WORDS_EN, WORDS_LOAN_SLOT, &fill, place, sizeof(place));
+	(void)words_say(WORDS_EN, over ? WORDS_LOAN_FROM_TO : WORDS_LOAN_FROM, &fill, when,
+			sizeof(when));
+	(void)printf("%8" PRIu64 "  %s%s%s, %s\n          %s\n", l->number,
+		     words_text(WORDS_EN, state_words(l)), place[0] ? ", " : "", place, when,
 		     subject);
 }
 
@@ -382,8 +394,8 @@ static int unpair(struct desk_args *a, struct desk_device *d)
 	if (code == 0)
 		code = client_outcome(&a->client, request, &error);
 	if (code == 0 && error != 0)
-		code = cli_fail("loan", EXIT_UNAVAILABLE, "it could not be unpaired: %s",
-				strerror(error));
+		code = cli_fail("loan", EXIT_UNAVAILABLE, "%s: %s",
+				words_text(WORDS_EN, WORDS_LOAN_NOT_UNPAIRED), strerror(error));
 	d->paired = code != 0;
 	return code;
 }

@@ -16,7 +16,6 @@ enum {
 	CELLS_MAX = 30,
 	NOTES_MAX = 16,
 };
-#define TIME_NOT_SURE "time not sure"
 
 /* ---- what may be said about a reading, in plain words; never whether a value is good */
 
@@ -24,33 +23,33 @@ static const char *flag_words(Wellgate__V1__Flag flag)
 {
 	static const struct {
 		Wellgate__V1__Flag flag;
-		const char *words;
+		enum words_id words;
 	} rows[] = {
-		{ WELLGATE__V1__FLAG__FLAG_MOVEMENT, "moved while measuring" },
-		{ WELLGATE__V1__FLAG__FLAG_CUFF_FIT, "cuff was loose" },
-		{ WELLGATE__V1__FLAG__FLAG_IRREGULAR_PULSE, "uneven pulse" },
-		{ WELLGATE__V1__FLAG__FLAG_BODY_POSITION, "position was not right" },
-		{ WELLGATE__V1__FLAG__FLAG_PULSE_ABOVE_RANGE, "pulse out of the device's range" },
-		{ WELLGATE__V1__FLAG__FLAG_PULSE_BELOW_RANGE, "pulse out of the device's range" },
-		{ WELLGATE__V1__FLAG__FLAG_SOFT_RANGE, "to be looked at" },
-		{ WELLGATE__V1__FLAG__FLAG_HARD_RANGE, "not used: no such value" },
-		{ WELLGATE__V1__FLAG__FLAG_UNIT_CONVERTED, "unit changed" },
-		{ WELLGATE__V1__FLAG__FLAG_TIME_CORRECTED, "clock put right" },
-		{ WELLGATE__V1__FLAG__FLAG_TIME_UNCERTAIN, TIME_NOT_SURE },
-		{ WELLGATE__V1__FLAG__FLAG_LATE, "came in late" },
-		{ WELLGATE__V1__FLAG__FLAG_BACKFILL, "from the device's memory" },
-		{ WELLGATE__V1__FLAG__FLAG_MANUAL, "typed in" },
-		{ WELLGATE__V1__FLAG__FLAG_TEST, "a test" },
-		{ WELLGATE__V1__FLAG__FLAG_LOW_BATTERY, "battery low" },
-		{ WELLGATE__V1__FLAG__FLAG_CLOCK_NOT_SET, "device's clock not set" },
-		{ WELLGATE__V1__FLAG__FLAG_CONTROL_SOLUTION, "a check of the device" },
-		{ WELLGATE__V1__FLAG__FLAG_INCONSISTENT, "not used: values do not fit" },
-		{ WELLGATE__V1__FLAG__FLAG_ESTIMATED, "estimated" },
+		{ WELLGATE__V1__FLAG__FLAG_MOVEMENT, WORDS_FLAG_MOVEMENT },
+		{ WELLGATE__V1__FLAG__FLAG_CUFF_FIT, WORDS_FLAG_CUFF_FIT },
+		{ WELLGATE__V1__FLAG__FLAG_IRREGULAR_PULSE, WORDS_FLAG_IRREGULAR_PULSE },
+		{ WELLGATE__V1__FLAG__FLAG_BODY_POSITION, WORDS_FLAG_BODY_POSITION },
+		{ WELLGATE__V1__FLAG__FLAG_PULSE_ABOVE_RANGE, WORDS_FLAG_PULSE_RANGE },
+		{ WELLGATE__V1__FLAG__FLAG_PULSE_BELOW_RANGE, WORDS_FLAG_PULSE_RANGE },
+		{ WELLGATE__V1__FLAG__FLAG_SOFT_RANGE, WORDS_FLAG_SOFT_RANGE },
+		{ WELLGATE__V1__FLAG__FLAG_HARD_RANGE, WORDS_FLAG_HARD_RANGE },
+		{ WELLGATE__V1__FLAG__FLAG_UNIT_CONVERTED, WORDS_FLAG_UNIT_CONVERTED },
+		{ WELLGATE__V1__FLAG__FLAG_TIME_CORRECTED, WORDS_FLAG_TIME_CORRECTED },
+		{ WELLGATE__V1__FLAG__FLAG_TIME_UNCERTAIN, WORDS_FLAG_TIME_UNCERTAIN },
+		{ WELLGATE__V1__FLAG__FLAG_LATE, WORDS_FLAG_LATE },
+		{ WELLGATE__V1__FLAG__FLAG_BACKFILL, WORDS_FLAG_BACKFILL },
+		{ WELLGATE__V1__FLAG__FLAG_MANUAL, WORDS_FLAG_MANUAL },
+		{ WELLGATE__V1__FLAG__FLAG_TEST, WORDS_FLAG_TEST },
+		{ WELLGATE__V1__FLAG__FLAG_LOW_BATTERY, WORDS_FLAG_LOW_BATTERY },
+		{ WELLGATE__V1__FLAG__FLAG_CLOCK_NOT_SET, WORDS_FLAG_CLOCK_NOT_SET },
+		{ WELLGATE__V1__FLAG__FLAG_CONTROL_SOLUTION, WORDS_FLAG_CONTROL_SOLUTION },
+		{ WELLGATE__V1__FLAG__FLAG_INCONSISTENT, WORDS_FLAG_INCONSISTENT },
+		{ WELLGATE__V1__FLAG__FLAG_ESTIMATED, WORDS_FLAG_ESTIMATED },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].flag == flag)
-			return rows[i].words;
+			return words_text(WORDS_EN, rows[i].words);
 	}
 	return NULL;
 }
@@ -123,10 +122,10 @@ static void say_notes(struct line *l, const Wellgate__V1__Reading *r)
 
 	note_flags(&notes, r);
 	if (r->has_measured_at_ms && !is_time_sure(r))
-		note(&notes, TIME_NOT_SURE);
+		note(&notes, words_text(WORDS_EN, WORDS_FLAG_TIME_UNCERTAIN));
 	if (r->attribution &&
 	    r->attribution->rule == WELLGATE__V1__ATTRIBUTION_RULE__ATTRIBUTION_UNASSIGNED)
-		note(&notes, "we do not know whose it is");
+		note(&notes, words_text(WORDS_EN, WORDS_FLAG_NOBODY));
 	for (size_t i = 0; i < notes.n; i++) {
 		(void)snprintf(text, sizeof(text), "%s%s%s", i == 0 ? "(" : "", notes.of[i],
 			       i + 1 < notes.n ? "," : ")");
@@ -155,7 +154,8 @@ static void say_component(struct line *l, const Wellgate__V1__Component *part, b
 	if (value[0] && info && strcmp(unit, info->label) == 0)
 		unit[0] = '\0'; /* "steps 412", not "steps 412 steps" */
 	(void)snprintf(text, sizeof(text), "%s%s%s%s%s%s", label ? info ? info->label : "?" : "",
-		       label ? " " : "", value[0] ? value : "no value",
+		       label ? " " : "",
+		       value[0] ? value : words_text(WORDS_EN, WORDS_READING_NO_VALUE),
 		       unit[0] && value[0] ? " " : "", value[0] ? unit : "", end);
 	say(l, text);
 }
@@ -176,6 +176,15 @@ static bool is_last(const Wellgate__V1__Reading *r, size_t i)
 	return true;
 }
 
+static void say_upper(struct line *l, const char *upper)
+{
+	const struct words_fill fill = { .of = { [WORDS_NUMBER] = upper } };
+	char text[LINE_MAX_BYTES];
+
+	if (words_say(WORDS_EN, WORDS_READING_UPPER, &fill, text, sizeof(text)) > 0)
+		say(l, text);
+}
+
 static void say_values(struct line *l, const Wellgate__V1__Reading *r)
 {
 	const struct metric_info *info = metric_info((unsigned int)r->metric);
@@ -185,14 +194,13 @@ static void say_values(struct line *l, const Wellgate__V1__Reading *r)
 		say(l, info ? info->label : "?");
 	for (size_t i = 0; i < r->n_components; i++) {
 		const bool pair = is_pressure_pair(r, i);
-		char upper[DECIMAL_TEXT_MAX], text[DECIMAL_TEXT_MAX + 8];
+		char upper[DECIMAL_TEXT_MAX];
 
 		if (!is_for_people(r, i))
 			continue;
 		if (pair) {
 			format_decimal(upper, sizeof(upper), r->components[i++]->value);
-			(void)snprintf(text, sizeof(text), "%s over", upper);
-			say(l, text);
+			say_upper(l, upper);
 		}
 		say_component(l, r->components[i], !pair, is_last(r, i) ? "" : ",");
 	}
@@ -278,7 +286,10 @@ static void draw(const struct readings_text *t, const struct readings_series *s)
 	struct bars_value values[BARS_CELLS_MAX];
 	struct decimal low = s->points[0].value, high = low;
 	char line[BARS_TEXT_MAX], from[DECIMAL_TEXT_MAX], to[DECIMAL_TEXT_MAX];
-	char unit[FORMAT_UNIT_MAX];
+	char unit[FORMAT_UNIT_MAX], range[LINE_MAX_BYTES];
+	const struct words_fill fill = {
+		.of = { [WORDS_FROM] = from, [WORDS_TO] = to, [WORDS_UNIT] = unit }
+	};
 	const size_t n = s->n > CELLS_MAX ? CELLS_MAX : s->n;
 
 	memcpy(points, s->points, s->n * sizeof(points[0]));
@@ -296,8 +307,8 @@ static void draw(const struct readings_text *t, const struct readings_series *s)
 	if (decimal_format(from, sizeof(from), low) < 0 || decimal_format(to, sizeof(to), high) < 0)
 		return;
 	format_unit(unit, info ? unit_info(info->unit)->ucum : "");
-	(void)fprintf(t->out, "  %-18s %s  %s to %s %s\n", info ? info->label : "?", line, from, to,
-		      unit);
+	if (words_say(WORDS_EN, WORDS_READING_RANGE, &fill, range, sizeof(range)) > 0)
+		(void)fprintf(t->out, "  %-18s %s  %s\n", info ? info->label : "?", line, range);
 }
 
 /* ---- all of it */
@@ -313,8 +324,9 @@ void readings_text_add_as(struct readings_text *t, const Wellgate__V1__Reading *
 			  const char *known)
 {
 	struct line l = { .out = t->out, .width = t->style.width, .used = INDENT };
-	char heading[sizeof(t->heading)] = "Time not known", clock[8] = "  -  ";
+	char heading[sizeof(t->heading)] = "", clock[8] = "  -  ";
 
+	(void)snprintf(heading, sizeof(heading), "%s", words_text(WORDS_EN, WORDS_READING_NO_TIME));
 	if (r->has_measured_at_ms) {
 		const int64_t ms = r->measured_at_ms + (int64_t)r->utc_offset_min * 60000;
 		const time_t seconds = (time_t)(ms / 1000 - (ms % 1000 < 0));
@@ -379,7 +391,7 @@ void readings_text_end(const struct readings_text *t)
 		if (t->series[i].n < DRAWN_MIN)
 			continue;
 		if (!drawn)
-			(void)fputs("\nHow it went:\n", t->out);
+			(void)fprintf(t->out, "\n%s\n", words_text(WORDS_EN, WORDS_READING_COURSE));
 		drawn = true;
 		draw(t, &t->series[i]);
 	}

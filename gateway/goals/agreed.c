@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/goals/message.h"
+#include "gateway/words/words.h"
 
 struct goal_agreed {
 	struct goal *goals;
@@ -108,7 +109,7 @@ static int check(const struct goal_agreed *a, const struct goal *goal, size_t *r
 		} else if (stays_in_place(other, goal)) {
 			index = i;
 		} else {
-			*ret_problem = "a goal that asks for something else needs a new version";
+			*ret_problem = words_text(WORDS_EN, WORDS_SET_NEW_VERSION);
 			r = -EINVAL;
 		}
 	}
@@ -124,7 +125,7 @@ static int set(struct goal_agreed *a, const struct goal *goal, const char **ret_
 	if (r == 0 && i == a->n)
 		r = grow(a);
 	if (r == -ENOSPC)
-		*ret_problem = "this hub has as many goals as it can hold";
+		*ret_problem = words_text(WORDS_EN, WORDS_SET_FULL);
 	if (r < 0)
 		return r;
 	a->goals[i] = *goal;
@@ -155,23 +156,23 @@ int goal_agreed_change(struct goal_agreed *a, const Wellgate__V1__GoalChange *ch
 
 	*ret_problem = NULL;
 	if (!change->goal || goal_from_message(change->goal, &goal) < 0) {
-		*ret_problem = "no goal is named";
+		*ret_problem = words_text(WORDS_EN, WORDS_SET_NONE_NAMED);
 		return -EBADMSG;
 	}
 	if (is_fixed(a, &goal)) {
-		*ret_problem = "this goal is written in the configuration; change it there";
+		*ret_problem = words_text(WORDS_EN, WORDS_SET_FIXED);
 		return -EPERM;
 	}
 	goal.average = a->average;
 	if (change->kind == WELLGATE__V1__GOAL_CHANGE__KIND__KIND_SET)
 		return set(a, &goal, ret_problem);
 	if (change->kind != WELLGATE__V1__GOAL_CHANGE__KIND__KIND_STOP) {
-		*ret_problem = "a goal is set or stopped";
+		*ret_problem = words_text(WORDS_EN, WORDS_SET_OR_STOPPED);
 		return -EBADMSG;
 	}
 	if (drop(a, goal.id, goal.subject) > 0)
 		return 0;
-	*ret_problem = "there is no such goal";
+	*ret_problem = words_text(WORDS_EN, WORDS_SET_NO_SUCH);
 	return -ENOENT;
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "drivers/measurement.h"
+#include "gateway/words/words.h"
 #include "protocols/messages/codes.h"
 
 /*
@@ -21,6 +22,7 @@
 #define TENTH        INT64_C(100000)     /* of 1 mmHg */
 #define DAY_S        86400
 #define TIME_MAX_MS  INT64_C(253402300800000) /* the year 10000 */
+#define NUMBER_MAX   12                       /* bytes of an unsigned int in a sentence */
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -336,25 +338,31 @@ int home_bp_report(const struct home_bp_result *result, struct arena *arena,
 	return 0;
 }
 
+static enum words_id still_to_take(unsigned int readings, unsigned int dates)
+{
+	if (readings == 0)
+		return dates == 1 ? WORDS_HOME_BP_DAY : WORDS_HOME_BP_DAYS;
+	if (dates == 0)
+		return readings == 1 ? WORDS_HOME_BP_READING : WORDS_HOME_BP_READINGS;
+	if (readings == 1)
+		return dates == 1 ? WORDS_HOME_BP_READING_DAY : WORDS_HOME_BP_READING_DAYS;
+	return dates == 1 ? WORDS_HOME_BP_READINGS_DAY : WORDS_HOME_BP_READINGS_DAYS;
+}
+
 void home_bp_words(const struct home_bp_result *result, char ret[HOME_BP_WORDS_MAX])
 {
-	unsigned int readings = result->more_readings, dates = result->more_dates;
+	char readings[NUMBER_MAX], dates[NUMBER_MAX];
+	const struct words_fill fill = {
+		.of = { [WORDS_NUMBER] = readings, [WORDS_DATES] = dates }
+	};
+	enum words_id said = WORDS_HOME_BP_DONE;
 
-	if (result->state == HOME_BP_COMPLETE)
-		(void)snprintf(ret, HOME_BP_WORDS_MAX, "That is all the readings. Thank you.");
-	else if (result->state == HOME_BP_NOT_BEGUN)
-		(void)snprintf(ret, HOME_BP_WORDS_MAX,
-			       "Start when you want: two readings, a minute or two apart.");
-	else if (readings > 0 && dates > 0)
-		(void)snprintf(ret, HOME_BP_WORDS_MAX,
-			       "Thank you. Still to take: %u more reading%s, on %u more day%s.",
-			       readings, readings == 1 ? "" : "s", dates, dates == 1 ? "" : "s");
-	else if (readings > 0)
-		(void)snprintf(ret, HOME_BP_WORDS_MAX,
-			       "Thank you. Still to take: %u more reading%s.", readings,
-			       readings == 1 ? "" : "s");
-	else
-		(void)snprintf(ret, HOME_BP_WORDS_MAX,
-			       "Thank you. Please take readings on %u more day%s.", dates,
-			       dates == 1 ? "" : "s");
+	(void)snprintf(readings, sizeof(readings), "%u", result->more_readings);
+	(void)snprintf(dates, sizeof(dates), "%u", result->more_dates);
+	if (result->state == HOME_BP_NOT_BEGUN)
+		said = WORDS_HOME_BP_BEGIN;
+	else if (result->state != HOME_BP_COMPLETE)
+		said = still_to_take(result->more_readings, result->more_dates);
+	if (words_say(WORDS_EN, said, &fill, ret, HOME_BP_WORDS_MAX) < 0)
+		ret[0] = '\0'; /* longer than any sentence of the table may be */
 }

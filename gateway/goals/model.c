@@ -5,6 +5,7 @@
 #include "gateway/goals/goals.h"
 #include "gateway/goals/zone.h"
 #include "gateway/text.h"
+#include "gateway/words/words.h"
 
 enum {
 	TIMES_A_DAY_MAX = 12,
@@ -57,16 +58,16 @@ static bool is_by_the_way(unsigned int metric)
 	       metric == METRIC_RR_INTERVAL;
 }
 
-static const char *problem_of_text(const struct goal *g)
+static enum words_id problem_of_text(const struct goal *g)
 {
 	if (!is_id(g->id))
-		return "a goal's name is 1 to 32 of a-z, 0-9 and \"-\"";
+		return WORDS_SET_NAME;
 	if (strnlen(g->title, sizeof(g->title)) == sizeof(g->title) || !text_is_clean(g->title))
-		return "the title is UTF-8 text of at most 128 bytes";
+		return WORDS_SET_TITLE;
 	if (strnlen(g->subject, sizeof(g->subject)) == sizeof(g->subject) ||
 	    !text_is_clean(g->subject))
-		return "the subject is UTF-8 text of at most 64 bytes";
-	return NULL;
+		return WORDS_SET_SUBJECT;
+	return WORDS_NONE;
 }
 
 static bool is_of_sleep(unsigned int metric)
@@ -75,57 +76,55 @@ static bool is_of_sleep(unsigned int metric)
 }
 
 /* what the rule makes of the metric */
-static const char *problem_of_metric(const struct goal *g)
+static enum words_id problem_of_metric(const struct goal *g)
 {
 	switch (g->rule) {
 	case GOAL_MEASURE_REGULARLY:
-		return NULL;
+		return WORDS_NONE;
 	case GOAL_TREND:
-		return g->metric == METRIC_BODY_WEIGHT ? NULL : "a trend is of body_weight";
+		return g->metric == METRIC_BODY_WEIGHT ? WORDS_NONE : WORDS_SET_TREND_WEIGHT;
 	case GOAL_RANGE_MEAN:
-		return g->metric == METRIC_BLOOD_PRESSURE
-			       ? NULL
-			       : "a course at home (range_mean) is of blood_pressure";
+		return g->metric == METRIC_BLOOD_PRESSURE ? WORDS_NONE : WORDS_SET_COURSE_PRESSURE;
 	case GOAL_SUM_PER_PERIOD:
 	case GOAL_MEAN_PER_PERIOD:
 	case GOAL_COUNT_DAYS:
 	case GOAL_NIGHTS_MEETING:
 		break;
 	default:
-		return "the rule is not known";
+		return WORDS_SET_RULE;
 	}
 	if (!adds_up(g->metric))
-		return "this metric does not add up over time; the rule \"measure\" does fit";
+		return WORDS_SET_ADDS_UP;
 	if (g->rule == GOAL_NIGHTS_MEETING && !is_of_sleep(g->metric))
-		return "nights are of sleep_duration; for other metrics count days";
+		return WORDS_SET_NIGHTS_SLEEP;
 	if (g->rule == GOAL_COUNT_DAYS && is_of_sleep(g->metric))
-		return "sleep is counted in nights";
-	return NULL;
+		return WORDS_SET_SLEEP_NIGHTS;
+	return WORDS_NONE;
 }
 
-static const char *problem_of_rule(const struct goal *g)
+static enum words_id problem_of_rule(const struct goal *g)
 {
-	const char *problem;
+	enum words_id problem;
 
 	if (!metric_info(g->metric))
-		return "the metric is not known";
+		return WORDS_SET_METRIC;
 	if (is_food(g->metric))
-		return "goals on energy or food can do harm and are not offered";
+		return WORDS_SET_FOOD;
 	if (is_by_the_way(g->metric))
-		return "this metric says nothing that a person can work towards";
+		return WORDS_SET_BY_THE_WAY;
 	problem = problem_of_metric(g);
-	if (problem)
+	if (problem != WORDS_NONE)
 		return problem;
 	if ((g->rule == GOAL_RANGE_MEAN) != (g->period == GOAL_COURSE))
-		return "the period \"course\" and the rule range_mean belong together";
+		return WORDS_SET_COURSE_MEAN;
 	if (g->period != GOAL_DAY && g->period != GOAL_WEEK && g->period != GOAL_COURSE)
-		return "the period is day, week or course";
+		return WORDS_SET_PERIOD;
 	if (g->period == GOAL_DAY && g->rule != GOAL_SUM_PER_PERIOD &&
 	    g->rule != GOAL_MEASURE_REGULARLY)
-		return "for this rule the period is a week";
+		return WORDS_SET_PERIOD_WEEK;
 	if (g->week_start < 1 || g->week_start > DAYS_OF_WEEK)
-		return "the week starts on a day from 1 (Monday) to 7";
-	return NULL;
+		return WORDS_SET_WEEK_START;
+	return WORDS_NONE;
 }
 
 static bool is_whole(struct decimal d)
@@ -148,56 +147,56 @@ static bool is_within(struct decimal target, struct decimal limit, int64_t days)
 	       decimal_compare(target, limit) <= 0;
 }
 
-static const char *problem_of_days(const struct goal *g)
+static enum words_id problem_of_days(const struct goal *g)
 {
 	if (!is_whole(g->target) || !is_within(g->target, (struct decimal){ 1, 0 }, DAYS_OF_WEEK))
-		return "the target is a whole number of days or nights, 1 to 7";
+		return WORDS_SET_DAYS;
 	if (!is_above_zero(g->day_target))
-		return "what a day or night needs (day_target) is above zero";
+		return WORDS_SET_DAY_ZERO;
 	if (!is_within(g->day_target, metric_info(g->metric)->hard_max.limit, 1))
-		return "what a day or night needs (day_target) is more than anybody does";
-	return NULL;
+		return WORDS_SET_DAY_TOO_MUCH;
+	return WORDS_NONE;
 }
 
 /* Limits of a mean at home; what they are to be is for a professional to say. */
-static const char *problem_of_course(const struct goal *g)
+static enum words_id problem_of_course(const struct goal *g)
 {
 	const int64_t days = g->ends_on - g->starts_on;
 
 	if (g->starts_on == INT64_MIN || g->ends_on == 0 || days < GOAL_COURSE_MIN_DAYS ||
 	    days > GOAL_COURSE_MAX_DAYS)
-		return "a course has a day on which it starts, and ends 4 to 31 days later";
+		return WORDS_SET_COURSE_DAYS;
 	if (g->agreed_by != GOAL_AGREED_BY_PROFESSIONAL)
-		return "a course is agreed with a professional first (agreed_by)";
+		return WORDS_SET_COURSE_AGREED;
 	if (!is_above_zero(g->target) || !is_above_zero(g->diastolic_target) ||
 	    decimal_compare(g->diastolic_target, g->target) >= 0 ||
 	    !is_within(g->target, metric_info(METRIC_SYSTOLIC)->hard_max.limit, 1))
-		return "a course needs both limits, like 135 (target) and 85 (diastolic_target)";
-	return NULL;
+		return WORDS_SET_COURSE_LIMITS;
+	return WORDS_NONE;
 }
 
-static const char *problem_of_target(const struct goal *g)
+static enum words_id problem_of_target(const struct goal *g)
 {
 	const int64_t days = g->period == GOAL_WEEK ? DAYS_OF_WEEK : 1;
 	struct decimal limit = { TIMES_A_DAY_MAX, 0 };
 
 	if (g->rule == GOAL_TREND)
-		return NULL;
+		return WORDS_NONE;
 	if (g->rule == GOAL_RANGE_MEAN)
 		return problem_of_course(g);
 	if (!is_above_zero(g->target))
-		return "the target is above zero";
+		return WORDS_SET_ZERO;
 	if (g->min_points > DAYS_OF_WEEK)
-		return "a week has no more than 7 days to look at (min_points)";
+		return WORDS_SET_POINTS;
 	if (g->rule == GOAL_COUNT_DAYS || g->rule == GOAL_NIGHTS_MEETING)
 		return problem_of_days(g);
 	if (g->rule == GOAL_MEASURE_REGULARLY && !is_whole(g->target))
-		return "the target is a whole number of times";
+		return WORDS_SET_TIMES;
 	if (g->rule != GOAL_MEASURE_REGULARLY)
 		limit = metric_info(g->metric)->hard_max.limit; /* of a day */
 	if (!is_within(g->target, limit, g->rule == GOAL_MEAN_PER_PERIOD ? 1 : days))
-		return "the target is more than anybody does";
-	return NULL;
+		return WORDS_SET_TOO_MUCH;
+	return WORDS_NONE;
 }
 
 /* Is the weight one of a BMI below 18.5? grams / 1000 < 18.5 * (mm / 1000)^2 */
@@ -208,49 +207,44 @@ static bool is_underweight(struct decimal kg, unsigned int height_mm)
 	return decimal_compare(kg, limit) < 0;
 }
 
-static const char *problem_of_weight_to_get_to(const struct goal *g)
+static enum words_id problem_of_weight_to_get_to(const struct goal *g)
 {
 	if (decimal_compare(g->target, (struct decimal){ 0, 0 }) == 0)
-		return g->direction == GOAL_DOWN ? "a weight that goes down needs one to stop at "
-						   "(target)"
-						 : NULL;
+		return g->direction == GOAL_DOWN ? WORDS_SET_WEIGHT_DOWN : WORDS_NONE;
 	if (g->direction == GOAL_STEADY)
-		return "a steady weight has no target";
+		return WORDS_SET_WEIGHT_STEADY;
 	if (g->height_mm < HEIGHT_MIN_MM || g->height_mm > HEIGHT_MAX_MM)
-		return "a weight to get to needs the person's height: without it nobody can tell "
-		       "whether it is safe";
+		return WORDS_SET_HEIGHT;
 	if (is_underweight(g->target, g->height_mm))
-		return "a weight below a BMI of 18.5 can do harm and is not offered";
+		return WORDS_SET_UNDERWEIGHT;
 	if (!is_within(g->target, metric_info(g->metric)->hard_max.limit, 1))
-		return "the target is more than anybody weighs";
-	return NULL;
+		return WORDS_SET_WEIGHT_TOO_MUCH;
+	return WORDS_NONE;
 }
 
-static const char *problem_of_trend(const struct goal *g)
+static enum words_id problem_of_trend(const struct goal *g)
 {
 	if (g->rule != GOAL_TREND)
-		return NULL;
+		return WORDS_NONE;
 	if (g->agreed_by != GOAL_AGREED_BY_PROFESSIONAL)
-		return "a goal on weight is agreed with a professional first (agreed_by)";
+		return WORDS_SET_WEIGHT_AGREED;
 	if (g->direction != GOAL_STEADY && g->direction != GOAL_DOWN && g->direction != GOAL_UP)
-		return "the direction is steady, down or up";
+		return WORDS_SET_DIRECTION;
 	if (g->band.mantissa < 0 || !is_within(g->band, (struct decimal){ BAND_MAX_KG, 0 }, 1))
-		return "the band is 0.1 to 5 kg";
+		return WORDS_SET_BAND;
 	return problem_of_weight_to_get_to(g);
 }
 
 /* Numbers on a body, or to chase day by day, make eating disorders worse (domain.md 2.4). */
-static const char *problem_of_care(const struct goal *g)
+static enum words_id problem_of_care(const struct goal *g)
 {
 	if (!g->eating_disorder)
-		return NULL;
+		return WORDS_NONE;
 	if (metric_info(g->metric)->group == GROUP_WEIGHT)
-		return "with an eating disorder no goal is on weight; a professional can weigh in "
-		       "with the person";
+		return WORDS_SET_CARE_WEIGHT;
 	if (g->rule != GOAL_MEASURE_REGULARLY && g->agreed_by != GOAL_AGREED_BY_PROFESSIONAL)
-		return "with an eating disorder a number to reach is agreed with a professional "
-		       "first (agreed_by)";
-	return NULL;
+		return WORDS_SET_CARE_NUMBER;
+	return WORDS_NONE;
 }
 
 static bool is_day(int64_t day)
@@ -258,50 +252,50 @@ static bool is_day(int64_t day)
 	return day >= 0 && day < LAST_DAY;
 }
 
-static const char *problem_of_end(const struct goal *g)
+static enum words_id problem_of_end(const struct goal *g)
 {
 	if ((g->starts_on != INT64_MIN && !is_day(g->starts_on)) ||
 	    (g->ends_on != 0 && !is_day(g->ends_on)))
-		return "a goal starts and ends on a day of these centuries";
+		return WORDS_SET_DATES;
 	if (g->ends_on != 0 && g->starts_on != INT64_MIN && g->ends_on <= g->starts_on)
-		return "a goal ends after it starts";
-	return NULL;
+		return WORDS_SET_END;
+	return WORDS_NONE;
 }
 
-static const char *problem_of_pauses(const struct goal *g)
+static enum words_id problem_of_pauses(const struct goal *g)
 {
 	if (g->n_pauses > GOAL_PAUSES_MAX)
-		return "a goal has at most 8 pauses";
+		return WORDS_SET_PAUSES;
 	for (size_t i = 0; i < g->n_pauses; i++) {
 		if (g->pauses[i].from_day >= g->pauses[i].to_day)
-			return "a pause ends after it begins";
+			return WORDS_SET_PAUSE_END;
 	}
-	return NULL;
+	return WORDS_NONE;
 }
 
-static const char *problem_of_zone(const struct goal *g)
+static enum words_id problem_of_zone(const struct goal *g)
 {
 	struct zone *zone;
 
 	if (strnlen(g->time_zone, sizeof(g->time_zone)) == sizeof(g->time_zone) ||
 	    zone_load(g->time_zone, &zone) < 0)
-		return "the time zone is not known here (an example: Europe/London)";
+		return WORDS_SET_ZONE;
 	zone_free(zone);
-	return NULL;
+	return WORDS_NONE;
 }
 
 int goal_check(const struct goal *goal, const char **ret_problem)
 {
-	static const char *(*const checks[])(const struct goal *) = {
+	static enum words_id (*const checks[])(const struct goal *) = {
 		problem_of_text,  problem_of_end,  problem_of_rule,   problem_of_target,
 		problem_of_trend, problem_of_care, problem_of_pauses, problem_of_zone
 	};
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		const char *problem = checks[i](goal);
+		const enum words_id problem = checks[i](goal);
 
-		if (problem) {
-			*ret_problem = problem;
+		if (problem != WORDS_NONE) {
+			*ret_problem = words_text(WORDS_EN, problem);
 			return -EINVAL;
 		}
 	}
@@ -310,23 +304,23 @@ int goal_check(const struct goal *goal, const char **ret_problem)
 
 int goal_check_version(const struct goal *goal, const struct goal *next, const char **ret_problem)
 {
-	const char *problem = NULL;
+	enum words_id problem = WORDS_NONE;
 
 	if (next->version == goal->version)
-		problem = "a version is there twice";
+		problem = WORDS_SET_VERSION_TWICE;
 	else if (next->starts_on == goal->starts_on ||
 		 (next->version > goal->version) != (next->starts_on > goal->starts_on))
-		problem = "a later version starts later";
+		problem = WORDS_SET_VERSION_LATER;
 	else if (next->metric != goal->metric || next->rule != goal->rule ||
 		 next->period != goal->period || next->week_start != goal->week_start)
-		problem = "another metric, rule, period or start of the week is another goal";
+		problem = WORDS_SET_ANOTHER_GOAL;
 	else if (next->period == GOAL_COURSE)
-		problem = "a course has one version; stop it and begin another";
+		problem = WORDS_SET_COURSE_VERSION;
 	else if (strcmp(next->time_zone, goal->time_zone) != 0 ||
 		 strcmp(next->subject, goal->subject) != 0)
-		problem = "all versions of a goal have one person and one time zone";
-	if (!problem)
+		problem = WORDS_SET_VERSION_SAME;
+	if (problem == WORDS_NONE)
 		return 0;
-	*ret_problem = problem;
+	*ret_problem = words_text(WORDS_EN, problem);
 	return -EINVAL;
 }

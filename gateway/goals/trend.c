@@ -33,7 +33,7 @@ static int compare_slopes(const void *a, const void *b)
 
 static struct slope median_slope(const struct goal_day *days, size_t n)
 {
-	struct slope slopes[PAIRS_MAX], a, b;
+	struct slope slopes[PAIRS_MAX] = { { 0 } }, a, b;
 	size_t pairs = 0;
 
 	for (size_t i = 0; i < n; i++) {

@@ -38,6 +38,13 @@ int batch_init(struct batch *b, const char *hub, uint64_t epoch)
 	return 0;
 }
 
+void batch_set_epoch(struct batch *b, uint64_t epoch)
+{
+	struct writer w = writer_of(b->data + b->head - sizeof(epoch), sizeof(epoch));
+
+	writer_le64(&w, epoch);
+}
+
 void batch_finish(struct batch *b)
 {
 	free(b->data);

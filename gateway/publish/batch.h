@@ -32,6 +32,7 @@ struct batch {
 
 /* -ENOMEM; -EINVAL if the hub's name is too long */
 int batch_init(struct batch *b, const char *hub, uint64_t epoch);
+void batch_set_epoch(struct batch *b, uint64_t epoch); /* of the batches from now on */
 void batch_finish(struct batch *b);
 void batch_begin(struct batch *b, unsigned int rows, size_t bytes);
 /* false: the row starts the next batch. The first row is always taken. */

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "gateway/publish/batch.h"
+#include "gateway/publish/origin.h"
 #include "gateway/publish/reasons.h"
 #include "gateway/publish/receipts.h"
 #include "gateway/publish/uplink.h"
@@ -19,8 +20,9 @@
 #define PACKET_EXTRA      512  /* topic, properties and header of a PUBLISH */
 #define US_PER_S          INT64_C(1000000)
 #define AGAIN_ACCURACY_US ((uint64_t)US_PER_S)
-#define MQTT_REFUSED      0x80           /* reason codes from here on */
-#define THREAD_END_US     (3 * US_PER_S) /* Paho's own threads take up to 1.1 s to end */
+#define EPOCH_EVERY_US    (3600 * US_PER_S) /* a service that is wrong must not use them up */
+#define MQTT_REFUSED      0x80              /* reason codes from here on */
+#define THREAD_END_US     (3 * US_PER_S)    /* Paho's own threads take up to 1.1 s to end */
 
 /* What a tag says: kind in the low bits, above it a number that rises by one per kind. */
 enum tag_kind {
@@ -34,7 +36,7 @@ enum tag_kind {
 struct entry {
 	uint64_t first, last; /* sequences */
 	unsigned int rows;
-	bool done;
+	bool done, tombstone;
 };
 
 /* Batches on the way are a queue in order of sequence. Confirmations may overtake each other; the
@@ -45,6 +47,7 @@ struct outbox {
 	uint64_t cursor;       /* sequence: all up to here was handed to the uplink */
 	uint64_t single_upto;  /* up to here one row per batch */
 	uint64_t delivered;    /* up to here the broker has confirmed */
+	uint64_t sent;         /* all up to here can have been sent under this epoch */
 	bool exhausted;        /* the store had no more when it was last asked */
 };
 
@@ -61,7 +64,9 @@ struct publish {
 	unsigned int window_max;
 	size_t bytes_max; /* of a batch on this connection */
 	struct publish_state state;
-	bool stopping, schema_due, no_retain;
+	bool stopping, schema_due, no_retain, epoch_due;
+	int64_t epoch_at_us; /* when one was begun last, 0 = never */
+	uint64_t parked;     /* rows of the store, when it was last looked at */
 	uint64_t acked_rows; /* since the last commit of ours */
 	/* status */
 	Wellgate__V1__HubStatus *status;
@@ -83,6 +88,17 @@ static int64_t now_us(void)
 static const char *hub_name(const struct publish *p)
 {
 	return p->config->hub ? p->config->hub : store_identity(p->store)->hub;
+}
+
+/* What was committed has been sent, or is stepped over for good. */
+static void exhaust(struct publish *p, enum lane lane)
+{
+	struct store_counts counts;
+
+	store_counts(p->store, &counts);
+	p->lanes[lane].exhausted = true;
+	if (counts.last[lane] > p->lanes[lane].sent)
+		p->lanes[lane].sent = counts.last[lane];
 }
 
 static bool window_open(const struct publish *p)
@@ -177,8 +193,27 @@ static int collect(struct publish *p, enum lane lane)
 		after = row.sequence;
 	}
 	if (r == 0)
-		o->exhausted = true;
+		exhaust(p, lane);
 	return r < 0 ? r : p->batch.n > 0;
+}
+
+/* the row, under our name */
+static int hand_over_single(struct publish *p, enum lane lane, struct message *m,
+			    const struct store_row *row, bool *ret_tombstone)
+{
+	const struct origin origin = { hub_name(p), store_identity(p->store)->epoch,
+				       lane == LANE_RESULTS };
+	uint8_t *data = malloc(row->len + ORIGIN_MAX);
+	int r;
+
+	if (!data)
+		return -ENOMEM;
+	if (row->len > 0)
+		(void)memcpy(data, row->payload, row->len);
+	m->len = origin_complete(&origin, data, row->len, ret_tombstone);
+	r = hand_over(p, m, data);
+	free(data);
+	return r;
 }
 
 /* a result or a correction is one message; its row is what is sent */
@@ -188,16 +223,15 @@ static int send_single(struct publish *p, enum lane lane, struct message *m, str
 	struct store_row row;
 	int r = store_next(p->store, lane, o->cursor, &row);
 
-	if (r <= 0) {
-		o->exhausted = r == 0;
+	if (r == 0)
+		exhaust(p, lane);
+	if (r <= 0)
 		return r;
-	}
 	m->content = lane == LANE_RESULTS ? CONTENT_RESULT : CONTENT_CORRECTION;
 	m->topic = lane == LANE_RESULTS ? p->topics.goal[row.test || p->config->test]
 					: p->topics.correction[row.test || p->config->test];
-	m->len = row.len;
 	*entry = (struct entry){ .first = row.sequence, .last = row.sequence, .rows = 1 };
-	r = hand_over(p, m, row.payload);
+	r = hand_over_single(p, lane, m, &row, &entry->tombstone);
 	return r < 0 ? r : 1;
 }
 
@@ -232,6 +266,8 @@ static int send_next(struct publish *p, enum lane lane)
 		return r;
 	o->entries[o->tail++ % p->window_max] = entry;
 	o->cursor = entry.last;
+	if (o->cursor > o->sent)
+		o->sent = o->cursor;
 	p->state.batches++;
 	return 1;
 }
@@ -252,6 +288,24 @@ static int send_row(struct publish *p)
 	return r;
 }
 
+/* Rows that were set aside leave tombstones, which want a commit and are rows to be sent. Within
+ * somebody's transaction: with their commit and the kick that follows. true: there are some. */
+static bool tell_parked(struct publish *p)
+{
+	struct store_counts counts;
+
+	store_counts(p->store, &counts);
+	if (counts.parked == p->parked || store_in_transaction(p->store))
+		return false;
+	if (store_commit(p->store) < 0) {
+		p->state.errors++;
+		return false; /* with a later one */
+	}
+	p->parked = counts.parked;
+	p->lanes[LANE_CORRECTIONS].exhausted = false;
+	return true;
+}
+
 static void pump(struct publish *p)
 {
 	int sent = 0, r = send_notices(p);
@@ -266,6 +320,8 @@ static void pump(struct publish *p)
 	}
 	if (r < 0)
 		p->state.errors++;
+	if (tell_parked(p))
+		sent = BURST;
 	(void)sd_event_source_set_enabled(p->more, sent == BURST ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
@@ -342,6 +398,13 @@ static void judge(struct publish *p, enum lane lane, struct entry *e, int code)
 	if (verdict == VERDICT_NEVER_AS_IS && e->rows > 1) {
 		p->lanes[lane].single_upto = e->last;
 		give_up_connection(p, code);
+		return;
+	}
+	/* A tombstone of a tombstone would be refused, too. Its lane stands still until the next
+	 * connection: perhaps somebody lets us by then. */
+	if (e->tombstone && (verdict == VERDICT_NEVER || verdict == VERDICT_NEVER_AS_IS)) {
+		p->state.errors++;
+		p->lanes[lane].exhausted = true;
 		return;
 	}
 	switch (verdict) {
@@ -458,13 +521,15 @@ static void acknowledge_all(struct publish *p)
 static void take_receipt(struct publish *p, const uint8_t *data, size_t len)
 {
 	const uint64_t before = p->receipts.committed[LANE_READINGS];
-	struct store_counts counts;
+	uint64_t sent[LANE_END];
 	int r;
 
-	store_counts(p->store, &counts);
-	r = receipts_take(&p->receipts, hub_name(p), store_identity(p->store)->epoch, counts.last,
-			  data, len);
+	for (int lane = 0; lane < LANE_END; lane++)
+		sent[lane] = p->lanes[lane].sent;
+	r = receipts_take(&p->receipts, hub_name(p), store_identity(p->store)->epoch, sent, data,
+			  len);
 	p->state.numbers_reused = p->state.numbers_reused || r == -ERANGE;
+	p->epoch_due = p->epoch_due || (r == -ERANGE && by_receipt(p));
 	p->state.receipts = p->receipts.taken;
 	p->state.receipts_foreign = p->receipts.foreign;
 	p->state.receipts_malformed = p->receipts.malformed;
@@ -480,14 +545,16 @@ static void take_receipt(struct publish *p, const uint8_t *data, size_t len)
 static int on_again(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct publish *p = user;
+	struct store_counts counts;
 
 	(void)source;
 	(void)usec;
 	p->state.sent_again++;
+	store_counts(p->store, &counts);
 	for (int lane = 0; lane < LANE_END; lane++) {
 		struct outbox *o = &p->lanes[lane];
 
-		o->cursor = p->receipts.committed[lane];
+		o->cursor = counts.acknowledged[lane]; /* also by receipts of before a restart */
 		o->delivered = o->cursor;
 		o->exhausted = false;
 	}
@@ -516,6 +583,48 @@ static void settle(struct publish *p)
 	if (store_commit(p->store) < 0)
 		p->state.errors++;
 	p->acked_rows = 0;
+}
+
+/* From now on nothing that others sent under this name can be taken for ours. What is not
+ * acknowledged goes again, under the new epoch. */
+static void restart_lanes(struct publish *p)
+{
+	struct store_counts counts;
+
+	store_counts(p->store, &counts);
+	for (int lane = 0; lane < LANE_END; lane++) {
+		p->lanes[lane].delivered = p->state.delivered[lane] = 0;
+		p->lanes[lane].sent = counts.last[lane];
+	}
+	p->parked = counts.parked;
+	receipts_restart(&p->receipts);
+	(void)sd_event_source_set_enabled(p->again, SD_EVENT_OFF);
+}
+
+/* This card is a copy of one that went on without it. */
+static void begin_epoch(struct publish *p)
+{
+	uint64_t epoch;
+
+	if (!p->epoch_due || store_in_transaction(p->store))
+		return;
+	p->epoch_due = false;
+	if (p->epoch_at_us > 0 && now_us() - p->epoch_at_us < EPOCH_EVERY_US)
+		return;
+	if (store_new_epoch(p->store, p->receipts.used) < 0) {
+		p->state.errors++; /* the next receipt brings us here again */
+		return;
+	}
+	p->epoch_at_us = now_us();
+	epoch = store_identity(p->store)->epoch;
+	p->state.epochs++;
+	batch_set_epoch(&p->batch, epoch);
+	uplink_set_epoch(p->uplink, epoch);
+	p->status->epoch = epoch;
+	restart_lanes(p);
+	if (p->state.connected)
+		uplink_drop(p->uplink, p->state.session, 0);
+	p->state.connected = false; /* UPLINK_LOST follows */
 }
 
 static bool take_events(struct publish *p)
@@ -547,6 +656,7 @@ static bool take_events(struct publish *p)
 		}
 	}
 	settle(p);
+	begin_epoch(p);
 	return any;
 }
 
@@ -615,6 +725,8 @@ static int first_status(struct publish *p)
 
 static int init_lanes(struct publish *p)
 {
+	struct store_counts counts;
+
 	p->window_max = p->config->window < WINDOW_MAX ? p->config->window : WINDOW_MAX;
 	for (int lane = 0; lane < LANE_END; lane++) {
 		p->lanes[lane].entries = calloc(p->window_max, sizeof(struct entry));
@@ -622,6 +734,10 @@ static int init_lanes(struct publish *p)
 			return -ENOMEM;
 	}
 	rewind_lanes(p);
+	store_counts(p->store, &counts);
+	p->parked = counts.parked;
+	for (int lane = 0; lane < LANE_END; lane++)
+		p->lanes[lane].sent = counts.last[lane]; /* perhaps, before we started */
 	return 0;
 }
 

@@ -39,6 +39,7 @@ struct publish_state {
 	uint64_t receipts, receipts_foreign, receipts_malformed;
 	uint64_t sent_again; /* times that rows went again because no receipt came */
 	bool numbers_reused; /* a receipt covers what this hub never sent: a restored card */
+	uint64_t epochs;     /* begun for that */
 	char why[128];       /* why not connected, for people; "" */
 };
 

@@ -38,6 +38,18 @@ static int check(const Wellgate__V1__Receipt *m, const char *hub, uint64_t epoch
 	return 0;
 }
 
+/* What somebody else had committed under our name. */
+static void note_used(struct receipts *r, const Wellgate__V1__Receipt *m)
+{
+	(void)memset(r->used, 0, sizeof(r->used));
+	for (size_t i = 0; i < m->n_lanes; i++) {
+		const enum lane lane = lane_of(m->lanes[i]);
+
+		if (lane != LANE_END && m->lanes[i]->committed > r->used[lane])
+			r->used[lane] = m->lanes[i]->committed;
+	}
+}
+
 /* Receipts are cumulative; one that comes late says less than is known. */
 static int take(struct receipts *r, const Wellgate__V1__Receipt *m)
 {
@@ -64,12 +76,20 @@ int receipts_take(struct receipts *r, const char *hub, uint64_t epoch,
 
 	if (result == 0)
 		result = take(r, m);
+	if (result == -ERANGE)
+		note_used(r, m);
 	r->taken += result >= 0;
 	r->foreign += result == -EXDEV;
 	r->malformed += result == -EBADMSG || result == -ERANGE;
 	if (m)
 		wellgate__v1__receipt__free_unpacked(m, NULL);
 	return result;
+}
+
+void receipts_restart(struct receipts *r)
+{
+	(void)memset(r->committed, 0, sizeof(r->committed));
+	r->wait_us = 0;
 }
 
 int64_t receipts_wait(struct receipts *r)

@@ -20,13 +20,19 @@
 struct receipts {
 	uint64_t committed[LANE_END]; /* by the last receipt; 0: none yet */
 	uint64_t taken, foreign, malformed;
-	int64_t wait_us; /* before rows go again */
+	uint64_t used[LANE_END]; /* after -ERANGE: what it says was committed */
+	int64_t wait_us;         /* before rows go again */
 };
 
-/* Takes a packed Receipt. 1: a watermark rose; 0: nothing new; -EXDEV: of another hub or epoch;
- * -EBADMSG: malformed. last: what each lane has given out; a higher one than that is no receipt of
- * ours: -ERANGE, then this hub's numbers were used before (a restored card), and nothing is taken. */
+/*
+ * Takes a packed Receipt. 1: a watermark rose; 0: nothing new; -EXDEV: of another hub or epoch;
+ * -EBADMSG: malformed. last: what each lane can have sent; a higher one than that is no receipt of
+ * ours: -ERANGE, then this hub's numbers were used before (a restored card), and nothing is taken
+ * but `used`.
+ */
 int receipts_take(struct receipts *r, const char *hub, uint64_t epoch,
 		  const uint64_t last[LANE_END], const uint8_t *data, size_t len);
+/* A new epoch: nothing is committed yet. The counts stay. */
+void receipts_restart(struct receipts *r);
 /* How long to wait before rows go again, from now on. */
 int64_t receipts_wait(struct receipts *r);

@@ -56,6 +56,7 @@ struct uplink {
 	struct mailbox events; /* uplink -> loop */
 	struct notes notes;    /* Paho -> uplink */
 	atomic_bool stop, stop_with_will;
+	_Atomic(uint64_t) epoch;
 	pthread_t thread;
 	/* below: the thread's own */
 	enum phase phase;
@@ -152,6 +153,7 @@ static void open_connection(struct uplink *u)
 	atomic_store(&u->notes.overflowed, false);
 	for (unsigned int i = 0; i < u->options.window; i++)
 		u->sent[i].waiting = false;
+	u->options.epoch = atomic_load(&u->epoch);
 	r = connection_open(&u->options, session, &u->notes, &u->connection);
 	if (r == 0) {
 		u->phase = PHASE_CONNECTING;
@@ -466,6 +468,7 @@ int uplink_new(const struct connection_options *options, struct uplink **ret)
 	if (!u)
 		return -ENOMEM;
 	u->options = *options;
+	atomic_init(&u->epoch, options->epoch);
 	u->options.keep_alive = options->config->keep_alive;
 	u->phase = PHASE_WAITING; /* next_us 0: at once */
 	r = notes_init(&u->notes, items);
@@ -513,6 +516,11 @@ int uplink_send(struct uplink *u, uint64_t session, const struct message *m)
 		return 0;
 	free(m->payload);
 	return -ENOBUFS;
+}
+
+void uplink_set_epoch(struct uplink *u, uint64_t epoch)
+{
+	atomic_store(&u->epoch, epoch);
 }
 
 void uplink_drop(struct uplink *u, uint64_t session, int code)

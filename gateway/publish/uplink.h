@@ -43,6 +43,8 @@ bool uplink_next(struct uplink *u, struct uplink_event *ret);
 /* Takes the payload, also on failure. `session` is that of UPLINK_CONNECTED: a message for an
  * earlier connection is dropped. -ENOBUFS: more than options->window are on the way. */
 int uplink_send(struct uplink *u, uint64_t session, const struct message *m);
+/* Of the wills from the next connection on. */
+void uplink_set_epoch(struct uplink *u, uint64_t epoch);
 /* A connection that is over for the caller: give it up and come back later. */
 void uplink_drop(struct uplink *u, uint64_t session, int code);
 /* Says good-bye (or, with_will, has the broker publish the will) and ends the thread. If Paho hangs

@@ -224,6 +224,13 @@ static const char *result_fault(const Wellgate__V1__GoalResult *r)
 	return NULL;
 }
 
+static bool lane_is_known(Wellgate__V1__Receipt__Kind lane)
+{
+	return lane == WELLGATE__V1__RECEIPT__KIND__KIND_READINGS ||
+	       lane == WELLGATE__V1__RECEIPT__KIND__KIND_RESULTS ||
+	       lane == WELLGATE__V1__RECEIPT__KIND__KIND_CORRECTIONS;
+}
+
 static const char *correction_fault(const Wellgate__V1__Correction *c)
 {
 	const char *const texts[] = { c->from_subject, c->to_subject, c->reason };
@@ -241,6 +248,8 @@ static const char *correction_fault(const Wellgate__V1__Correction *c)
 			 !arrival_sequence_is_good(c->has_last_sequence, c->last_sequence) ||
 			 c->first_sequence > c->last_sequence))
 		return "a range that cannot be";
+	if (of_range && c->has_lane && !lane_is_known(c->lane))
+		return "a kind of numbers that is not known";
 	if (!bytes_are_good(c->has_new_reading_id, &c->new_reading_id, ID_BYTES, ID_BYTES) ||
 	    !bytes_are_good(c->has_reading_id, &c->reading_id, ID_BYTES, ID_BYTES) ||
 	    (!of_range && !c->has_reading_id))

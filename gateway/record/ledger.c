@@ -362,11 +362,21 @@ static int apply_batch(struct ledger *l, const struct arrival *a, int64_t hub_id
 	return r < 0 ? r : ledger_log_close(l, &log);
 }
 
-/* what the hub could not keep: its numbers will never come, and that is known */
+static enum ledger_kind tombstone_of(const Wellgate__V1__Correction *c)
+{
+	if (c->has_lane && c->lane == WELLGATE__V1__RECEIPT__KIND__KIND_RESULTS)
+		return LEDGER_RESULT;
+	if (c->has_lane && c->lane == WELLGATE__V1__RECEIPT__KIND__KIND_CORRECTIONS)
+		return LEDGER_CORRECTION;
+	return LEDGER_READING;
+}
+
+/* What the hub could not keep: its numbers will not come, and that is known. Should one come all
+ * the same, it is stored as ever. */
 static int apply_tombstone(struct ledger *l, const struct arrival *a, int64_t hub_id)
 {
 	struct ledger_log log;
-	int r = ledger_log_open(l, hub_id, a->epoch, LEDGER_READING, &log);
+	int r = ledger_log_open(l, hub_id, a->epoch, tombstone_of(a->correction), &log);
 
 	if (r == 0)
 		r = ledger_log_note(l, &log, (int64_t)a->correction->first_sequence,

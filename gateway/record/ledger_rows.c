@@ -386,18 +386,35 @@ int ledger_put_result(struct ledger *l, const struct arrival *a, const uint8_t *
 	return r < 0 ? r : 0;
 }
 
+/* A tombstone of readings that are lost is a `tombstone`; the others are told apart, so that nobody
+ * counts them as lost readings. */
+static const char *correction_kind(const Wellgate__V1__Correction *c)
+{
+	if (c->kind != WELLGATE__V1__CORRECTION__KIND__KIND_TOMBSTONE)
+		return NULL;
+	if (c->reason && strcmp(c->reason, "before_epoch") == 0)
+		return "epoch_begin";
+	if (c->has_lane && c->lane == WELLGATE__V1__RECEIPT__KIND__KIND_RESULTS)
+		return "tombstone_result";
+	if (c->has_lane && c->lane == WELLGATE__V1__RECEIPT__KIND__KIND_CORRECTIONS)
+		return "tombstone_correction";
+	return NULL;
+}
+
 static int insert_correction(struct ledger *l, const struct arrival *a, const uint8_t *payload,
 			     size_t len, const struct ledger_log *log, int64_t *ret_row)
 {
 	const Wellgate__V1__Correction *c = a->correction;
 	const bool of_range = c->kind == WELLGATE__V1__CORRECTION__KIND__KIND_TOMBSTONE;
+	const char *kind = correction_kind(c);
 	const struct db_value values[] = {
 		db_integer(log->hub_id),
 		db_integer(log->log_id),
 		db_integer((int64_t)c->sequence),
 		db_integer(a->test),
-		name_or_null(l, &wellgate__v1__correction__kind__descriptor, true, (int)c->kind,
-			     "KIND_"),
+		kind ? db_text(kind)
+		     : name_or_null(l, &wellgate__v1__correction__kind__descriptor, true,
+				    (int)c->kind, "KIND_"),
 		hex_or_null(l, c->has_reading_id, &c->reading_id),
 		hex_or_null(l, c->has_new_reading_id, &c->new_reading_id),
 		db_text(c->from_subject),

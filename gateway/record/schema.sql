@@ -127,13 +127,15 @@ CREATE TABLE IF NOT EXISTS correction (
 	log_id BIGINT NOT NULL REFERENCES sequence_log,
 	sequence BIGINT NOT NULL,
 	test INTEGER NOT NULL,
-	kind TEXT NOT NULL,            -- reattribution, retraction, tombstone
+	kind TEXT NOT NULL,            -- reattribution, retraction; tombstone: readings that are lost;
+	                               -- tombstone_result, tombstone_correction: as much of the other
+	                               -- numbers; epoch_begin: what an earlier epoch is about
 	reading_id TEXT,
 	new_reading_id TEXT,
 	from_subject TEXT,
 	to_subject TEXT,
 	reason TEXT,
-	first_sequence BIGINT,         -- tombstone: readings that the hub could not keep
+	first_sequence BIGINT,         -- tombstones: numbers that will not come
 	last_sequence BIGINT,
 	at_ms BIGINT,
 	recorded_at_ms BIGINT NOT NULL,

@@ -107,7 +107,11 @@ LEFT JOIN sequence_log l ON l.hub_id = h.hub_id AND l.epoch = h.epoch AND l.kind
 CREATE VIEW is_anything_missing AS
 SELECT g.site, g.hub, g.state, g.last_heard_ms, g.behind,
 	(SELECT COALESCE(SUM(p.missing), 0) FROM gap p WHERE p.site = g.site AND p.hub = g.hub) AS in_gaps,
-	(SELECT COALESCE(SUM(c.last_sequence - c.first_sequence + 1), 0) FROM correction c
+	(SELECT COALESCE(SUM(c.last_sequence - c.first_sequence + 1
+			- (SELECT COUNT(*) FROM reading r JOIN sequence_log o ON o.log_id = r.log_id
+				WHERE r.hub_id = c.hub_id AND o.epoch = t.epoch
+					AND r.sequence BETWEEN c.first_sequence AND c.last_sequence)), 0)
+		FROM correction c JOIN sequence_log t ON t.log_id = c.log_id
 		WHERE c.hub_id = g.hub_id AND c.kind = 'tombstone') AS lost_on_the_hub,
 	(SELECT COUNT(*) FROM dead_letter d WHERE d.hub_id = g.hub_id) AS dead_letters,
 	(SELECT COUNT(*) FROM reading r WHERE r.hub_id = g.hub_id AND r.measured_at_ms IS NULL

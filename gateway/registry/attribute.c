@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "gateway/registry/index.h"
+#include "gateway/words/words.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 /* a confirmed weight says nothing after this */
@@ -584,19 +585,19 @@ const char *attribute_words(enum attribute_verdict verdict)
 {
 	switch (verdict) {
 	case ATTRIBUTE_CONFIRMED:
-		return "We know whose reading this is.";
+		return words_text(WORDS_EN, WORDS_WHOSE_CONFIRMED);
 	case ATTRIBUTE_ASSIGNED:
-		return "This reading belongs to the person who has the device.";
+		return words_text(WORDS_EN, WORDS_WHOSE_ASSIGNED);
 	case ATTRIBUTE_SUGGESTED:
-		return "We think we know whose reading this is. Please check.";
+		return words_text(WORDS_EN, WORDS_WHOSE_SUGGESTED);
 	case ATTRIBUTE_UNASSIGNED:
-		return "We do not know whose reading this is. We keep it safe until you say.";
+		return words_text(WORDS_EN, WORDS_WHOSE_UNASSIGNED);
 	case ATTRIBUTE_UNATTRIBUTABLE:
-		return "We cannot tell whose reading this is. We keep it for 30 days.";
+		return words_text(WORDS_EN, WORDS_WHOSE_UNATTRIBUTABLE);
 	case ATTRIBUTE_OTHER_PERSON:
-		return "This reading is not yours. We do not show it or send it.";
+		return words_text(WORDS_EN, WORDS_WHOSE_OTHER);
 	case ATTRIBUTE_GUEST:
-		return "This was a visitor. We did not keep the reading.";
+		return words_text(WORDS_EN, WORDS_WHOSE_GUEST);
 	}
 	return "";
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "gateway/words/words.h"
+
 #define NHS_DIGITS  10
 #define LOOK_AT_MAX 64 /* a longer text is no reference, whatever is in it */
 
@@ -84,21 +86,21 @@ static bool is_uuid(const char *text, size_t length)
 int reference_check(const char *text, const char **ret_problem)
 {
 	const size_t length = strnlen(text, LOOK_AT_MAX + 1);
-	const char *problem = NULL;
+	enum words_id problem = WORDS_NONE;
 
 	if (length == 0)
-		problem = "There is no reference. Ask the hub to make one.";
+		problem = WORDS_REF_NONE;
 	else if (length > LOOK_AT_MAX)
-		problem = "This is too long for a reference. Ask the hub to make one.";
+		problem = WORDS_REF_LONG;
 	else if (strpbrk(text, " \t\r\n\v\f"))
-		problem = "A reference has no spaces. Please do not use a name.";
+		problem = WORDS_REF_SPACES;
 	else if (has_nhs_number(text))
-		problem = "This looks like an NHS number. Please use a random reference.";
+		problem = WORDS_REF_NHS;
 	else if (!is_ours(text, length) && !is_uuid(text, length))
-		problem = "This is not a random reference. Ask the hub to make one.";
-	if (!problem)
+		problem = WORDS_REF_OTHER;
+	if (problem == WORDS_NONE)
 		return 0;
 	if (ret_problem)
-		*ret_problem = problem;
+		*ret_problem = words_text(WORDS_EN, problem);
 	return -EINVAL;
 }

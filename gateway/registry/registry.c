@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/registry/index.h"
+#include "gateway/words/words.h"
 
 #define PROOF_MIN 16
 #define PROOF_MAX 64
@@ -19,10 +20,15 @@ struct change {
 	const char *problem;
 };
 
-static int refuse(struct change *c, int error, const char *sentence)
+static int refuse_saying(struct change *c, int error, const char *sentence)
 {
 	c->problem = sentence;
 	return error;
+}
+
+static int refuse(struct change *c, int error, enum words_id sentence)
+{
+	return refuse_saying(c, error, words_text(WORDS_EN, sentence));
 }
 
 /* a zeroed row at the end, not counted yet: the caller fills it and then counts it */
@@ -48,7 +54,7 @@ static int next_row(struct change *c, struct rows *rows, size_t size, void *ret)
 	const int r = rows_next(rows, size, REGISTRY_ROWS_MAX, ret);
 
 	if (r < 0)
-		return refuse(c, r, "The list of this device is full. Please call for help.");
+		return refuse(c, r, WORDS_REG_DEVICE_FULL);
 	return 0;
 }
 
@@ -61,11 +67,9 @@ static bool instant_is_sane(int64_t ms)
 static int check_clock(struct change *c)
 {
 	if (!c->e->has_clock_synced || !c->e->clock_synced)
-		return refuse(c, -EAGAIN,
-			      "The hub does not know the time yet. Please wait and try again.");
+		return refuse(c, -EAGAIN, WORDS_REG_NO_TIME);
 	if (!instant_is_sane(c->e->at_ms))
-		return refuse(c, -ERANGE,
-			      "This date cannot be right. Please check the hub's clock.");
+		return refuse(c, -ERANGE, WORDS_REG_DATE);
 	return 0;
 }
 
@@ -74,14 +78,14 @@ static int check_subject(struct change *c, const char *subject)
 	const char *problem = NULL;
 
 	if (reference_check(subject ? subject : "", &problem) < 0)
-		return refuse(c, -EBADMSG, problem);
+		return refuse_saying(c, -EBADMSG, problem);
 	return 0;
 }
 
 static int check_slot(struct change *c, bool has_slot, uint32_t slot, int32_t *ret)
 {
 	if (has_slot && (c->device->slots < 2 || slot > c->device->slots))
-		return refuse(c, -EBADMSG, "This device has no user with that number.");
+		return refuse(c, -EBADMSG, WORDS_REG_NO_SLOT);
 	*ret = has_slot ? (int32_t)slot : WHOLE_DEVICE;
 	return 0;
 }
@@ -95,22 +99,22 @@ static int add_device(struct change *c)
 	int r;
 
 	if (c->device && !c->device->retired)
-		return refuse(c, -EEXIST, "This device is in the list already.");
+		return refuse(c, -EEXIST, WORDS_REG_DEVICE_KNOWN);
 	if (!a->has_kind ||
 	    a->kind == WELLGATE__V1__REGISTRY_EVENT__DEVICE_KIND__DEVICE_KIND_UNSPECIFIED ||
 	    a->slots > SLOT_MAX)
-		return refuse(c, -EBADMSG, "Please say what kind of device this is.");
+		return refuse(c, -EBADMSG, WORDS_REG_KIND);
 	if (c->device) { /* taken back into use: its past stays with it */
 		if (c->device->slots != a->slots || c->device->memory != a->memory_records ||
 		    c->device->has_clock != (bool)a->has_clock ||
 		    c->device->slot_guessed != (bool)a->slot_guessed)
-			return refuse(c, -EBADMSG, "This device was not like that before.");
+			return refuse(c, -EBADMSG, WORDS_REG_CHANGED_KIND);
 		c->device->retired = false;
 		return 0;
 	}
 	r = rows_next(&c->r->devices, sizeof(*d), REGISTRY_DEVICES_MAX, &d);
 	if (r < 0)
-		return refuse(c, r, "The list of devices is full. Please call for help.");
+		return refuse(c, r, WORDS_REG_DEVICES_FULL);
 	memcpy(d->digest, c->e->device.data, REGISTRY_DIGEST);
 	d->kind = a->kind;
 	d->slots = a->slots;
@@ -127,7 +131,7 @@ static int retire_device(struct change *c)
 
 	for (size_t i = 0; i < c->device->claims.n; i++) {
 		if (!claim[i].ended && claim[i].basis != BASIS_SESSION)
-			return refuse(c, -EBUSY, "Somebody still has this device. End that first.");
+			return refuse(c, -EBUSY, WORDS_REG_STILL_HAS);
 	}
 	c->device->retired = true;
 	return 0;
@@ -169,9 +173,7 @@ static int check_free(struct change *c, const struct claim *wanted)
 	for (size_t i = 0; i < c->device->claims.n; i++) {
 		if (!overlap(&claim[i], wanted) || compatible(&claim[i], wanted))
 			continue;
-		return refuse(c, -EEXIST,
-			      "Somebody has this device at that time. End that first, then try "
-			      "again.");
+		return refuse(c, -EEXIST, WORDS_REG_TAKEN);
 	}
 	return 0;
 }
@@ -221,9 +223,7 @@ static int check_clean(struct change *c, struct claim *wanted)
 			dirty = true;
 	}
 	if (dirty)
-		return refuse(c, -EBUSY,
-			      "This device may still hold another person's readings. Clear its "
-			      "memory, or note the number of its last record, and try again.");
+		return refuse(c, -EBUSY, WORDS_REG_NOT_CLEAN);
 	return 0;
 }
 
@@ -266,7 +266,7 @@ static int claim_subject(struct change *c, struct claim *claim, const char *subj
 		return r;
 	memcpy(claim->subject, subject, strlen(subject) + 1);
 	if (c->device->retired)
-		return refuse(c, -ENOENT, "This device is not in use any more. Add it again.");
+		return refuse(c, -ENOENT, WORDS_REG_RETIRED);
 	return 0;
 }
 
@@ -279,19 +279,17 @@ static int check_basis(struct change *c, struct claim *claim)
 
 	if (!a->has_basis || a->basis < WELLGATE__V1__REGISTRY_EVENT__BASIS__BASIS_LOAN ||
 	    a->basis > WELLGATE__V1__REGISTRY_EVENT__BASIS__BASIS_SHARED)
-		return refuse(c, -EBADMSG, "Please say if this is a loan, owned or shared.");
+		return refuse(c, -EBADMSG, WORDS_REG_BASIS);
 	claim->basis = (enum basis)a->basis;
 	if (claim->basis == BASIS_SHARED && claim->slot != WHOLE_DEVICE)
-		return refuse(c, -EBADMSG, "A shared device is shared as a whole.");
+		return refuse(c, -EBADMSG, WORDS_REG_SHARED_WHOLE);
 	if (claim->slot != WHOLE_DEVICE && c->device->slot_guessed)
-		return refuse(c, -EBADMSG,
-			      "This device only guesses who is using it. Share it as a whole.");
+		return refuse(c, -EBADMSG, WORDS_REG_GUESSES);
 	if (claim->basis != BASIS_SHARED && claim->slot == WHOLE_DEVICE && slots)
-		return refuse(c, -EBADMSG, "Please say which user of the device this is for.");
+		return refuse(c, -EBADMSG, WORDS_REG_WHICH_SLOT);
 	if (claim->basis == BASIS_LOAN &&
 	    !registry_is_here(c->r, claim->subject, c->e->at_ms, &known) && known)
-		return refuse(c, -EEXIST,
-			      "This reference was used before. Make a new one for each loan.");
+		return refuse(c, -EEXIST, WORDS_REG_USED_BEFORE);
 	return 0;
 }
 
@@ -312,7 +310,7 @@ static int start_assignment(struct change *c)
 	if (r < 0)
 		return r;
 	if (!a->has_from_ms || !instant_is_sane(a->from_ms))
-		return refuse(c, -ERANGE, "Please say from when on. This date cannot be right.");
+		return refuse(c, -ERANGE, WORDS_REG_FROM);
 	r = check_free(c, &claim);
 	if (r == 0)
 		r = check_clean(c, &claim);
@@ -341,11 +339,11 @@ static int end_assignment(struct change *c)
 	if (r < 0)
 		return r;
 	if (!claim)
-		return refuse(c, -ENOENT, "There is nothing to end: nobody has it like that.");
+		return refuse(c, -ENOENT, WORDS_REG_NOTHING_TO_END);
 	/* where it began: it was a mistake, and never was */
 	if (!a->has_to_ms || a->to_ms < claim->from_ms ||
 	    (a->to_ms > c->e->at_ms && a->to_ms != claim->from_ms))
-		return refuse(c, -ERANGE, "It can end now or earlier, but not before it began.");
+		return refuse(c, -ERANGE, WORDS_REG_END);
 	claim->to_ms = a->to_ms;
 	claim->ended = c->e->revision;
 	return 0;
@@ -367,7 +365,7 @@ static int open_session(struct change *c)
 		return r;
 	if (!o->has_closes_ms || o->closes_ms <= claim.from_ms ||
 	    o->closes_ms - claim.from_ms > REGISTRY_SESSION_MAX_MS)
-		return refuse(c, -ERANGE, "A session ends after one hour at most.");
+		return refuse(c, -ERANGE, WORDS_REG_SESSION_LONG);
 	r = check_free(c, &claim);
 	return r < 0 ? r : add_claim(c, &claim);
 }
@@ -381,9 +379,9 @@ static int close_session(struct change *c)
 	if (r < 0)
 		return r;
 	if (!claim)
-		return refuse(c, -ENOENT, "There is no open session to close.");
+		return refuse(c, -ENOENT, WORDS_REG_NO_SESSION);
 	if (c->e->at_ms < claim->from_ms)
-		return refuse(c, -ERANGE, "A session cannot end before it began.");
+		return refuse(c, -ERANGE, WORDS_REG_SESSION_END);
 	claim->to_ms = c->e->at_ms < claim->planned_ms ? c->e->at_ms : claim->planned_ms;
 	claim->ended = c->e->revision;
 	return 0;
@@ -405,7 +403,7 @@ static int take_wipe(struct change *c)
 		return 0;
 	}
 	if (w->proof.len < PROOF_MIN || w->proof.len > PROOF_MAX)
-		return refuse(c, -EBADMSG, "The proof of the wipe is not complete.");
+		return refuse(c, -EBADMSG, WORDS_REG_WIPE);
 	r = next_row(c, &c->device->wipes, sizeof(*row), &row);
 	if (r < 0)
 		return r;
@@ -424,7 +422,7 @@ static int take_mark(struct change *c)
 	if (r < 0)
 		return r;
 	if (!m->has_record_number)
-		return refuse(c, -EBADMSG, "Please give the number of the last record.");
+		return refuse(c, -EBADMSG, WORDS_REG_MARK);
 	r = next_row(c, &c->device->marks, sizeof(*row), &row);
 	if (r < 0)
 		return r;
@@ -445,9 +443,9 @@ static int take_press(struct change *c)
 	if (r < 0)
 		return r;
 	if (!p->has_me || (p->has_reading && p->reading.len != REGISTRY_DIGEST))
-		return refuse(c, -EBADMSG, "This press of a button is not complete.");
+		return refuse(c, -EBADMSG, WORDS_REG_PRESS);
 	if (!registry_is_here(c->r, p->subject, c->e->at_ms, &known))
-		return refuse(c, -ENOENT, "Nobody here has this reference.");
+		return refuse(c, -ENOENT, WORDS_REG_NOBODY);
 	r = next_row(c, &c->device->presses, sizeof(*row), &row);
 	if (r < 0)
 		return r;
@@ -469,12 +467,12 @@ static int check_filed(struct change *c, const Wellgate__V1__RegistryEvent__File
 	int r = check_clock(c);
 
 	if (r == 0 && (!f->has_reading || f->reading.len != REGISTRY_DIGEST))
-		return refuse(c, -EBADMSG, "Please say which reading this is about.");
+		return refuse(c, -EBADMSG, WORDS_REG_READING);
 	if (r < 0 || !f->subject)
 		return r;
 	r = check_subject(c, f->subject);
 	if (r == 0 && !registry_is_here(c->r, f->subject, c->e->at_ms, &known))
-		return refuse(c, -ENOENT, "Nobody here has this reference.");
+		return refuse(c, -ENOENT, WORDS_REG_NOBODY);
 	return r;
 }
 
@@ -525,7 +523,7 @@ static int take(struct change *c)
 	case WELLGATE__V1__REGISTRY_EVENT__WHAT__NOT_SET:
 	case _WELLGATE__V1__REGISTRY_EVENT__WHAT__CASE_IS_INT_SIZE:
 	default:
-		return refuse(c, -EBADMSG, "This entry says nothing that we know.");
+		return refuse(c, -EBADMSG, WORDS_REG_UNKNOWN);
 	}
 }
 
@@ -535,14 +533,14 @@ static int apply(struct change *c)
 	const char *problem = NULL;
 
 	if (!e->has_revision || e->revision != c->r->revision + 1)
-		return refuse(c, -ESTALE, "The list has changed. Please look again and try again.");
+		return refuse(c, -ESTALE, WORDS_REG_STALE);
 	if (!e->has_at_ms || !e->has_device || e->device.len != REGISTRY_DIGEST)
-		return refuse(c, -EBADMSG, "This entry is not complete.");
+		return refuse(c, -EBADMSG, WORDS_REG_INCOMPLETE);
 	if (e->by && reference_check(e->by, &problem) < 0)
-		return refuse(c, -EBADMSG, problem);
+		return refuse_saying(c, -EBADMSG, problem);
 	c->device = registry_device(c->r, e->device.data);
 	if (!c->device && e->what_case != WELLGATE__V1__REGISTRY_EVENT__WHAT_DEVICE_ADDED)
-		return refuse(c, -ENOENT, "We do not know this device. Add it first.");
+		return refuse(c, -ENOENT, WORDS_REG_NO_DEVICE);
 	return take(c);
 }
 

@@ -115,6 +115,12 @@ int inside_lend(struct store *s, int statement, uint64_t number, struct row *ret
 /* Content of a row that is sound and lies in s->row or s->lent, where it is opened: 1; 0: its key
  * was destroyed; -EBADMSG: damaged after all, or the key was lost. */
 int inside_open(struct store *s, const struct row *row, struct store_row *ret);
+/* Which row a row of `parked` is about. */
+enum lane inside_parked_lane(int64_t id, uint64_t *ret_sequence);
+/* tombstone.c: of the rows that are being parked; into the open transaction. */
+int tombstone_notes(struct store *s);
+/* After a salvage: says where its epoch begins and what is missing. */
+int tombstone_load(struct store *s);
 /* 1 = parked */
 int inside_is_parked(struct store *s, enum lane lane, uint64_t sequence);
 /* All of the log into the file, and the log to nothing. */

@@ -2,7 +2,9 @@
  * The small rows: who this hub is (kept twice, in two trees, written once) and the marks.
  * A mark is two numbers: of a lane {acknowledged, last given out}; of `seen` {in the index up to
  * this sequence, 0}; of `held` {0, last given out};
- * of an erasure {number of the key that is being destroyed, 0}.
+ * of an erasure {number of the key that is being destroyed, 0}; of an epoch in a lane {its first
+ * number, up to which others had used numbers when it began, 0 = none}, {1, 0} = it has yet to be
+ * said where it begins.
  */
 #pragma once
 
@@ -14,6 +16,8 @@ enum mark_id {
 	MARK_SEEN = 16,
 	MARK_HELD = 17,
 	MARK_ERASING = 18,
+	MARK_EPOCH_DUE = 19,
+	MARK_EPOCH = 20, /* + enum lane */
 };
 
 struct mark {

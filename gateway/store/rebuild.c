@@ -249,6 +249,8 @@ static int settle(struct rebuild *b, struct rebuild_report *report)
 		r = mark_write(b->db, MARK_LANE + lane, &b->marks[lane]);
 	}
 	if (r == 0)
+		r = mark_write(b->db, MARK_EPOCH_DUE, &(struct mark){ 1, 0 });
+	if (r == 0)
 		r = mark_write(b->db, MARK_SEEN, &(struct mark){ b->marks[LANE_READINGS].b, 0 });
 	if (r == 0)
 		r = count(b->db, "SELECT count(*) FROM reading", &report->readings);

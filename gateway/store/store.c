@@ -86,6 +86,16 @@ static int64_t parked_id(enum lane lane, uint64_t sequence)
 	return (int64_t)sequence * 2 + parked_base[lane];
 }
 
+enum lane inside_parked_lane(int64_t id, uint64_t *ret_sequence)
+{
+	enum lane lane = (id & 1) != 0 ? LANE_RESULTS : LANE_READINGS;
+
+	if (id >= parked_base[LANE_CORRECTIONS])
+		lane = LANE_CORRECTIONS;
+	*ret_sequence = (uint64_t)(id - parked_base[lane]) / 2;
+	return lane;
+}
+
 void store_rollback(struct store *s)
 {
 	s->in_transaction = false;
@@ -419,6 +429,8 @@ static int write_marks(struct store *s)
 
 	for (size_t i = 0; r == 0 && i < s->n_notes; i++)
 		r = write_note(s, &s->notes[i]);
+	if (r == 0)
+		r = tombstone_notes(s);
 	for (int lane = 0; r == 0 && lane < LANE_END; lane++) {
 		struct mark mark = { s->lanes[lane].acked, s->lanes[lane].last };
 
@@ -585,12 +597,13 @@ static int step_row(struct store *s, enum lane lane, uint64_t after, struct row 
 	return 1;
 }
 
-static int pass_damaged(struct store *s, enum lane lane, uint64_t sequence)
+/* A row that cannot be sent any more. */
+static int pass_over(struct store *s, enum lane lane, uint64_t sequence, int reason)
 {
-	s->damaged++;
+	s->damaged += reason == STORE_REASON_DAMAGED;
 	if (sequence <= s->lanes[lane].acked)
 		return 0;
-	return store_park(s, lane, sequence, STORE_REASON_DAMAGED);
+	return store_park(s, lane, sequence, reason);
 }
 
 void inside_copy(struct store *s, struct row *row)
@@ -635,8 +648,8 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 		r = row_is_sound(&row) ? inside_open(s, &row, ret) : -EBADMSG;
 		if (r == 1)
 			return 1;
-		if (r < 0)
-			r = pass_damaged(s, lane, (uint64_t)row.id);
+		r = pass_over(s, lane, (uint64_t)row.id,
+			      r < 0 ? STORE_REASON_DAMAGED : STORE_REASON_ERASED);
 		if (r < 0)
 			return r;
 	}
@@ -854,7 +867,8 @@ static int load(struct store *s)
 	s->lanes[LANE_READINGS].committed = s->lanes[LANE_READINGS].last;
 	s->parked = (uint64_t)parked;
 	(void)sqlite3_wal_hook(s->place.db, on_log, s);
-	return person_load(s);
+	r = person_load(s);
+	return r < 0 ? r : tombstone_load(s);
 }
 
 /* Both files of keys are gone, and here are rows that were sealed with them: that must be said. */

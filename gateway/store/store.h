@@ -89,8 +89,13 @@ struct store_counts {
 	int64_t bytes;                   /* size of database and log */
 };
 
-/* Reason of store_park() for a row whose checksum failed; MQTT's own are 0x80 to 0xff. */
+/* Reasons of store_park(): the checksum failed; its person's key was destroyed. MQTT's own are 0x80
+ * to 0xff. */
 #define STORE_REASON_DAMAGED 1
+#define STORE_REASON_ERASED  2
+
+/* Numbers that store_new_epoch() passes over at most. */
+#define STORE_USED_MAX (UINT64_C(1) << 40)
 
 struct store;
 
@@ -130,9 +135,23 @@ int store_next(struct store *s, enum lane lane, uint64_t after, struct store_row
 /* Everything up to `upto` was delivered. Kept in memory and written with the next commit, or by
  * store_maintain(); it forces no commit of its own. -ERANGE: no such sequence was committed. */
 int store_acknowledge(struct store *s, enum lane lane, uint64_t upto);
-/* The broker refuses this row for good: keep it, step over it, say why. Durable as
- * store_acknowledge(). -ERANGE likewise. */
+/*
+ * The broker refuses this row for good: keep it, step over it, say why. Durable as
+ * store_acknowledge(). -ERANGE likewise. The commit that makes it durable adds a Correction of kind
+ * TOMBSTONE to lane CORRECTIONS (without hub and epoch: the sender says them), so that the record
+ * service knows that nothing comes under this number. One about a damaged correction says again
+ * whatever was said before, because the row may have been a tombstone. Do not park a tombstone that
+ * was refused: its own tombstone would be, too.
+ */
 int store_park(struct store *s, enum lane lane, uint64_t sequence, int reason_code);
+/*
+ * A new random epoch, durable when it returns 0: numbers of this one were used before by somebody
+ * (this card is a copy). used: up to which, per lane. Numbers go on after these and ours; rows that
+ * are not acknowledged keep theirs and belong to the new epoch. Tombstones (reason "before_epoch")
+ * say which numbers the new epoch will never have. -EBUSY: a transaction is open; -ERANGE: more
+ * than STORE_USED_MAX above ours. A salvage does the same by itself, with the next store_open().
+ */
+int store_new_epoch(struct store *s, const uint64_t used[LANE_END]);
 /* A number up to which all rows of the lane came before at_s (seconds since 1970), as the hub's
  * clock had it: walks about what is newer may begin behind it. Rows of an unset clock are never
  * taken for a sign of "before". 0 = begin at the beginning. A handful of reads. */

@@ -23,6 +23,8 @@ static const struct {
 static const char *const hole_names[WORDS_HOLES] = {
 	[WORDS_NUMBER] = "number", [WORDS_WHEN] = "when",     [WORDS_GOAL] = "goal",
 	[WORDS_DAYS] = "days",     [WORDS_DEVICE] = "device", [WORDS_REFERENCE] = "reference",
+	[WORDS_DATES] = "dates",   [WORDS_FROM] = "from",     [WORDS_TO] = "to",
+	[WORDS_UNIT] = "unit",
 };
 
 enum words_language words_language(const char *tag)

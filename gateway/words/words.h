@@ -26,6 +26,10 @@ enum words_hole {
 	WORDS_DAYS,      /* {days}: "one day", "3 days" */
 	WORDS_DEVICE,    /* {device}: what people call it */
 	WORDS_REFERENCE, /* {reference}: random, of a person */
+	WORDS_DATES,     /* {dates}: plain number of days */
+	WORDS_FROM,      /* {from}: a date, a value */
+	WORDS_TO,        /* {to}: the same, at the other end */
+	WORDS_UNIT,      /* {unit}: "steps", "mmHg" */
 	WORDS_HOLES
 };
 

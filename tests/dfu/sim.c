@@ -171,6 +171,11 @@ bool sim_answer(struct sim *s, struct sim_message *ret, int64_t *at)
 	return true;
 }
 
+uint32_t sim_wanted(const struct sim *s, const uint8_t *said)
+{
+	return s->o.real_init ? sim_crc(s->new_image, s->new_len) : sim_get32(said);
+}
+
 const uint8_t *sim_corrupt(struct sim *s, const uint8_t *data, size_t len, uint8_t *buffer)
 {
 	uint64_t last = s->o.corrupt_for > s->o.corrupt ? s->o.corrupt_for : s->o.corrupt;

@@ -31,6 +31,8 @@ struct sim_options {
 	uint8_t attributes; /* USB: enum dfu_usb_attribute */
 	bool knows_version; /* Nordic Secure: tells versions */
 	bool old_errors;    /* SMP: "rc" alone */
+	/* Nordic: init packets are signed ones of nrfutil; new_image is the right image */
+	bool real_init;
 	/* faults */
 	bool other_hardware; /* the image is not for it */
 	bool bad_write, bad_erase;
@@ -130,6 +132,8 @@ void sim_say(struct sim *s, enum dfu_event_kind kind, enum dfu_channel channel, 
 void sim_restart(struct sim *s); /* ends the link and boots */
 /* the packet with its wrong bit, if it is the one; buffer is the caller's */
 const uint8_t *sim_corrupt(struct sim *s, const uint8_t *data, size_t len, uint8_t *buffer);
+/* of the image that is awaited; said: what the init packet says, which counts if it is made up */
+uint32_t sim_wanted(const struct sim *s, const uint8_t *said);
 void sim_put16(uint8_t *to, uint32_t v);
 void sim_put32(uint8_t *to, uint32_t v);
 uint32_t sim_get32(const uint8_t *from);

@@ -111,7 +111,8 @@ static void init(struct sim *s, uint8_t part)
 	if (part == 0 && n->state == ERASED) {
 		n->state = INIT;
 	} else if (part == 1 && n->state == INIT) {
-		if (s->o.other_hardware || n->init_len != 14) {
+		if (s->o.other_hardware ||
+		    (s->o.real_init ? n->init_len < 12 : n->init_len != 14)) {
 			respond(s, 2, 6, 0);
 			return;
 		}
@@ -131,7 +132,7 @@ static void validate(struct sim *s)
 		respond(s, 4, 2, 0);
 		return;
 	}
-	if (sim_crc(got, n->received) != sim_get32(n->init + 10)) {
+	if (sim_crc(got, n->received) != sim_wanted(s, n->init + 10)) {
 		respond(s, 4, 5, 0);
 		return;
 	}
@@ -149,7 +150,7 @@ static void activate(struct sim *s)
 	}
 	if (!s->o.reverts) {
 		s->banks.note.activate = (uint32_t)n->received;
-		s->banks.note.activate_crc = sim_get32(n->init + 10);
+		s->banks.note.activate_crc = sim_wanted(s, n->init + 10);
 		banks_save(&s->banks);
 	}
 	sim_restart(s);

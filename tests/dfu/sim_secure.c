@@ -8,6 +8,7 @@
 #include "tests/dfu/sim.h"
 
 #define OBJECT_MAX 4096
+#define SIGNED     0x12 /* how a signed init packet of nrfutil begins */
 
 static uint32_t object_max(const struct sim *s)
 {
@@ -150,7 +151,7 @@ static void execute_init(struct sim *s)
 
 	if (n->init_len < 5) {
 		respond(s, 4, 0x08, NULL, 0);
-	} else if (n->init[0] != 0x5a) {
+	} else if (n->init[0] != (s->o.real_init ? SIGNED : 0x5a)) {
 		extended(s, 0x0c);
 	} else if (s->o.other_hardware) {
 		extended(s, 0x06);
@@ -170,7 +171,7 @@ static void finish(struct sim *s)
 {
 	struct sim_nordic *n = &s->of.nordic;
 
-	if (image_crc(s) != sim_get32(n->init + 1)) {
+	if (image_crc(s) != sim_wanted(s, n->init + 1)) {
 		s->banks.note.progress = 0;
 		n->received = 0;
 		extended(s, 0x0a);

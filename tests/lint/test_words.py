@@ -27,6 +27,19 @@ GOOD = [("SENTENCE", "You took 2 readings below the stairs."), ("PART", "blood p
 # words, then the published grade of Flesch and Kincaid
 PUBLISHED = [("The cat sat on the mat.", (1, 6, 6), -1.45),
              ("The Australian platypus is seemingly a hybrid of a mammal and reptilian creature.", (1, 13, 24), 11.3)]
+# a C file, and is there something in it that belongs into the table?
+SPEAKS = [
+    ("gateway/news.c", 'static const char a[] = "You walked";', True),
+    ("gateway/registry/registry.c", 'return refuse("Somebody " /* a b */\n\t"has it.");', True),
+    ("gateway/pipeline_goals.c", 'char c = \'"\'; say("Whose is it?");', True),
+    ("gateway/cli/goals_text.c", 'fprintf(out, "reached %zu time%s", n, s);', True),
+    ("gateway/control/desk.c", 'puts("It is %" PRIu32 " on this device.\\n");', True),
+    ("gateway/control/desk.c", 'puts("It took %u.");', True),
+    ("gateway/goals/keys.c", 'say("Is it yes or no? Say it");', True),
+    ("gateway/goals/keys.c", 'say("a number like 14 or 7.5 on monday ... sunday");', False),
+    ("gateway/pipeline_goals.c", 'log_error("it cannot be read; stop. %s", strerror(-r)); // "A b."', False),
+    ("gateway/registry/registry.c", '/* "Somebody has it." */ int a = b["key"];', False),
+]
 # what stops the build: rows of a language, and what check.cmake says of them
 GAPS = 'WORD(ONE, SENTENCE, "number when")\nWORD(TWO, PART, "")\n'
 WHOLE = 'SAY(ONE, "You walked {number} steps {when}.")\nSAY(TWO, "this week")\n'
@@ -42,11 +55,12 @@ STOPS = [
 ]
 
 
-def run(words, kind, text, source=""):
+def run(words, kind, text, source="", speaker="gateway/news.c"):
     with tempfile.TemporaryDirectory() as root:
-        os.makedirs(os.path.join(root, "gateway/words"))
+        for folder in ("gateway/words", os.path.dirname(speaker)):
+            os.makedirs(os.path.join(root, folder), exist_ok=True)
         for path, content in (("gateway/words/words.def", DEF.format(kind=kind)),
-                              ("gateway/words/en.def", SAY.format(text=text)), ("gateway/news.c", source)):
+                              ("gateway/words/en.def", SAY.format(text=text)), (speaker, source)):
             with open(os.path.join(root, path), "w", encoding="utf-8") as stream:
                 stream.write(content)
         result = subprocess.run([sys.executable, words, root], capture_output=True, text=True, check=False)
@@ -99,10 +113,11 @@ def main():
         if code != 0:
             print(f"found something in {text!r}:\n{output}")
             bad += 1
-    code, output = run(words, *GOOD[0], 'static const char a[] = "You walked";\n')
-    if code == 0 or "speaks outside" not in output:
-        print(f"a sentence outside the table was not found\n{output}")
-        bad += 1
+    for speaker, source, found in SPEAKS:
+        code, output = run(words, *GOOD[0], source + "\n", speaker)
+        if (code != 0) != found or ("speaks outside" in output) != found:
+            print(f"{'not found' if found else 'found for nothing'}: {speaker}: {source}\n{output}")
+            bad += 1
     return 1 if bad else 0
 
 

@@ -9,6 +9,7 @@ a child of grade G is G + 5 or G + 6 years old. It was made for whole pages: a l
 to stay under PAGE_GRADE, and each text of some words under TEXT_GRADE. Of languages other than
 English the length and the form are looked at.
 """
+import glob
 import os
 import re
 import sys
@@ -26,13 +27,23 @@ NEVER = """fail* missed only should must behind crush* streak* rank* better wors
  sorry oops unfortunately patient* user* ! ?""".split()
 # what a test may say in a hole
 SAMPLES = {"number": "4200", "when": "this week", "goal": "walking", "days": "3 days", "device": "Their scale",
-           "reference": "bcdf"}
+           "reference": "bcdf", "dates": "3", "from": "118", "to": "142", "unit": "mmHg"}
 # their vowels mislead the count below
 SYLLABLES = {"device": 2, "devices": 2, "version": 2, "people": 2, "sometimes": 2, "reading": 2,
              "readings": 2, "being": 2, "wellgate": 2, "wellgate-devices": 2, "minute": 2, "minutes": 2, "area": 3,
              "exercise": 3, "exercised": 3, "measurement": 3, "energy": 3, "certain": 2}
-# these files speak to people: their sentences belong into the table
-SPEAKERS = ["gateway/news.c", "gateway/import/goal_fhir.c", "gateway/goals/wording.c"]
+# these files speak to people: all that they say belongs into the table, parts of a line too
+SPEAKERS = ["gateway/news.c", "gateway/import/goal_fhir.c", "gateway/goals/wording.c", "gateway/goals/home_bp.c",
+            "gateway/goals/model.c", "gateway/goals/agreed.c", "gateway/registry/*.c", "gateway/pipeline_*.c",
+            "gateway/cli/*_text.c"]
+# and here at least no whole sentence stands: a few words are a key's format, or no text for people
+SENTENCES = ["gateway/registry/*.c", "gateway/goals/*.c", "gateway/cli/*_text.c", "gateway/control/desk.c",
+             "gateway/pipeline_*.c"]
+# what C has, so that a string is found where it is one; adjacent strings are one
+STRING = r'"(?:\\.|[^"\\\n])*"'
+TOKEN = re.compile(rf"""(?P<skip>/\*.*?\*/ | //[^\n]* | '(?:\\.|[^'\\\n])+'
+                        | \blog_\w+\s*\((?:{STRING}|[^;"])*\)\s*;)
+                       | (?P<said>{STRING}(?:\s*(?:PRI\w+\s*)?{STRING})*)""", re.S | re.X)
 
 problems = []
 
@@ -89,10 +100,12 @@ def check_form(where, kind, text):
 
 
 def check_english(where, kind, text):
+    # advice may name a key of the configuration in brackets, which are called what they are called
+    said = re.sub(r"\([a-z_, ]+\)", "", text) if kind == "ADVICE" else text
     for never in NEVER:
-        if says(text, never):
+        if says(said, never):
             problems.append(f"{where}: says {never}: {text}")
-    n = counts(text)
+    n = counts(said)
     if kind != "PART" and n[1] >= SCORED_WORDS and grade(*n) > TEXT_GRADE:
         problems.append(f"{where}: too hard to read, grade {grade(*n):.1f}: {text}")
 
@@ -116,16 +129,24 @@ def check_language(path, kinds):
             problems.append(f"{language}: as a whole too hard to read, grade {grade(*total):.1f}")
 
 
-def check_speaker(root, path):
-    """No string with a blank between words: a sentence has its place in the table."""
-    try:
-        with open(os.path.join(root, path), encoding="utf-8") as stream:
-            text = re.sub(r"/\*.*?\*/", "", stream.read(), flags=re.S)
-    except FileNotFoundError:
-        return
-    for string in re.findall(r'"((?:\\.|[^"\\\n])*)"', text):
-        if re.search(r"[A-Za-z]{2,} +[A-Za-z]", string):
-            problems.append(f"{path}: speaks outside the table: {string}")
+def strings(path):
+    """what a C file says, outside comments and logs; line ends as blanks"""
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    for token in TOKEN.finditer(text):
+        if token["said"]:
+            said = re.sub(r'"\s*(?:PRI\w+\s*)?"', "", token["said"])[1:-1]
+            yield re.sub(r"\\[nt]", " ", said)
+
+
+def check_speakers(root):
+    """No string with a blank between words, and no sentence: they have their place in the table."""
+    two_words, sentence = r"[A-Za-z]{2,} +[A-Za-z]", r"\w[^\w\s]*\s+.*[\w)%][.?][\\\"')]*(?:\s|$)"
+    for globs, pattern in ((SPEAKERS, two_words), (SENTENCES, sentence)):
+        for path in sorted(p for g in globs for p in glob.glob(os.path.join(root, g))):
+            for string in strings(path):
+                if re.search(pattern, string):
+                    problems.append(f"{os.path.relpath(path, root)}: speaks outside the table: {string}")
 
 
 def main():
@@ -137,8 +158,7 @@ def main():
     for name in sorted(os.listdir(folder)):
         if name.endswith(".def") and name != "words.def":
             check_language(os.path.join(folder, name), kinds)
-    for path in SPEAKERS:
-        check_speaker(root, path)
+    check_speakers(root)
     for line in problems:
         print(line)
     print(f"{len(problems)} problems")

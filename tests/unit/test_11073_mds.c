@@ -71,6 +71,41 @@ static void test_attributes(void **state)
 	assert_null(mds.serial.text);
 }
 
+/* each kind of production entry, and clocks with and without a zone */
+static void test_more_attributes(void **state)
+{
+	uint8_t bytes[BYTES_MAX];
+	struct phd_mds mds;
+
+	(void)state;
+	assert_int_equal(decode("092D 0024 0004 0020 0002 0000 0002 5031 0003 0000 0002 4832"
+				"0004 0000 0002 5333 0009 0000 0002 5834",
+				bytes, 0, &mds),
+			 0);
+	check_text(&mds.part, "P1");
+	check_text(&mds.hardware, "H2");
+	check_text(&mds.software, "S3");
+	assert_null(mds.serial.text);
+	assert_null(mds.firmware.text);
+	/* an identity of another length is none */
+	assert_int_equal(decode("0984 0009 0007 01020304050607", bytes, 0, &mds), -EBADMSG);
+	assert_int_equal(decode("0984 000B 0009 010203040506070809", bytes, 0, &mds), -EBADMSG);
+	/* of two clocks the one that knows its zone, whichever comes first */
+	assert_int_equal(decode(CLOCK "0A81 0008 D4674038 1314 FED4", bytes, 0, &mds), 0);
+	assert_int_equal(mds.stamp, PHD_STAMP_BASE_OFFSET);
+	assert_int_equal(mds.time.hour, 15);
+	assert_int_equal(decode("0A81 0008 D4674038 1314 FED4" CLOCK, bytes, 0, &mds), 0);
+	assert_int_equal(mds.stamp, PHD_STAMP_BASE_OFFSET);
+	assert_int_equal(mds.time.hour, 15);
+	assert_int_equal(decode("0A81 0008 00000000 0000 0000", bytes, 0, &mds), 0);
+	assert_int_equal(mds.stamp, PHD_STAMP_INVALID);
+	assert_int_equal(decode(CLOCK "0A81 0008 00000000 0000 0000", bytes, 0, &mds), 0);
+	assert_int_equal(mds.stamp, PHD_STAMP_GIVEN);
+	/* ticks that the agent does not count */
+	assert_int_equal(decode("098F 0004 FFFFFFFF", bytes, 0, &mds), 0);
+	assert_false(mds.has_ticks);
+}
+
 static void test_truncated(void **state)
 {
 	static const char *const rows[] = { MODEL, PRODUCTION, CLOCK,  TICKS,   BATTERY,
@@ -281,10 +316,10 @@ static void test_scanner(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attributes),  cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_base_offset), cmocka_unit_test(test_two_stamps),
-		cmocka_unit_test(test_codes),       cmocka_unit_test(test_two_codes),
-		cmocka_unit_test(test_scanner),
+		cmocka_unit_test(test_attributes), cmocka_unit_test(test_more_attributes),
+		cmocka_unit_test(test_truncated),  cmocka_unit_test(test_base_offset),
+		cmocka_unit_test(test_two_stamps), cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_two_codes),  cmocka_unit_test(test_scanner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

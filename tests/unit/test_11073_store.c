@@ -83,6 +83,145 @@ static void test_person(void **state)
 	assert_int_equal(o.person, 3);
 }
 
+/* the attributes of one segment, number 7 */
+static int segment_of(const char *attributes, uint8_t *bytes, struct phd_segments *ret)
+{
+	const size_t len = from_hex(attributes, &bytes[10]);
+	uint8_t count = 0;
+
+	for (size_t at = 10; at + 4 <= 10 + len; at += 4U + bytes[at + 3])
+		count++;
+	const uint8_t head[] = { 0, 1, 0, (uint8_t)(len + 6), 0, 7, 0, count, 0, (uint8_t)len };
+
+	memcpy(bytes, head, sizeof(head));
+	return phd_segments_decode(bytes, 10 + len, ret);
+}
+
+static void test_segment_rows(void **state)
+{
+	static const struct {
+		const char *hex;
+		int r;
+	} rows[] = {
+		{ "0A4E 0016" MAP, 0 },
+		{ "0A4E 0016" MAP "FFFF 0001 00", 0 }, /* an attribute nobody knows */
+		/* two maps: which of them the entries have, nobody can say */
+		{ "0A4E 0016" MAP "0A4E 0016" MAP, -EBADMSG },
+		/* nothing in an entry; nothing but its time */
+		{ "0A4E 0006 0000 0000 0000", -EBADMSG },
+		{ "0A4E 0006 8000 0000 0000", -EBADMSG },
+		/* longer than an entry may be */
+		{ "0A4E 0016 8000 0001 0010 0006 0002 E140 0001 0001 0004 0A56 FFFF", -ENOBUFS },
+		/* lists that say less or more than they hold */
+		{ "0A4E 0015 8000 0001 000F 0006 0002 E140 0001 0001 0004 0A56 00", -EMSGSIZE },
+		{ "0A4E 0017 8000 0001 0011 0006 0002 E140 0001 0001 0004 0A56 0004 00",
+		  -EMSGSIZE },
+		{ "0A4E 0017 8000 0001 0011 0006 0002 E140 0001 0001 0005 0A56 0004 00",
+		  -EMSGSIZE },
+		{ "0A4E 0017 8000 0001 0010 0006 0002 E140 0001 0001 0004 0A56 0004 00",
+		  -EMSGSIZE },
+		/* attributes of another size */
+		{ "0A4E 0016" MAP "0A4F 0003 000300", -EBADMSG },
+		{ "0A4E 0016" MAP "097B 0002 0002", -EBADMSG },
+		{ "0A4E 0016" MAP "0A64 0002 0050", -EBADMSG },
+		{ "0A4E 0016" MAP "0922 0002 0008", -EBADMSG }, /* that is another segment */
+	};
+	uint8_t bytes[BYTES_MAX];
+	struct phd_segments s;
+
+	(void)state;
+	for (size_t i = 0; i < N(rows); i++)
+		assert_int_equal(segment_of(rows[i].hex, bytes, &s), rows[i].r);
+	assert_int_equal(segment_of("0A4E 0016" MAP "0A64 0004 00000050", bytes, &s), 0);
+	assert_int_equal(s.segments[0].transfer_timeout, 0x50);
+	assert_false(s.segments[0].has_count);
+}
+
+static void test_info(void **state)
+{
+	static const char *const bad[] = { "0951 0003 000300", "0944 0002 0010",
+					   "0A63 0005 0000000100", "0951 00", "0951 0002 00" };
+	uint8_t bytes[BYTES_MAX];
+	struct apdu response = { .data = bytes };
+	struct phd_store_info info;
+
+	(void)state;
+	response.len = from_hex("FFFF 0002 0000 0951 0002 0003 0944 0004 00000010"
+				"0A63 0004 00001F40",
+				bytes);
+	assert_int_equal(phd_store_info_decode(&response, &info), 0);
+	assert_true(info.has_segments && info.n_segments == 3);
+	assert_int_equal(info.usage, 16);
+	assert_int_equal(info.clear_timeout, 8000);
+	for (size_t i = 0; i < N(bad); i++) {
+		response.len = from_hex(bad[i], bytes);
+		assert_int_equal(phd_store_info_decode(&response, &info), -EBADMSG);
+	}
+	response.len = 0;
+	assert_int_equal(phd_store_info_decode(&response, &info), 0);
+	assert_false(info.has_segments);
+}
+
+/* All times that a header may have; and what is stored is not what the object reports. */
+static void test_entry(void **state)
+{
+	static const char entry[] = "2026071508301550 00000010 0000000000000000 D46740381314FED4"
+				    "FF0002BE";
+	uint8_t bytes[BYTES_MAX], octets[BYTES_MAX];
+	struct phd_segment_data data = { .instance = 7, .count = 1, .entries = octets };
+	struct phd_observation o;
+	struct phd_segments s;
+	struct phd_entries e;
+
+	(void)state;
+	data.len = from_hex(entry, octets);
+	assert_int_equal(segment_of("0A4E 0016 F000 0001 0010 0006 0002 4A05 0001 0001 0004"
+				    "0A56 0004",
+				    bytes, &s),
+			 0);
+	assert_int_equal(s.segments[0].entry_len, 32);
+	assert_int_equal(
+		phd_entries_open(&data, 3, phd_config_standard(0x05dc), &s, &s.segments[0], &e), 0);
+	assert_int_equal(phd_entries_next(&e, &o), 1);
+	assert_int_equal(o.stamp, PHD_STAMP_BASE_OFFSET);
+	assert_int_equal(o.offset_min, -300);
+	assert_true(o.has_ticks && o.ticks == 16);
+	/* not a weight, and not in kilograms */
+	assert_int_equal(o.values[0].metric, 0x24a05);
+	assert_int_equal(o.values[0].unit, 0);
+	assert_int_equal(o.values[0].number.value.mantissa, 702);
+	data.first = UINT32_MAX; /* numbers that begin anew */
+	assert_int_equal(
+		phd_entries_open(&data, 3, phd_config_standard(0x05dc), &s, &s.segments[0], &e),
+		-EMSGSIZE);
+}
+
+/* A map that gives a number too few bytes: that element is spoiled, and the next is read. */
+static void test_spoiled_element(void **state)
+{
+	static const uint8_t octets[6] = { 0, 2, 0xff, 0, 2, 0xbe };
+	const struct phd_segment_data data = {
+		.instance = 7, .count = 1, .entries = octets, .len = sizeof(octets)
+	};
+	uint8_t bytes[BYTES_MAX];
+	struct phd_observation o;
+	struct phd_segments s;
+	struct phd_entries e;
+
+	(void)state;
+	assert_int_equal(segment_of("0A4E 0026 0000 0002 0020 0006 0002 E140 0001 0001 0004"
+				    "0A56 0002 0006 0002 E140 0001 0001 0004 0A56 0004",
+				    bytes, &s),
+			 0);
+	assert_int_equal(
+		phd_entries_open(&data, 3, phd_config_standard(0x05dc), &s, &s.segments[0], &e), 0);
+	assert_int_equal(phd_entries_next(&e, &o), -EBADMSG);
+	assert_int_equal(phd_entries_next(&e, &o), 1);
+	assert_int_equal(o.values[0].unit, MDC_DIM_KG);
+	assert_int_equal(o.values[0].number.value.mantissa, 702);
+	assert_int_equal(phd_entries_next(&e, &o), 0);
+}
+
 static void test_too_many(void **state)
 {
 	uint8_t bytes[4 + 6 * 17] = { 0, PHD_SEGMENTS_MAX + 1, 0, 6 * 17 };
@@ -641,6 +780,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_segment_rows),
+		cmocka_unit_test(test_info),
+		cmocka_unit_test(test_entry),
+		cmocka_unit_test(test_spoiled_element),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_person),
 		cmocka_unit_test(test_piece),

@@ -453,7 +453,7 @@ static void test_a_loan(void **state)
 	number = lend(s, subject);
 	tell(s, 0, "loan list");
 	check_says(s->out, "Example cuff");
-	check_says(s->out, "on loan, 2026-11-23 10:30 UTC");
+	check_says(s->out, "on loan, from 2026-11-23 10:30 UTC");
 	check_says(s->out, subject);
 	measure(s, LENT, 131);
 	tell(s, 0, "readings --json");

@@ -175,7 +175,7 @@ static void test_refusals(void **state)
 		  "version 2 is missing" },
 		{ WALK "target = 3\nday_target = 1\n[goal walk 2]\nstarts_on = 2027-04-05\n"
 		       "metric = floors\n",
-		  "another goal" },
+		  "a new goal" },
 		{ WALK "[goal walk 1]\ntarget = 1\n", "from 2 on" },
 		{ WALK "[goal walk x]\ntarget = 1\n", "from 2 on" },
 	};

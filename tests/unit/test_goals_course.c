@@ -261,7 +261,7 @@ static void test_care(void **state)
 	const char *problem;
 
 	(void)state;
-	refused(&g, "no goal is on weight");
+	refused(&g, "no goal on weight");
 	g.metric = METRIC_BLOOD_PRESSURE;
 	assert_int_equal(goal_check(&g, &problem), 0);
 	g.metric = METRIC_STEPS;

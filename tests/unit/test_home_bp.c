@@ -506,6 +506,14 @@ static void test_words(void **state)
 		  "Thank you. Still to take: 12 more readings, on 3 more days." },
 		{ { .state = HOME_BP_IN_PROGRESS, .more_dates = 1, .more_readings = 1 },
 		  "Thank you. Still to take: 1 more reading, on 1 more day." },
+		{ { .state = HOME_BP_IN_PROGRESS, .more_dates = 2, .more_readings = 1 },
+		  "Thank you. Still to take: 1 more reading, on 2 more days." },
+		{ { .state = HOME_BP_IN_PROGRESS, .more_dates = 1, .more_readings = 2 },
+		  "Thank you. Still to take: 2 more readings, on 1 more day." },
+		{ { .state = HOME_BP_IN_PROGRESS, .more_readings = 2 },
+		  "Thank you. Still to take: 2 more readings." },
+		{ { .state = HOME_BP_IN_PROGRESS, .more_dates = 1 },
+		  "Thank you. Please take readings on 1 more day." },
 		{ { .state = HOME_BP_IN_PROGRESS, .more_readings = 1 },
 		  "Thank you. Still to take: 1 more reading." },
 		{ { .state = HOME_BP_IN_PROGRESS, .more_dates = 2 },
@@ -524,7 +532,9 @@ static void test_words(void **state)
 		assert_string_equal(words, rows[i].words);
 	}
 	home_bp_words(&most, words);
-	assert_true(strlen(words) < sizeof(words) - 1);
+	assert_string_equal(
+		words,
+		"Thank you. Still to take: 4294967295 more readings, on 4294967295 more days.");
 }
 
 int main(void)

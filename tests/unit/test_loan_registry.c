@@ -213,7 +213,7 @@ static void test_users_of_one_device(void **state)
 	struct hub *h = *state;
 
 	assert_int_equal(add_device(h, 2, true, 0, false), 0);
-	refused(h, start(h, -1, who(1), h->now, BASIS(LOAN)), -EBADMSG, "which user");
+	refused(h, start(h, -1, who(1), h->now, BASIS(LOAN)), -EBADMSG, "under which number");
 	refused(h, start(h, 3, who(1), h->now, BASIS(LOAN)), -EBADMSG, "number");
 	assert_int_equal(start(h, 1, who(1), h->now, BASIS(LOAN)), 0);
 	assert_int_equal(start(h, 2, who(2), h->now, BASIS(OWNED)), 0);
@@ -225,7 +225,7 @@ static void test_users_of_one_device(void **state)
 	refused(h, open_session(h, who(1), h->now + HOUR), -EEXIST, "Somebody has");
 	about(h, 2);
 	assert_int_equal(add_device(h, 4, true, 0, true), 0);
-	refused(h, start(h, 1, who(1), h->now, BASIS(LOAN)), -EBADMSG, "guesses");
+	refused(h, start(h, 1, who(1), h->now, BASIS(LOAN)), -EBADMSG, "has to guess");
 	assert_int_equal(start(h, -1, who(1), h->now, BASIS(SHARED)), 0);
 	refused(h, start(h, -1, who(2), h->now, BASIS(OWNED)), -EEXIST, "Somebody has");
 }

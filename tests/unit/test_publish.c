@@ -170,7 +170,10 @@ static void hear_correction(struct heard *h, const uint8_t *data, size_t len)
 	Wellgate__V1__Correction *c = wellgate__v1__correction__unpack(NULL, len, data);
 
 	assert_non_null(c);
-	assert_int_equal(c->kind, WELLGATE__V1__CORRECTION__KIND__KIND_RETRACTION);
+	assert_true(c->kind == WELLGATE__V1__CORRECTION__KIND__KIND_RETRACTION ||
+		    c->kind == WELLGATE__V1__CORRECTION__KIND__KIND_TOMBSTONE);
+	assert_string_equal(c->hub, "hub");
+	assert_true(c->has_epoch);
 	assert_int_equal(c->sequence, ++h->corrections);
 	wellgate__v1__correction__free_unpacked(c, NULL);
 }
@@ -585,6 +588,44 @@ static void denied_topic(void **state)
 	assert_int_equal(heard.by_group[GROUP_BP], 0);
 	assert_int_equal(heard.by_group[GROUP_WEIGHT], 50);
 	assert_int_equal(heard.by_group[GROUP_ACTIVITY], 50);
+	/* and each run of refused rows is said */
+	assert_int_equal(watermark(rig, LANE_CORRECTIONS), 10);
+}
+
+static bool stands_still(struct rig *rig)
+{
+	struct publish_state s;
+
+	publish_state(rig->publish, &s);
+	return s.errors > 0 && s.in_flight == 0 && parked(rig) == 5 + 2;
+}
+
+/* Not even corrections are ours to write: that is not answered by ever more of them. */
+static void denied_tombstones(void **state)
+{
+	struct rig *rig = *state;
+	struct store_counts counts;
+	struct publish_state s;
+	char extra[160];
+
+	broker_write_file(rig->broker.dir, "acl",
+			  "topic readwrite wellgate/#\n"
+			  "topic deny wellgate/v1/home/hub/correction\n"
+			  "topic deny wellgate/v1/home/hub/reading/bp\n");
+	(void)snprintf(extra, sizeof(extra), "acl_file %s/acl", rig->broker.dir);
+	broker_start(&rig->broker, extra);
+	fill(rig, 15); /* 5 of each group */
+	add_corrections(rig, 2);
+	start(rig);
+	run_until(rig, stands_still);
+	publish_kick(rig->publish);
+	run_until(rig, stands_still);
+	publish_state(rig->publish, &s);
+	assert_int_equal(s.connects, 1);
+	assert_int_equal(watermark(rig, LANE_READINGS), 15);
+	assert_int_equal(watermark(rig, LANE_CORRECTIONS), 2);
+	store_counts(rig->store, &counts);
+	assert_true(counts.last[LANE_CORRECTIONS] <= 2 + 3); /* what was refused, in runs */
 }
 
 /* A batch is refused for its size: row by row, only the one that is too large stays behind. */
@@ -768,9 +809,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(will), /* first: it forks, and no thread runs yet */
-		TEST(no_broker),   TEST(drains_in_order), TEST(broker_comes_late),
-		TEST(broker_dies), TEST(broker_freezes),  TEST(denied_topic),
-		TEST(too_large),   TEST(says_on_and_off), TEST(stops_without_broker),
+		TEST(no_broker),
+		TEST(drains_in_order),
+		TEST(broker_comes_late),
+		TEST(broker_dies),
+		TEST(broker_freezes),
+		TEST(denied_topic),
+		TEST(denied_tombstones),
+		TEST(too_large),
+		TEST(says_on_and_off),
+		TEST(stops_without_broker),
 		TEST(tls),
 	};
 

@@ -149,9 +149,10 @@ static size_t pack_receipt(const char *hub, uint64_t epoch, uint64_t committed, 
 
 static void send_receipt(struct rig *rig, const char *hub, uint64_t epoch, uint64_t committed)
 {
-	uint8_t buf[256];
+	uint8_t buf[256] = { 0 };
+	const size_t len = pack_receipt(hub, epoch, committed, buf);
 
-	say(rig, "wellgate/v1/home/hub/receipt", buf, pack_receipt(hub, epoch, committed, buf));
+	say(rig, "wellgate/v1/home/hub/receipt", buf, len);
 }
 
 static struct publish_state state_of(const struct rig *rig)
@@ -223,14 +224,59 @@ static void test_only_a_receipt_empties(void **state)
 	assert_int_equal(state_of(rig).receipts_foreign, 2);
 	assert_int_equal(state_of(rig).receipts_malformed, 1);
 	assert_false(state_of(rig).numbers_reused);
-	/* a receipt for what was never sent: this hub's numbers were used before */
-	send_receipt(rig, "hub", epoch, 11);
-	run_until(rig, has_heard, 6);
-	assert_true(state_of(rig).numbers_reused);
-	assert_int_equal(acknowledged(rig), 6);
 	send_receipt(rig, "hub", epoch, 10);
-	run_until(rig, has_heard, 7);
+	run_until(rig, has_heard, 6);
 	assert_int_equal(acknowledged(rig), 10);
+	assert_false(state_of(rig).numbers_reused);
+}
+
+static bool has_connected(const struct rig *rig, uint64_t n)
+{
+	return state_of(rig).connects >= n && state_of(rig).listening;
+}
+
+static uint64_t last_of(const struct rig *rig, enum lane lane)
+{
+	struct store_counts counts;
+
+	store_counts(rig->store, &counts);
+	return counts.last[lane];
+}
+
+/* A receipt for what was never sent: somebody else has used this hub's numbers. */
+static void test_a_restored_card_begins_an_epoch(void **state)
+{
+	struct rig *rig = *state;
+	const uint64_t before = store_identity(rig->store)->epoch;
+	uint64_t epoch;
+
+	add_readings(rig, 10);
+	start(rig);
+	run_until(rig, is_listening, 0);
+	run_until(rig, is_delivered, 10);
+	send_receipt(rig, "hub", before, 6);
+	run_until(rig, has_heard, 1);
+	send_receipt(rig, "hub", before, 900);
+	run_until(rig, has_connected, 2);
+	epoch = store_identity(rig->store)->epoch;
+	assert_true(epoch != before);
+	assert_true(state_of(rig).numbers_reused);
+	assert_int_equal(state_of(rig).epochs, 1);
+	assert_int_equal(acknowledged(rig), 6);
+	assert_int_equal(last_of(rig, LANE_READINGS), 900);
+	assert_int_equal(last_of(rig, LANE_CORRECTIONS), 2); /* 1 to 6, 11 to 900 */
+	run_until(rig, is_delivered, 10);                    /* again, under the new one */
+	send_receipt(rig, "hub", before, 900);
+	run_until(rig, has_heard, 3);
+	assert_int_equal(acknowledged(rig), 6);
+	send_receipt(rig, "hub", epoch, 900);
+	run_until(rig, has_heard, 4);
+	assert_int_equal(acknowledged(rig), 900);
+	/* a service that is wrong does not use up epochs */
+	send_receipt(rig, "hub", epoch, 1000);
+	run_until(rig, has_heard, 5);
+	assert_true(store_identity(rig->store)->epoch == epoch);
+	assert_int_equal(acknowledged(rig), 900);
 }
 
 /* what was confirmed by the broker and not committed goes again after a restart, but not before */
@@ -314,6 +360,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_only_a_receipt_empties, rig_new, rig_free),
+		cmocka_unit_test_setup_teardown(test_a_restored_card_begins_an_epoch, rig_new,
+						rig_free),
 		cmocka_unit_test_setup_teardown(test_restart_sends_again, rig_new, rig_free),
 		cmocka_unit_test(test_waiting_for_one),
 		cmocka_unit_test_setup_teardown(test_commands_wait, rig_new, rig_free),

@@ -378,6 +378,52 @@ static void what_the_hub_lost_is_known(void **state)
 	assert_query(w, "SELECT in_gaps, lost_on_the_hub FROM is_anything_missing", "0 3;");
 	deliver_one(w, 3, 3); /* not lost after all */
 	assert_query(w, "SELECT COUNT(*) FROM reading", "3;");
+	assert_query(w, "SELECT in_gaps, lost_on_the_hub FROM is_anything_missing", "0 2;");
+}
+
+static void bury_range(struct world *w, uint64_t sequence, Wellgate__V1__Receipt__Kind of,
+		       uint64_t last, char *reason)
+{
+	Wellgate__V1__Correction c =
+		make_correction(sequence, WELLGATE__V1__CORRECTION__KIND__KIND_TOMBSTONE);
+
+	c.has_first_sequence = c.has_last_sequence = c.has_lane = 1;
+	c.first_sequence = 1;
+	c.last_sequence = last;
+	c.lane = of;
+	c.reason = reason;
+	deliver(w, "correction", &c.base);
+}
+
+/* where an epoch begins, it is said of each kind of numbers; nothing of that is lost */
+static void an_epoch_may_begin_anywhere(void **state)
+{
+	static char reason[] = "before_epoch";
+	struct world *w = *state;
+
+	bury_range(w, 4, WELLGATE__V1__RECEIPT__KIND__KIND_READINGS, 99, reason);
+	bury_range(w, 5, WELLGATE__V1__RECEIPT__KIND__KIND_RESULTS, 7, reason);
+	assert_int_equal(lane(w, WELLGATE__V1__RECEIPT__KIND__KIND_CORRECTIONS)->committed, 0);
+	bury_range(w, 6, WELLGATE__V1__RECEIPT__KIND__KIND_CORRECTIONS, 3, reason);
+	deliver_one(w, 100, 1);
+	assert_int_equal(readings(w)->committed, 100);
+	assert_int_equal(lane(w, WELLGATE__V1__RECEIPT__KIND__KIND_RESULTS)->committed, 7);
+	assert_int_equal(lane(w, WELLGATE__V1__RECEIPT__KIND__KIND_CORRECTIONS)->committed, 6);
+	assert_query(w, "SELECT in_gaps, lost_on_the_hub FROM is_anything_missing", "0 0;");
+	assert_query(w, "SELECT COUNT(*) FROM correction WHERE kind = 'epoch_begin'", "3;");
+}
+
+static void what_else_the_hub_lost_is_known(void **state)
+{
+	static char reason[] = "damaged";
+	struct world *w = *state;
+
+	bury_range(w, 1, WELLGATE__V1__RECEIPT__KIND__KIND_RESULTS, 7, reason);
+	assert_query(w, "SELECT kind, reason FROM correction", "tombstone_result damaged;");
+	/* of a kind that we do not know: not ours to take for another */
+	bury_range(w, 2, (Wellgate__V1__Receipt__Kind)9, 7, reason);
+	assert_query(w, "SELECT reason FROM dead_letter", "a kind of numbers that is not known;");
+	assert_query(w, "SELECT COUNT(*) FROM sequence_log WHERE kind = 'reading'", "0;");
 }
 
 /* ---- others ---- */
@@ -570,6 +616,8 @@ int main(void)
 		TEST(a_later_revision_takes_the_place),
 		TEST(retracted_readings_do_not_count),
 		TEST(what_the_hub_lost_is_known),
+		TEST(what_else_the_hub_lost_is_known),
+		TEST(an_epoch_may_begin_anywhere),
 		TEST(test_data_stays_apart),
 		TEST(results_have_numbers_of_their_own),
 		TEST(status_tells_how_far_behind),

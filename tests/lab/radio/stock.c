@@ -63,6 +63,8 @@ int stock_measure(struct peer_state *s, unsigned int n, uint8_t user)
 {
 	const int64_t now = device_time(s);
 
+	if (!s->model->frame)
+		return -ENOTSUP;
 	for (unsigned int i = 0; i < n; i++) {
 		if (s->n_stock == STOCK_MAX)
 			return -ENOSPC;
@@ -74,6 +76,8 @@ int stock_measure(struct peer_state *s, unsigned int n, uint8_t user)
 
 int stock_measure_failed(struct peer_state *s)
 {
+	if (!s->model->frame)
+		return -ENOTSUP;
 	if (s->n_stock == STOCK_MAX)
 		return -ENOSPC;
 	take(s, device_time(s), 0);

@@ -122,7 +122,7 @@ struct model {
 	uint16_t mtu;
 	unsigned int n_users; /* readings go to users 1 to n in turn; 0: no users */
 
-	/* frame `part` of a reading and the row it goes to */
+	/* frame `part` of a reading and the row it goes to; NULL: it takes no readings */
 	uint8_t frame_ids[FRAMES_MAX]; /* 0: no such part */
 	void (*frame)(const struct peer_state *s, const struct reading *r, unsigned int part,
 		      struct writer *w);
@@ -158,7 +158,8 @@ extern const struct model *const models[];
 
 /* ---- stock.c: readings, sent and let go ---- */
 
-/* takes n readings, a minute apart, the last of them now; -ENOSPC: only what fits is taken */
+/* takes n readings, a minute apart, the last of them now; -ENOSPC: only what fits is taken;
+ * -ENOTSUP: it has none */
 int stock_measure(struct peer_state *s, unsigned int n, uint8_t user);
 /* takes one reading that did not succeed: the device's error frame */
 int stock_measure_failed(struct peer_state *s);
