@@ -136,6 +136,13 @@ static int do_retry(void *user, const struct ble_address *address)
 	return b->radio ? radio_retry(b->radio, address) : -ENODEV;
 }
 
+static int do_wipe(void *user, const struct ble_address *address)
+{
+	const struct bluetooth *b = user;
+
+	return b->radio ? radio_wipe(b->radio, address) : -ENODEV;
+}
+
 static void do_clock(void *user, bool trusted, int zone_offset_min)
 {
 	const struct bluetooth *b = user;
@@ -154,6 +161,7 @@ struct status_handlers bluetooth_handlers(struct bluetooth *b)
 		.cancel = do_cancel,
 		.unpair = do_unpair,
 		.retry = do_retry,
+		.wipe = do_wipe,
 		.clock = do_clock,
 		.user = b,
 	};

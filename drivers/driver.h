@@ -132,6 +132,14 @@ struct driver {
 	/* Optional, on wires: this frame tells of somebody else's device, a neighbour's in reach:
 	 * no capture keeps it. Asked before frame(); changes nothing. */
 	bool (*hides)(struct drv_ctx *ctx, const struct drv_frame *frame);
+	/*
+	 * Optional: the operator wants the device's own memory to be empty. Called at most once on
+	 * a link, when the driver said drv_done() and all that it emitted is durable; it only asks
+	 * for the first step and emits nothing. Then the dialogue goes on, until drv_wiped() and
+	 * drv_done(). Read all that the device holds first, delete nothing that is not durable
+	 * (committed()), and read it again.
+	 */
+	int (*wipe)(struct drv_ctx *ctx);
 };
 
 #define DRV_STATE_MAX 131072 /* one holds a tracker's whole memory, to check it at once */
@@ -257,5 +265,18 @@ enum drv_news {
 void drv_news(struct drv_ctx *ctx, enum drv_news news);
 /* It was true, and is not any more. */
 void drv_news_over(struct drv_ctx *ctx, enum drv_news news);
+/*
+ * How wipe() came out; said once. What a link that ends before says is nothing: the device may hold
+ * all, some or none of it, and is asked again on its next link.
+ */
+enum drv_wipe {
+	DRV_WIPE_PROVEN = 1, /* read again after it: the device itself says that it holds nothing */
+	DRV_WIPE_REFUSED,    /* it does not do that; nothing was deleted */
+	DRV_WIPE_UNREAD,     /* it holds something that did not come whole: nothing was deleted */
+	DRV_WIPE_LEFT,       /* it was asked to delete, and is not proven to be empty */
+	DRV_WIPE_END
+};
+/* records: that the device held, all of them durable before any was deleted */
+void drv_wiped(struct drv_ctx *ctx, enum drv_wipe outcome, uint32_t records);
 /* The dialogue is over: the session closes the link once everything is committed. */
 void drv_done(struct drv_ctx *ctx);

@@ -721,6 +721,27 @@ int link_up_wired(struct link *l, uint32_t id, const char *identity, const struc
 	return say_up(l, id, text, session, false);
 }
 
+#define SAME_WIPE(name)                                                              \
+	_Static_assert((int)DRV_WIPE_##name ==                                       \
+			       (int)WELLGATE__V1__REGISTRY_EVENT__WIPE__WIPE_##name, \
+		       "the message has the driver's numbers")
+SAME_WIPE(PROVEN);
+SAME_WIPE(REFUSED);
+SAME_WIPE(UNREAD);
+SAME_WIPE(LEFT);
+_Static_assert(DRV_WIPE_END == 5, "a new one has a row above");
+
+/* NULL: nothing is known of it */
+static Wellgate__V1__RegistryEvent__Wiped *wiped_message(const struct session_wipe *wiped,
+							 Wellgate__V1__RegistryEvent__Wiped *m)
+{
+	wellgate__v1__registry_event__wiped__init(m);
+	m->has_outcome = m->has_records = true;
+	m->outcome = (Wellgate__V1__RegistryEvent__Wipe)wiped->outcome;
+	m->records = wiped->records;
+	return wiped->outcome ? m : NULL;
+}
+
 int link_down(struct link *l, uint32_t id, const struct session *session)
 {
 	const struct session_counts *counts = session_counts(session);
@@ -728,6 +749,7 @@ int link_down(struct link *l, uint32_t id, const struct session *session)
 	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
 	Wellgate__V1__DeviceInfo info = WELLGATE__V1__DEVICE_INFO__INIT;
+	Wellgate__V1__RegistryEvent__Wiped wiped;
 	Wellgate__V1__News news[DRV_NEWS_END];
 	int r;
 
@@ -747,6 +769,7 @@ int link_down(struct link *l, uint32_t id, const struct session *session)
 	down.has_link = true;
 	down.link = id;
 	down.counts = &info;
+	down.wipe = wiped_message(session_wiped(session), &wiped);
 	message.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN;
 	message.link_down = &down;
 	r = append(l, (struct entry){ .kind = ENTRY_DOWN, .id = id }, &message);

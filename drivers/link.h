@@ -9,7 +9,7 @@
  * Beside the readings it carries what the operator sees and says of Bluetooth (drivers/status.h):
  *
  *   radio --sink.changed, sink.pairing--> link_changed(), link_pairing() --> gateway --> operator
- *   radio <--pair, choose, passkey ... unpair, retry, clock-- link_handlers.radio <-- gateway
+ *   radio <--pair, choose, passkey ... unpair, retry, wipe, clock-- link_handlers.radio <-- gateway
  *
  * None of that is kept: a new connection begins with the newest state, and what is overtaken is not
  * sent.
@@ -68,6 +68,7 @@ int link_measurement(struct link *l, uint32_t id, const struct measurement *m, u
  * length, or -EMSGSIZE. */
 int link_pack(uint32_t id, const struct measurement *m, uint64_t seq,
 	      const struct link_stamp *stamp, uint8_t *buffer, size_t size);
+/* Also how session_ask_wipe() came out on it, if it did. */
 int link_down(struct link *l, uint32_t id, const struct session *session);
 /* a replay is over and everything was confirmed */
 int link_done(struct link *l, uint64_t measurements);

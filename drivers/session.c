@@ -41,6 +41,8 @@ struct session {
 	enum link_security security;
 	int64_t now;
 	bool failed, done, close_asked;
+	bool wipe_wanted, wipe_begun;
+	struct session_wipe wiped;
 
 	/* of the callback that is running */
 	uint8_t digest[MEASUREMENT_DIGEST];
@@ -524,6 +526,15 @@ void drv_news_over(struct drv_ctx *ctx, enum drv_news news)
 	set_news(s, s->said & ~SESSION_NEWS(news), s->of_reading);
 }
 
+void drv_wiped(struct drv_ctx *ctx, enum drv_wipe outcome, uint32_t records)
+{
+	struct session *s = session_of(ctx);
+
+	assert(outcome > 0 && outcome < DRV_WIPE_END);
+	assert(s->wipe_begun && s->wiped.outcome == 0);
+	s->wiped = (struct session_wipe){ .outcome = outcome, .records = records };
+}
+
 void drv_done(struct drv_ctx *ctx)
 {
 	session_of(ctx)->done = true;
@@ -633,7 +644,7 @@ static void remember(struct session *s)
 		s->sink.memory(s->sink.user, &s->memory);
 }
 
-static void carry_out(struct session *s)
+static void hand_on_requests(struct session *s)
 {
 	for (size_t i = 0; i < s->n_requests && !s->failed; i++) {
 		const struct queued *q = &s->requests[i];
@@ -648,7 +659,25 @@ static void carry_out(struct session *s)
 		s->sink.request(s->sink.user, &request);
 	}
 	s->n_requests = 0;
+}
+
+/* The device has said all, and all of it is durable: only now may anything be deleted. */
+static void begin_wipe(struct session *s)
+{
+	if (!s->wipe_wanted || s->wipe_begun || !s->done || s->pending || s->failed)
+		return;
+	s->wipe_begun = true;
+	s->done = false;
+	s->failed = s->driver->wipe(ctx_of(s)) < 0;
+	assert(s->n_emits == 0);
+	hand_on_requests(s);
+}
+
+static void carry_out(struct session *s)
+{
+	hand_on_requests(s);
 	remember(s);
+	begin_wipe(s);
 	if ((s->failed || (s->done && !s->pending)) && !s->close_asked) {
 		const struct session_request request = { .kind = SESSION_CLOSE };
 
@@ -856,6 +885,19 @@ void session_set_wall(struct session *s, int64_t utc_ms_at_zero)
 {
 	s->has_wall = true;
 	s->wall_at_zero_ms = utc_ms_at_zero;
+}
+
+int session_ask_wipe(struct session *s)
+{
+	if (!s->driver->wipe)
+		return -EOPNOTSUPP;
+	s->wipe_wanted = true;
+	return 0;
+}
+
+const struct session_wipe *session_wiped(const struct session *s)
+{
+	return &s->wiped;
 }
 
 void session_set_last_record(struct session *s, uint32_t record)

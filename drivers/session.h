@@ -94,6 +94,12 @@ struct session_counts {
 	uint64_t frames, measurements, faults[FAULT_END];
 };
 
+/* What became of session_ask_wipe(). */
+struct session_wipe {
+	enum drv_wipe outcome; /* 0: nothing was said, so nothing is known */
+	uint32_t records;
+};
+
 struct session;
 
 /* Allocates. next_seq is shared by the sessions of one process; borrowed, outlives the session. */
@@ -145,6 +151,10 @@ void session_set_memory(struct session *s, const struct session_memory *memory);
 /* What drv_random() hands out, each byte once; copied, at most DRV_RANDOM_MAX. Without this call it
  * has none. Call before session_open(). */
 void session_set_random(struct session *s, const void *data, size_t len);
+/* The device's memory is to be emptied, once all that it has to say on this link is durable. Call
+ * before session_open(). -EOPNOTSUPP: its driver has no way to do that. */
+int session_ask_wipe(struct session *s);
+const struct session_wipe *session_wiped(const struct session *s);
 /* What drv_last_record() tells the driver; call before session_open(). */
 void session_set_last_record(struct session *s, uint32_t record);
 /* Copied; any may be NULL. Without this call the hub has none of it. Call before

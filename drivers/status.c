@@ -227,6 +227,9 @@ static void set_device(struct device_message *d, const struct radio_device *from
 	m->links = from->links;
 	m->failed_links = from->failed_links;
 	m->in_clear = from->in_clear;
+	m->has_can_wipe = m->has_wipe_asked = true;
+	m->can_wipe = from->can_wipe;
+	m->wipe_asked = from->can_wipe && from->enrolment->wipe;
 	m->has_bad_length = m->has_bad_checksum = m->has_bad_range = m->has_not_mine = true;
 	m->bad_length = from->faults[FAULT_LENGTH];
 	m->bad_checksum = from->faults[FAULT_CHECKSUM];
@@ -508,6 +511,7 @@ static int in_pairing(struct status *s, const Wellgate__V1__RadioCommand *m)
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_PAIR:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_UNPAIR:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_RETRY:
+	case WELLGATE__V1__RADIO_COMMAND__WHAT_WIPE:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_REPORT:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT__NOT_SET:
 	case _WELLGATE__V1__RADIO_COMMAND__WHAT__CASE_IS_INT_SIZE:
@@ -544,6 +548,8 @@ static int carry_out(struct status *s, const Wellgate__V1__RadioCommand *m)
 		return with_device(m->unpair, h->unpair, h->user);
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_RETRY:
 		return with_device(m->retry, h->retry, h->user);
+	case WELLGATE__V1__RADIO_COMMAND__WHAT_WIPE:
+		return h->wipe ? with_device(m->wipe, h->wipe, h->user) : -EOPNOTSUPP;
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_CHOOSE:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_PASSKEY:
 	case WELLGATE__V1__RADIO_COMMAND__WHAT_ANSWER:

@@ -60,6 +60,7 @@ struct status_handlers {
 	void (*cancel)(void *user);
 	int (*unpair)(void *user, const struct ble_address *address);
 	int (*retry)(void *user, const struct ble_address *address);
+	int (*wipe)(void *user, const struct ble_address *address); /* NULL: -EOPNOTSUPP */
 	void (*clock)(void *user, bool trusted, int zone_offset_min);
 	void (*zone)(const char *name, int zone_offset_min); /* of the process; may be NULL */
 	void *user;

@@ -155,6 +155,12 @@ void inventory_heard(struct inventory_device *d, const Wellgate__V1__Reading *re
 	d->record = reading->record_number;
 }
 
+void inventory_emptied(struct inventory_device *d)
+{
+	d->has_record = false;
+	d->record = 0;
+}
+
 void inventory_count(struct inventory *inv, const Wellgate__V1__Reading *reading)
 {
 	const Wellgate__V1__DeviceRef *ref = reading->device;
@@ -259,6 +265,8 @@ static void set_radio(struct inventory_radio *to, const Wellgate__V1__RadioDevic
 	to->not_mine = m->not_mine;
 	to->enrolled_ms = m->enrolled_ms;
 	to->consents = m->consents;
+	to->can_wipe = m->can_wipe;
+	to->wipe_asked = m->wipe_asked;
 }
 
 void inventory_radio_device(struct inventory *inv, const struct intake_device *key,
@@ -398,6 +406,9 @@ static int reply_radio(const struct inventory_radio *r, bool addresses, struct a
 	m->failed_links = r->failed_links;
 	m->in_clear = r->in_clear;
 	m->consents = r->consents;
+	m->has_can_wipe = m->has_wipe_asked = true;
+	m->can_wipe = r->can_wipe;
+	m->wipe_asked = r->wipe_asked;
 	m->has_enrolled_ms = r->enrolled_ms != 0;
 	m->enrolled_ms = r->enrolled_ms;
 	info->radio = m;

@@ -35,6 +35,7 @@ struct inventory_radio {
 	uint64_t bad_length, bad_checksum, bad_range, not_mine; /* since the radio started */
 	int64_t enrolled_ms;
 	uint32_t consents;
+	bool can_wipe, wipe_asked;
 };
 
 struct inventory_device {
@@ -105,6 +106,8 @@ size_t inventory_fleet(const struct inventory *inv,
 		       Wellgate__V1__FirmwareCount rows[INVENTORY_FLEET], uint32_t *ret_unlisted);
 /* A reading came from it, whatever becomes of that. */
 void inventory_heard(struct inventory_device *d, const Wellgate__V1__Reading *reading);
+/* Its memory is empty now: it may number its records from the start again. */
+void inventory_emptied(struct inventory_device *d);
 /* The device with this digest, or NULL. */
 const struct inventory_device *inventory_known(const struct inventory *inv,
 					       const uint8_t digest[16]);

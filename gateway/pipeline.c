@@ -473,9 +473,16 @@ static int take_link_down(struct pipeline *p, const Wellgate__V1__LinkDown *down
 {
 	struct link *l = down->has_link ? link_find(p, down->link) : NULL;
 
+	const Wellgate__V1__RegistryEvent__Wiped *wiped = down->wipe;
+	struct intake_device device;
+
 	/* its LinkUp may have gone with a connection before this one */
-	if (l)
-		link_close(p, l, down->counts);
+	if (!l)
+		return 0;
+	device = l->device;
+	link_close(p, l, down->counts);
+	if (wiped)
+		pipeline_wiped(p, &device, wiped->outcome, wiped->records);
 	return 0;
 }
 

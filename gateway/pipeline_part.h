@@ -94,6 +94,10 @@ void pipeline_arm(struct pipeline *p, sd_event_source *timer, int64_t in_us);
 
 /* ---- pipeline_registry.c ---- */
 
+/* How the emptying of a device's memory came out: an event of the registry, with a proof if it was
+ * read back empty. Of a device that is not in the registry nothing is noted. */
+void pipeline_wiped(struct pipeline *p, const struct intake_device *device,
+		    Wellgate__V1__RegistryEvent__Wipe outcome, uint32_t records);
 /* One person whose last assignment has ended and whose rows were delivered: their key is destroyed.
  * 1: come again, there may be more; 0 or -errno */
 int pipeline_erase_leaver(struct pipeline *p);

@@ -1,11 +1,15 @@
 /* What staff and people say: events of the registry, and the end of a person here. */
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "drivers/log.h"
 #include "gateway/pipeline_part.h"
+#include "gateway/registry/index.h"
 #include "gateway/words/words.h"
+
+#define PROVEN WELLGATE__V1__REGISTRY_EVENT__WIPE__WIPE_PROVEN
 
 /* The reading that an event names. */
 struct named {
@@ -169,6 +173,73 @@ int pipeline_register_all(struct pipeline *p, Wellgate__V1__RegistryEvent *const
 	if (r == 0)
 		r = pipeline_commit(p);
 	return r < 0 ? take_back(p, r) : 0;
+}
+
+/* ---- a device's own memory ---- */
+
+/* What the proof is the digest of: this text, the device, the revision of the event and how many
+ * records there were, so who has the event can make it again. */
+#define PROOF_CONTEXT "wellgate/device-memory-emptied-and-read-again\n"
+
+static void put_be(uint8_t *to, size_t n, uint64_t value)
+{
+	for (size_t i = n; i > 0; i--) {
+		to[i - 1] = (uint8_t)value;
+		value >>= 8;
+	}
+}
+
+static void prove(const struct pipeline *p, const uint8_t *device, uint32_t records,
+		  uint8_t ret[crypto_hash_sha256_BYTES])
+{
+	const uint64_t revision = registry_revision(filing_registry(p->filing)) + 1;
+	uint8_t numbers[sizeof(revision) + sizeof(records)];
+	crypto_hash_sha256_state state;
+
+	put_be(numbers, sizeof(revision), revision);
+	put_be(numbers + sizeof(revision), sizeof(records), records);
+	(void)crypto_hash_sha256_init(&state);
+	(void)crypto_hash_sha256_update(&state, (const uint8_t *)PROOF_CONTEXT,
+					sizeof(PROOF_CONTEXT) - 1);
+	(void)crypto_hash_sha256_update(&state, device, REGISTRY_DIGEST);
+	(void)crypto_hash_sha256_update(&state, numbers, sizeof(numbers));
+	(void)crypto_hash_sha256_final(&state, ret);
+}
+
+void pipeline_wiped(struct pipeline *p, const struct intake_device *device,
+		    Wellgate__V1__RegistryEvent__Wipe outcome, uint32_t records)
+{
+	Wellgate__V1__RegistryEvent__Wiped m = WELLGATE__V1__REGISTRY_EVENT__WIPED__INIT;
+	Wellgate__V1__RegistryEvent e = WELLGATE__V1__REGISTRY_EVENT__INIT;
+	uint8_t digest[REGISTRY_DIGEST], proof[crypto_hash_sha256_BYTES];
+	const char *problem = NULL;
+	int r;
+
+	if (outcome < PROVEN || outcome > WELLGATE__V1__REGISTRY_EVENT__WIPE__WIPE_LEFT ||
+	    !device->has_digest) {
+		log_warning("a device says how its memory was emptied, and it is not understood");
+		return;
+	}
+	if (outcome == PROVEN)
+		inventory_emptied(inventory_device(&p->inventory, device));
+	memcpy(digest, device->serial_digest, sizeof(digest));
+	if (!registry_device(filing_registry(p->filing), digest))
+		return;
+	prove(p, digest, records, proof);
+	m.has_outcome = m.has_records = true;
+	m.outcome = outcome;
+	m.records = records;
+	m.has_proof = outcome == PROVEN;
+	if (m.has_proof)
+		m.proof = (ProtobufCBinaryData){ sizeof(proof), proof };
+	e.has_device = true;
+	e.device = (ProtobufCBinaryData){ sizeof(digest), digest };
+	e.what_case = WELLGATE__V1__REGISTRY_EVENT__WHAT_WIPED;
+	e.wiped = &m;
+	r = pipeline_register(p, &e, &problem);
+	if (r < 0)
+		log_error("the emptied memory of a device could not be noted: %s",
+			  problem ? problem : strerror(-r));
 }
 
 /* ---- the end of a person here ---- */

@@ -8,13 +8,24 @@
  *   meter --notifies 2A34--> what belongs to it (meal, carbohydrate...), with the same sequence
  *   meter --indicates 2A52--> 06 00 01 01         done; 06 00 01 06: nothing there
  *
- * Nothing is ever deleted on the meter, so nothing is lost when a notification is not heard: it
- * comes again next time. A meter that lost its memory counts from the start again and then has no
- * record >= ours; so "nothing there" is answered by asking for all.
+ * Nothing is deleted on the meter unless the operator wants it (wipe), so nothing is lost when a
+ * notification is not heard: it comes again next time. A meter that lost its memory counts from the
+ * start again and then has no record >= ours; so "nothing there" is answered by asking for all.
  *
  * A record whose context is to follow waits for it, for a second at most. Control solution is a
  * check of the strips and never a person's value. The offset is the user's own change of the clock:
  * base time + offset is what the meter's display showed.
+ *
+ * Wiping. Notifications are not confirmed, so that one was lost is seen only by counting:
+ *
+ *   we    --01 01-->                report all; each record comes whole, and is made durable
+ *   we    --04 01-->                how many do you hold? As many as came, or nothing is deleted
+ *   we    --02 02 01 <highest>-->   delete those up to the highest that came: one that is measured
+ *                                   in this moment has a higher number and stays
+ *   we    --04 01-->                how many now? Only none is proof
+ *
+ * "Delete all" is never sent, for it would take that one, too. A meter that cannot delete up to a
+ * number is not wiped.
  */
 #include <assert.h>
 #include <errno.h>
@@ -37,10 +48,25 @@ enum asked {
 	ASKED_ALL,
 };
 
+enum wipe_step {
+	WIPE_NOT = 0,
+	WIPE_READ,   /* all is being reported */
+	WIPE_SAVE,   /* and has to become durable */
+	WIPE_COUNT,  /* is that as many as it holds? */
+	WIPE_DELETE, /* asked to delete */
+	WIPE_LOOK,   /* and how many are left */
+};
+
 struct state {
 	enum asked asked;
 	bool waits; /* `record` waits for its context */
 	struct measurement record;
+
+	enum wipe_step step;
+	bool unsaved; /* something was emitted that is not durable yet */
+	bool not_whole;
+	uint32_t came; /* records, each with a higher number than the one before */
+	uint16_t highest;
 };
 
 static const struct drv_match match[] = {
@@ -70,6 +96,14 @@ static const struct sig_bit status_bits[] = {
 	{ GATT_GLUCOSE_TIME_FAULT, FLAG_BIT(FLAG_CLOCK_NOT_SET) },
 	{ 0 },
 };
+
+static int emit(struct drv_ctx *ctx, const struct measurement *m)
+{
+	struct state *s = drv_state(ctx);
+
+	s->unsaved = true;
+	return drv_emit(ctx, m);
+}
 
 static int ask(struct drv_ctx *ctx, const struct gatt_racp *request)
 {
@@ -112,15 +146,23 @@ static int on_open(struct drv_ctx *ctx)
 	return ask(ctx, &request);
 }
 
-/* Lets go of the record that waits, with its context or without. */
 static int release(struct drv_ctx *ctx)
+{
+	struct state *s = drv_state(ctx);
+
+	s->waits = false;
+	return emit(ctx, &s->record);
+}
+
+/* Its context did not come: the record that waits for it goes without. */
+static int release_without(struct drv_ctx *ctx)
 {
 	struct state *s = drv_state(ctx);
 
 	if (!s->waits)
 		return 0;
-	s->waits = false;
-	return drv_emit(ctx, &s->record);
+	s->not_whole = true;
+	return release(ctx);
 }
 
 static void add_concentration(struct measurement *m, const struct gatt_glucose *g)
@@ -149,6 +191,18 @@ static void set_glucose_time(struct measurement *m, const struct gatt_glucose *g
 	sig_set_time(m, &shown);
 }
 
+/* Counted for a wipe. What does not come in order might be one that came before, and what comes
+ * after the report is not in the count. */
+static void note_record(struct state *s, uint16_t sequence)
+{
+	if (s->step != WIPE_READ || (s->came > 0 && sequence <= s->highest)) {
+		s->not_whole = true;
+		return;
+	}
+	s->came++;
+	s->highest = sequence;
+}
+
 static int on_measurement(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
 	struct state *s = drv_state(ctx);
@@ -165,11 +219,12 @@ static int on_measurement(struct drv_ctx *ctx, const struct drv_frame *frame)
 		m.flags |= sig_flags(g.status, status_bits);
 	if (s->asked != ASKED_NOTHING)
 		m.flags |= FLAG_BIT(FLAG_BACKFILL);
-	r = release(ctx);
+	note_record(s, g.sequence);
+	r = release_without(ctx);
 	if (r < 0)
 		return r;
 	if (!g.context_follows) {
-		r = drv_emit(ctx, &m);
+		r = emit(ctx, &m);
 		return r < 0 ? r : drv_set_timeout(ctx, ANSWER_WAIT_MS);
 	}
 	drv_stamp(ctx, &m);
@@ -209,7 +264,7 @@ static int on_context(struct drv_ctx *ctx, const struct drv_frame *frame)
 	if (!s->waits || s->record.record_number != c.sequence) {
 		alone.record_number = c.sequence;
 		add_context(&alone, &c);
-		return drv_emit(ctx, &alone);
+		return emit(ctx, &alone);
 	}
 	add_context(&s->record, &c);
 	r = release(ctx);
@@ -225,6 +280,165 @@ static int finish(struct drv_ctx *ctx)
 	return drv_set_timeout(ctx, 0);
 }
 
+/* ---- wiping ---- */
+
+static int on_wipe(struct drv_ctx *ctx)
+{
+	struct state *s = drv_state(ctx);
+
+	s->step = WIPE_READ;
+	s->not_whole = false;
+	s->came = 0;
+	s->highest = 0;
+	return ask_all(ctx);
+}
+
+static int end_wipe(struct drv_ctx *ctx, enum drv_wipe outcome)
+{
+	struct state *s = drv_state(ctx);
+
+	s->step = WIPE_NOT;
+	drv_wiped(ctx, outcome, s->came);
+	return finish(ctx);
+}
+
+static int ask_number(struct drv_ctx *ctx, enum wipe_step step)
+{
+	const struct gatt_racp request = {
+		.opcode = GATT_RACP_REPORT_NUMBER,
+		.condition = GATT_RACP_ALL,
+	};
+	struct state *s = drv_state(ctx);
+
+	s->step = step;
+	return ask(ctx, &request);
+}
+
+static int ask_delete(struct drv_ctx *ctx)
+{
+	struct state *s = drv_state(ctx);
+	const struct gatt_racp request = {
+		.opcode = GATT_RACP_DELETE,
+		.condition = GATT_RACP_LESS_OR_EQUAL,
+		.filter = GATT_RACP_BY_SEQUENCE,
+		.max_sequence = s->highest,
+	};
+
+	/* the next one would begin again at 0, and go with them */
+	if (s->highest == UINT16_MAX)
+		return end_wipe(ctx, DRV_WIPE_REFUSED);
+	s->step = WIPE_DELETE;
+	return ask(ctx, &request);
+}
+
+static int on_all_reported(struct drv_ctx *ctx, const struct gatt_racp *answer)
+{
+	struct state *s = drv_state(ctx);
+
+	s->asked = ASKED_NOTHING;
+	if (s->not_whole ||
+	    (answer->result != GATT_RACP_SUCCESS && answer->result != GATT_RACP_NO_RECORDS))
+		return end_wipe(ctx, DRV_WIPE_UNREAD);
+	if (!s->unsaved)
+		return ask_number(ctx, WIPE_COUNT);
+	s->step = WIPE_SAVE;
+	return drv_set_timeout(ctx, 0);
+}
+
+/* The number of records that it holds, or an error: it does not say. */
+static int take_number(const struct gatt_racp *answer, uint16_t *ret)
+{
+	if (answer->opcode == GATT_RACP_NUMBER)
+		*ret = answer->count;
+	else if (answer->result == GATT_RACP_NO_RECORDS)
+		*ret = 0;
+	else
+		return -ENODATA;
+	return 0;
+}
+
+static int on_count(struct drv_ctx *ctx, const struct gatt_racp *answer)
+{
+	const struct state *s = drv_state(ctx);
+	uint16_t n;
+
+	if (take_number(answer, &n) < 0)
+		return end_wipe(ctx, DRV_WIPE_REFUSED);
+	if (s->not_whole || n != s->came)
+		return end_wipe(ctx, DRV_WIPE_UNREAD);
+	return n == 0 ? end_wipe(ctx, DRV_WIPE_PROVEN) : ask_delete(ctx);
+}
+
+static int on_deleted(struct drv_ctx *ctx, const struct gatt_racp *answer)
+{
+	switch (answer->result) {
+	case GATT_RACP_SUCCESS:
+	case GATT_RACP_NO_RECORDS:
+	case GATT_RACP_NOT_COMPLETED: /* some may be gone */
+		return ask_number(ctx, WIPE_LOOK);
+	case GATT_RACP_OPCODE_NOT_SUPPORTED:
+	case GATT_RACP_INVALID_OPERATOR:
+	case GATT_RACP_OPERATOR_NOT_SUPPORTED:
+	case GATT_RACP_INVALID_OPERAND:
+	case GATT_RACP_ABORT_FAILED:
+	case GATT_RACP_OPERAND_NOT_SUPPORTED:
+	default:
+		return end_wipe(ctx, DRV_WIPE_REFUSED);
+	}
+}
+
+static int on_look(struct drv_ctx *ctx, const struct gatt_racp *answer)
+{
+	uint16_t n;
+	const bool empty = take_number(answer, &n) == 0 && n == 0;
+
+	return end_wipe(ctx, empty ? DRV_WIPE_PROVEN : DRV_WIPE_LEFT);
+}
+
+/* Which request an answer belongs to. */
+static enum gatt_racp_opcode answered(const struct gatt_racp *answer)
+{
+	return answer->opcode == GATT_RACP_NUMBER ? GATT_RACP_REPORT_NUMBER : answer->request;
+}
+
+static int on_wipe_answer(struct drv_ctx *ctx, const struct gatt_racp *answer)
+{
+	const struct state *s = drv_state(ctx);
+	const enum gatt_racp_opcode request = answered(answer);
+
+	if (s->step == WIPE_READ && request == GATT_RACP_REPORT)
+		return on_all_reported(ctx, answer);
+	if (s->step == WIPE_COUNT && request == GATT_RACP_REPORT_NUMBER)
+		return on_count(ctx, answer);
+	if (s->step == WIPE_DELETE && request == GATT_RACP_DELETE)
+		return on_deleted(ctx, answer);
+	if (s->step == WIPE_LOOK && request == GATT_RACP_REPORT_NUMBER)
+		return on_look(ctx, answer);
+	return -ENOMSG;
+}
+
+static int on_committed(struct drv_ctx *ctx)
+{
+	struct state *s = drv_state(ctx);
+
+	s->unsaved = false;
+	return s->step == WIPE_SAVE ? ask_number(ctx, WIPE_COUNT) : 0;
+}
+
+static int on_refused(struct drv_ctx *ctx, uint16_t channel, uint8_t error)
+{
+	const struct state *s = drv_state(ctx);
+
+	(void)error;
+	if (channel != RECORD_CONTROL || s->step == WIPE_NOT || s->step == WIPE_SAVE)
+		return 0;
+	if (s->step == WIPE_LOOK)
+		return end_wipe(ctx, DRV_WIPE_LEFT);
+	return end_wipe(ctx, s->step == WIPE_READ ? DRV_WIPE_UNREAD : DRV_WIPE_REFUSED);
+}
+
+/* ---- what the meter says ---- */
+
 static int on_answer(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
 	const struct state *s = drv_state(ctx);
@@ -233,17 +447,21 @@ static int on_answer(struct drv_ctx *ctx, const struct drv_frame *frame)
 
 	if (r < 0)
 		return r;
-	if (answer.opcode != GATT_RACP_RESPONSE || answer.request != GATT_RACP_REPORT)
+	if (answer.opcode != GATT_RACP_RESPONSE && answer.opcode != GATT_RACP_NUMBER)
 		return -ENOMSG;
-	r = release(ctx);
+	if (s->step == WIPE_NOT && answered(&answer) != GATT_RACP_REPORT)
+		return -ENOMSG;
+	r = release_without(ctx);
 	if (r < 0)
 		return r;
+	if (s->step != WIPE_NOT)
+		return on_wipe_answer(ctx, &answer);
 	if (s->asked == ASKED_SINCE && answer.result != GATT_RACP_SUCCESS)
 		return ask_all(ctx);
 	return finish(ctx);
 }
 
-static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+static int take_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 {
 	uint16_t feature;
 
@@ -261,6 +479,16 @@ static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
 	}
 }
 
+static int on_frame(struct drv_ctx *ctx, const struct drv_frame *frame)
+{
+	struct state *s = drv_state(ctx);
+	const int r = take_frame(ctx, frame);
+
+	/* what it emitted is dropped with it, and what it said is not known */
+	s->not_whole = s->not_whole || r < 0;
+	return r;
+}
+
 static int on_timeout(struct drv_ctx *ctx)
 {
 	const struct state *s = drv_state(ctx);
@@ -268,7 +496,7 @@ static int on_timeout(struct drv_ctx *ctx)
 
 	if (!s->waits)
 		return -ETIMEDOUT; /* the meter fell silent */
-	r = release(ctx);
+	r = release_without(ctx);
 	return r < 0 ? r : drv_set_timeout(ctx, ANSWER_WAIT_MS);
 }
 
@@ -281,5 +509,8 @@ const struct driver driver_glucose_meter = {
 	.state_size = sizeof(struct state),
 	.open = on_open,
 	.frame = on_frame,
+	.committed = on_committed,
 	.timeout = on_timeout,
+	.refused = on_refused,
+	.wipe = on_wipe,
 };

@@ -181,6 +181,8 @@ int enrolment_print(const struct enrolment *device, char *buffer, size_t size, s
 	put_bytes(&t, "kept", d->memory.kept, d->memory.kept_len);
 	if (d->has_last_record)
 		put(&t, "last_record=%" PRIu32 "\n", d->last_record);
+	if (d->wipe)
+		put(&t, "wipe=1\n");
 	put(&t, "enrolled_ms=%" PRId64 "\n", d->enrolled_ms);
 	r = put_table(&t, &d->table);
 	if (r < 0)
@@ -369,6 +371,9 @@ static void take_all(struct lines *l, struct enrolment *d)
 	d->has_last_record = l->end - l->at > 12 && memcmp(l->at, "last_record=", 12) == 0;
 	if (d->has_last_record)
 		d->last_record = (uint32_t)take_number(l, "last_record", UINT32_MAX);
+	d->wipe = l->end - l->at > 5 && memcmp(l->at, "wipe=", 5) == 0;
+	if (d->wipe && take_number(l, "wipe", 1) != 1)
+		l->failed = true;
 	d->enrolled_ms = (int64_t)take_number(l, "enrolled_ms", INT64_MAX);
 	take_table(l, &d->table);
 }

@@ -19,6 +19,7 @@
  *                               it; up to DRV_CONSENTS_MAX lines, or none
  *   kept=0102                   bytes, may be empty
  *   last_record=17              left out if there is none
+ *   wipe=1                      its memory is to be emptied; left out if not
  *   enrolled_ms=1767225600000
  *   table=0101ab...             att_table_export(), may be empty
  *   checksum=cbf43926           CRC-32 of all lines before
@@ -48,6 +49,7 @@ struct enrolment {
 	struct session_memory memory; /* consents, and what the driver keeps */
 	bool has_last_record;
 	uint32_t last_record;   /* drv_last_record() */
+	bool wipe;              /* its memory is to be emptied on the next link */
 	int64_t enrolled_ms;    /* UTC; 0 unknown */
 	struct att_table table; /* complete, or empty */
 };

@@ -61,6 +61,7 @@ struct peer_driver {
 	const char *name; /* for captures; or NULL */
 	const struct session_memory *memory;
 	bool has_last_record, has_wall, has_zone;
+	bool wipe; /* session_ask_wipe() */
 	uint32_t last_record;
 	int64_t utc_ms_at_zero;
 	int zone_min;

@@ -316,6 +316,8 @@ void peer_inform(struct session *s, const struct peer_driver *d)
 		session_set_wall(s, d->utc_ms_at_zero);
 	if (d->has_zone)
 		session_set_zone(s, d->zone_min);
+	if (d->wipe)
+		(void)session_ask_wipe(s); /* radio_wipe() has looked whether it can */
 }
 
 int peer_open(struct peer *p, const struct peer_driver *d)

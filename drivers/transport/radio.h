@@ -79,6 +79,7 @@ struct radio_device {
 	int8_t rssi;
 	int64_t last_seen_us; /* monotonic; 0 never */
 	uint64_t links, failed_links, in_clear, faults[FAULT_END];
+	bool can_wipe;
 	const struct session_facts *facts; /* of the last link; may be NULL */
 };
 
@@ -117,6 +118,14 @@ void radio_pair_cancel(struct radio *r);
 int radio_unpair(struct radio *r, const struct ble_address *address);
 /* The operator looked after the trouble: try again. */
 int radio_retry(struct radio *r, const struct ble_address *address);
+
+/*
+ * Its own memory is to be emptied, on the next link, after all that it holds is durable. The wish
+ * outlives this process; it ends with the first link that says how it came out (link_down()), or
+ * with unpairing. 0 also if it was asked for before; -ENOENT; -EOPNOTSUPP: its driver cannot, or
+ * its link is not encrypted and our own, so its word would prove nothing; -errno of the file.
+ */
+int radio_wipe(struct radio *r, const struct ble_address *address);
 
 size_t radio_devices(const struct radio *r);
 void radio_device_at(const struct radio *r, size_t i, struct radio_device *ret);

@@ -2,6 +2,7 @@
  * One enrolled device: what is kept of it, and what the gateway is told of its sessions.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,32 @@ void node_on_memory(void *user, const struct session_memory *memory)
 	(void)node_keep(user, e);
 }
 
+/* ---- emptying its memory ---- */
+
+/* Only where a stranger cannot answer in its place, and where what it says comes in its order. */
+bool node_can_wipe(const struct node *n, const struct enrolment *e)
+{
+	return n->driver && n->driver->wipe && e->path == ENROLMENT_BEARER &&
+	       (e->level == LINK_ENCRYPTED || e->level == LINK_AUTHENTICATED);
+}
+
+void node_on_wiped(struct node *n, const struct session_wipe *wiped)
+{
+	struct enrolment *e = wiped->outcome && !n->pairing ? node_change(n) : NULL;
+
+	if (!e)
+		return;
+	log_info("bluetooth: device memory outcome=%d records=%" PRIu32, (int)wiped->outcome,
+		 wiped->records);
+	e->wipe = false;
+	/* it may number its records from the start again */
+	if (wiped->outcome == DRV_WIPE_PROVEN)
+		e->has_last_record = false;
+	e->last_record = e->has_last_record ? e->last_record : 0;
+	(void)node_keep(n, e);
+	radio_changed(n->radio);
+}
+
 /* ---- sessions and the gateway ---- */
 
 struct peer_driver node_driver(const struct node *n, const struct enrolment *e)
@@ -101,6 +128,7 @@ struct peer_driver node_driver(const struct node *n, const struct enrolment *e)
 		.memory = &e->memory,
 		.has_last_record = e->has_last_record,
 		.last_record = e->last_record,
+		.wipe = e->wipe && node_can_wipe(n, e),
 		.has_wall = r->trusted,
 		.utc_ms_at_zero = radio_utc_ms_at_zero(),
 		.has_zone = r->trusted,
@@ -145,6 +173,7 @@ void line_end(struct node *n, struct line *line, const struct session *session)
 	n->has_facts = true;
 	if (line->announced && r->sink.down(r->sink.user, line->id, session) < 0)
 		log_error("bluetooth: link end not announced link=%u", line->id);
+	node_on_wiped(n, session_wiped(session));
 	line->id = 0;
 }
 

@@ -70,6 +70,27 @@ int radio_retry(struct radio *r, const struct ble_address *address)
 	return 0;
 }
 
+int radio_wipe(struct radio *r, const struct ble_address *address)
+{
+	struct node *n = radio_node(r, address);
+	struct enrolment *e;
+	int result;
+
+	if (!n)
+		n = by_label(r, address);
+	if (!n || n->pairing || !node_enrolment(n))
+		return -ENOENT;
+	if (!node_can_wipe(n, node_enrolment(n)))
+		return -EOPNOTSUPP;
+	e = node_change(n);
+	if (!e)
+		return -ENOMEM;
+	e->wipe = true;
+	result = node_keep(n, e);
+	radio_changed(r);
+	return result;
+}
+
 size_t radio_devices(const struct radio *r)
 {
 	return r->n_nodes;
@@ -90,6 +111,7 @@ void radio_device_at(const struct radio *r, size_t i, struct radio_device *ret)
 		.links = n->links,
 		.failed_links = n->failed_links,
 		.in_clear = n->in_clear,
+		.can_wipe = node_enrolment(n) && node_can_wipe(n, node_enrolment(n)),
 		.facts = n->has_facts ? &n->facts : NULL,
 	};
 	memcpy(ret->faults, n->faults, sizeof(ret->faults));

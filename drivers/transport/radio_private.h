@@ -129,6 +129,10 @@ const struct enrolment *node_enrolment(const struct node *n); /* NULL: it has no
 struct enrolment *node_change(const struct node *n);
 /* Durable when it returns 0; what is being paired is not kept yet; takes what node_change() gave */
 int node_keep(struct node *n, struct enrolment *e);
+/* Can its memory be emptied from here? */
+bool node_can_wipe(const struct node *n, const struct enrolment *e);
+/* What became of that on a link that has ended. */
+void node_on_wiped(struct node *n, const struct session_wipe *wiped);
 /* Of a session, with the node as its user. */
 void node_on_memory(void *user, const struct session_memory *memory);
 bool node_has_room(void *user);

@@ -288,6 +288,8 @@ static int match(void *user, size_t number, const Wellgate__V1__DeviceInfo *info
 	device_text(d.driver, sizeof(d.driver), info->device->driver);
 	if (!is_meant(s, number, &d))
 		return 0;
+	d.can_wipe = info->radio && info->radio->can_wipe;
+	d.wipe_asked = info->radio && info->radio->wipe_asked;
 	s->found = d;
 	s->n++;
 	return 0;
@@ -378,6 +380,21 @@ int desk_device_of(struct desk_args *a, const ProtobufCBinaryData *digest, struc
 		match_listed(&s, digest);
 	*ret = s.found;
 	return 0;
+}
+
+int desk_wipe(struct desk_args *a, struct desk_device *d, int *ret_error)
+{
+	Wellgate__V1__RadioCommand command = WELLGATE__V1__RADIO_COMMAND__INIT;
+	Wellgate__V1__RadioCommand__Device device = WELLGATE__V1__RADIO_COMMAND__DEVICE__INIT;
+	uint64_t request = 0;
+	int code;
+
+	device.has_digest = true;
+	device.digest = (ProtobufCBinaryData){ sizeof(d->digest), d->digest };
+	command.what_case = WELLGATE__V1__RADIO_COMMAND__WHAT_WIPE;
+	command.wipe = &device;
+	code = client_command(&a->client, &command, &request);
+	return code ? code : client_outcome(&a->client, request, ret_error);
 }
 
 void desk_about(Wellgate__V1__DeskCommand *m, struct desk_device *d)

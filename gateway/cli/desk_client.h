@@ -52,6 +52,7 @@ struct desk_device {
 	uint8_t digest[16];
 	char reference[DEVICE_REFERENCE], name[DEVICE_NAME], driver[DEVICE_NAME];
 	bool heard, paired;
+	bool can_wipe, wipe_asked; /* its own memory, from here */
 };
 /* what: its number, or the beginning of its reference (4 characters or more), or its name. 0 or
  * the exit code. */
@@ -60,6 +61,9 @@ int desk_device(struct desk_args *a, const char *what, struct desk_device *ret);
 int desk_device_quiet(struct desk_args *a, const char *what, struct desk_device *ret);
 /* The one with this digest; if it was not heard its name is "device". 0 or the exit code. */
 int desk_device_of(struct desk_args *a, const ProtobufCBinaryData *digest, struct desk_device *ret);
+/* Asks for its own memory to be emptied when it is read next. 0 and *ret_error, 0 or the errno that
+ * wellgate-devices answered, or the exit code. */
+int desk_wipe(struct desk_args *a, struct desk_device *d, int *ret_error);
 /* for a command that is about this device */
 void desk_about(Wellgate__V1__DeskCommand *m, struct desk_device *d);
 

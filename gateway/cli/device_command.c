@@ -1,4 +1,5 @@
 /* wellgate device: takes a device into the list of this hub, or out of use. */
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -9,9 +10,12 @@
 
 static const char usage[] =
 	"usage: wellgate device add DEVICE [--kind KIND] [--memory N] [--slots N] [--clock]\n"
-	"       wellgate device retire DEVICE\n\n"
+	"       wellgate device retire DEVICE\n"
+	"       wellgate device wipe DEVICE\n\n"
 	"add     takes a device into the list, so that it can be lent, owned or shared\n"
-	"retire  takes it out of use; what it measured stays\n\n"
+	"retire  takes it out of use; what it measured stays\n"
+	"wipe    when it is read next, its own memory is emptied, once all of it is kept\n"
+	"        here; wellgate loan report says how that came out\n\n"
 	"DEVICE is its number, name, or the beginning of its reference in `wellgate devices`.\n\n"
 	"  --kind KIND      cuff scale wearable oximeter thermometer glucose other\n"
 	"  --memory N       how many readings it keeps by itself; 0: none\n"
@@ -142,11 +146,32 @@ static int retire(struct desk_args *a)
 	return code ? code : report(a, &d, WORDS_DEVICE_RETIRED, "retired");
 }
 
+static int wipe(struct desk_args *a)
+{
+	struct desk_device d;
+	int error = 0, code = desk_device(a, a->words[0], &d);
+
+	if (code == 0 && !d.can_wipe)
+		error = EOPNOTSUPP;
+	else if (code == 0)
+		code = desk_wipe(a, &d, &error);
+	if (code)
+		return code;
+	if (error == EOPNOTSUPP)
+		return cli_fail("device", EXIT_UNAVAILABLE, "%s",
+				words_text(WORDS_EN, WORDS_DEVICE_CANNOT_EMPTY));
+	if (error != 0)
+		return cli_fail("device", EXIT_UNAVAILABLE, "it could not be done: %s",
+				strerror(error));
+	return report(a, &d, WORDS_DEVICE_WILL_EMPTY, "wipe_asked");
+}
+
 int cmd_device(int argc, char **argv)
 {
 	static const struct desk_verb verbs[] = {
 		{ "add", DESK_KIND, 1, 1, add },
 		{ "retire", 0, 1, 1, retire },
+		{ "wipe", 0, 1, 1, wipe },
 		{ 0 },
 	};
 

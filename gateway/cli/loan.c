@@ -61,6 +61,7 @@ static const char *clean_name(Wellgate__V1__DeskReply__Clean clean)
 	return clean == CLEAN(NO_MEMORY) ? "no_memory"
 	       : clean == CLEAN(WIPED)   ? "wiped"
 	       : clean == CLEAN(MARK)    ? "mark"
+	       : clean == CLEAN(EMPTIED) ? "emptied"
 					 : "nobody_before";
 }
 
@@ -78,6 +79,8 @@ static void say_start(const struct desk_args *a, const struct desk_device *d,
 		desk_say(WORDS_LOAN_CLEAN_NO_MEMORY, NULL, NULL, NULL);
 	if (m->clean == CLEAN(WIPED))
 		desk_say(WORDS_LOAN_CLEAN_WIPED, NULL, NULL, NULL);
+	if (m->clean == CLEAN(EMPTIED))
+		desk_say(WORDS_LOAN_CLEAN_EMPTIED, NULL, NULL, NULL);
 	if (m->clean == CLEAN(MARK))
 		desk_say_number(WORDS_LOAN_CLEAN_MARK, NULL, m->mark);
 	if (a->shared)
@@ -154,17 +157,36 @@ static void say_erasure(const Wellgate__V1__DeskReply *m)
 		desk_say(WORDS_LOAN_STILL_HERE, NULL, NULL, NULL);
 }
 
-static int report_end(const struct desk_args *a, const Wellgate__V1__DeskReply *m)
+/* Nobody has it any more: its own memory is emptied, where that can be done from here. */
+static bool ask_wipe(struct desk_args *a, const Wellgate__V1__DeskReply__Device *m)
 {
-	if (a->client.json) {
-		desk_print(json_pack("{s:s, s:s?, s:s, s:I}", "event", "ended", "subject",
-				     m->subject, "erasure", erasure_name(m->erasure), "waiting",
-				     (json_int_t)m->waiting));
-		return 0;
+	struct desk_device d = { .heard = false };
+	int error = 0;
+
+	if (desk_device_of(a, &m->device, &d) != 0 || !d.can_wipe ||
+	    desk_wipe(a, &d, &error) != 0 || error != 0)
+		return false;
+	if (!a->client.json)
+		desk_say(WORDS_DEVICE_WILL_EMPTY, d.name, NULL, NULL);
+	return true;
+}
+
+static int report_end(struct desk_args *a, const Wellgate__V1__DeskReply *m)
+{
+	size_t asked = 0;
+
+	if (!a->client.json) {
+		desk_say(WORDS_LOAN_ENDED, NULL, NULL, NULL);
+		say_erasure(m);
 	}
-	desk_say(WORDS_LOAN_ENDED, NULL, NULL, NULL);
-	say_erasure(m);
-	desk_say(WORDS_LOAN_CLEAR_IT, NULL, NULL, NULL);
+	for (size_t i = 0; i < m->n_devices; i++)
+		asked += ask_wipe(a, m->devices[i]);
+	if (a->client.json)
+		desk_print(json_pack("{s:s, s:s?, s:s, s:I, s:b}", "event", "ended", "subject",
+				     m->subject, "erasure", erasure_name(m->erasure), "waiting",
+				     (json_int_t)m->waiting, "wipe_asked", asked > 0));
+	else if (asked == 0 || asked < m->n_devices)
+		desk_say(WORDS_LOAN_CLEAR_IT, NULL, NULL, NULL);
 	return 0;
 }
 
@@ -378,6 +400,37 @@ static int unpair(struct desk_args *a, struct desk_device *d)
 	return code;
 }
 
+#define WIPE(name) WELLGATE__V1__REGISTRY_EVENT__WIPE__WIPE_##name
+
+static const char *wipe_name(const Wellgate__V1__DeskReply *m)
+{
+	if (!m->has_wipe)
+		return NULL;
+	return m->wipe == WIPE(PROVEN)    ? "read_back_empty"
+	       : m->wipe == WIPE(REFUSED) ? "refused"
+	       : m->wipe == WIPE(UNREAD)  ? "not_all_read"
+	       : m->wipe == WIPE(LEFT)    ? "not_proven"
+					  : "staff";
+}
+
+/* What was wiped and what was not, and by whom. */
+static enum words_id wipe_words(const struct desk_device *d, const Wellgate__V1__DeskReply *m)
+{
+	if (m->devices[0]->memory_records == 0)
+		return WORDS_REPORT_NO_MEMORY;
+	if (m->device_wiped)
+		return m->wipe == WIPE(PROVEN) ? WORDS_REPORT_EMPTIED : WORDS_REPORT_CLEARED;
+	if (d->wipe_asked)
+		return WORDS_REPORT_WILL_EMPTY;
+	if (m->wipe == WIPE(REFUSED))
+		return WORDS_REPORT_WIPE_REFUSED;
+	if (m->wipe == WIPE(UNREAD))
+		return WORDS_REPORT_WIPE_UNREAD;
+	if (m->wipe == WIPE(LEFT))
+		return WORDS_REPORT_WIPE_LEFT;
+	return d->can_wipe ? WORDS_REPORT_CAN_EMPTY : WORDS_REPORT_NOT_CLEARED;
+}
+
 static int report_json(const struct desk_device *d, const Wellgate__V1__DeskReply *m)
 {
 	json_t *object = loan_json(m->loans[0]);
@@ -387,6 +440,9 @@ static int report_json(const struct desk_device *d, const Wellgate__V1__DeskRepl
 	(void)json_object_set_new(object, "device_cleared", json_boolean(m->device_wiped));
 	(void)json_object_set_new(object, "device_memory",
 				  json_integer(m->devices[0]->memory_records));
+	(void)json_object_set_new(object, "wipe",
+				  wipe_name(m) ? json_string(wipe_name(m)) : json_null());
+	(void)json_object_set_new(object, "wipe_asked", json_boolean(d->wipe_asked));
 	(void)json_object_set_new(object, "paired", json_boolean(d->paired));
 	desk_print(object);
 	return 0;
@@ -401,10 +457,7 @@ static void report_text(const struct desk_device *d, const Wellgate__V1__DeskRep
 		return;
 	}
 	say_erasure(m);
-	desk_say(m->devices[0]->memory_records == 0 ? WORDS_REPORT_NO_MEMORY
-		 : m->device_wiped                  ? WORDS_REPORT_CLEARED
-						    : WORDS_REPORT_NOT_CLEARED,
-		 NULL, NULL, NULL);
+	desk_say(wipe_words(d, m), NULL, NULL, NULL);
 	desk_say(d->paired ? WORDS_REPORT_BOND : WORDS_REPORT_NO_BOND, NULL, NULL, NULL);
 }
 
@@ -416,6 +469,9 @@ static int tell(struct desk_args *a, const Wellgate__V1__DeskReply *m)
 	if (m->n_loans != 1 || m->n_devices != 1)
 		return cli_fail("loan", EXIT_UNAVAILABLE, "the answer says nothing");
 	code = desk_device_of(a, &m->devices[0]->device, &d);
+	if (code == 0 && a->unpair && d.wipe_asked && !m->device_wiped)
+		return cli_fail("loan", EXIT_UNAVAILABLE, "%s",
+				words_text(WORDS_EN, WORDS_REPORT_WIPE_FIRST));
 	if (code == 0 && a->unpair && d.paired && m->loans[0]->ended)
 		code = unpair(a, &d);
 	if (code)

@@ -123,6 +123,8 @@ static int hand_on(const struct request *q, Wellgate__V1__RadioCommand *m)
 		r = name_device(q, m->unpair);
 	else if (m->what_case == WELLGATE__V1__RADIO_COMMAND__WHAT_RETRY)
 		r = name_device(q, m->retry);
+	else if (m->what_case == WELLGATE__V1__RADIO_COMMAND__WHAT_WIPE)
+		r = name_device(q, m->wipe);
 	if (r < 0)
 		return r;
 	q->reply->has_request = true;

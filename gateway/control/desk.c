@@ -251,6 +251,8 @@ static void add_clean(const struct desk *d, const struct device *device, struct 
 		add_wipe(d, device, l);
 	else if (s->has_mark)
 		add_mark(d, device, s->mark, l);
+	else if (device->memory > 0 && device_is_empty(device))
+		d->ret->clean = CLEAN(EMPTIED); /* and its numbers may begin anew: no mark */
 	else if (device->memory > 0 && was_read_out(d, device, &mark))
 		add_mark(d, device, mark, l);
 }
@@ -288,6 +290,7 @@ static char *new_subject(struct desk *d)
 }
 
 static int say_erasure(struct desk *d, const char *subject);
+static Wellgate__V1__DeskReply__Device *device_message(struct desk *d, const struct device *from);
 
 static int start(struct desk *d)
 {
@@ -382,8 +385,36 @@ static const struct claim *next_meant(const struct desk *d, const struct device 
 	return found;
 }
 
+static bool is_free(const struct desk *d, const struct device *device)
+{
+	const struct claim *claim = device_claims(device);
+
+	for (size_t i = 0; i < device->claims.n; i++) {
+		if (!claim[i].ended &&
+		    (claim[i].basis != BASIS_SESSION || claim[i].planned_ms > d->now_ms))
+			return false;
+	}
+	return true;
+}
+
+/* A loan of it has ended: it is in the answer once nobody has it any more. */
+static int add_freed(struct desk *d, const uint8_t digest[REGISTRY_DIGEST])
+{
+	const struct device *device = registry_device(registry_of(d), digest);
+	Wellgate__V1__DeskReply__Device *m;
+
+	if (!device || !is_free(d, device) || d->ret->n_devices == LOANS_PAGE)
+		return 0;
+	m = device_message(d, device);
+	if (!m)
+		return -ENOMEM;
+	d->ret->devices[d->ret->n_devices++] = m;
+	return 0;
+}
+
 static int end(struct desk *d)
 {
+	uint8_t digest[REGISTRY_DIGEST];
 	const struct device *device = NULL;
 	bool several = false;
 	const struct claim *claim = next_meant(d, &device, &several);
@@ -393,11 +424,16 @@ static int end(struct desk *d)
 	if (several)
 		return refuse(d, CODE_USAGE, WORDS_DESK_WHICH_PERSON);
 	d->ret->subject = arena_strdup(d->arena, claim->subject);
-	if (!d->ret->subject)
+	d->ret->devices = arena_alloc(d->arena, LOANS_PAGE * sizeof(void *));
+	if (!d->ret->subject || !d->ret->devices)
 		return -ENOMEM;
 	while (claim && device) {
-		const int r = end_one(d, device, claim->started);
+		int r;
 
+		memcpy(digest, device->digest, sizeof(digest));
+		r = end_one(d, device, claim->started);
+		if (r == 0)
+			r = add_freed(d, digest);
 		if (r < 0)
 			return r;
 		claim = next_meant(d, &device, &several);
@@ -617,11 +653,26 @@ static int is_erased(const struct desk *d, uint64_t revision, bool *ret)
 	return r;
 }
 
+/* What became of the device's own memory since: proven, or the last try. */
+static void report_wipe(const struct desk *d, const struct device *device,
+			const struct claim *claim)
+{
+	const struct wipe *wipe = device_wipe(device, UINT64_MAX);
+
+	d->ret->has_device_wiped = true;
+	d->ret->device_wiped = claim->ended && wipe && wipe->revision > claim->ended;
+	if (!d->ret->device_wiped)
+		wipe = &device->tried;
+	if (!claim->ended || wipe->revision <= claim->ended)
+		return;
+	d->ret->has_wipe = true;
+	d->ret->wipe = (Wellgate__V1__RegistryEvent__Wipe)wipe->outcome;
+}
+
 static int report(struct desk *d)
 {
 	const struct device *device = NULL;
 	const struct claim *claim = find_claim(d, &device);
-	const struct wipe *wipe;
 	bool erased = false;
 	int r;
 
@@ -637,9 +688,7 @@ static int report(struct desk *d)
 		return -ENOMEM;
 	d->ret->n_loans = d->ret->n_devices = 1;
 	d->ret->subject = d->ret->loans[0]->subject;
-	wipe = device_wipe(device, UINT64_MAX);
-	d->ret->has_device_wiped = true;
-	d->ret->device_wiped = claim->ended && wipe && wipe->revision > claim->ended;
+	report_wipe(d, device, claim);
 	r = is_erased(d, claim->started, &erased);
 	if (r < 0)
 		return refused(d, r, NULL);

@@ -43,3 +43,15 @@ const struct wipe *device_wipe(const struct device *d, uint64_t revision)
 	}
 	return NULL;
 }
+
+bool device_is_empty(const struct device *d)
+{
+	const struct wipe *wipe = device_wipe(d, UINT64_MAX);
+	const struct claim *claims = d->claims.row;
+
+	for (size_t i = 0; wipe && i < d->claims.n; i++) {
+		if (!claims[i].ended || claims[i].ended > wipe->revision)
+			return false;
+	}
+	return wipe != NULL;
+}

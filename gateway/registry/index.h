@@ -32,8 +32,9 @@ struct mark {
 };
 
 struct wipe {
-	uint64_t revision;
+	uint64_t revision; /* 0: there was none */
 	int64_t at_ms;
+	unsigned int outcome; /* as in the event: 0 somebody says so */
 };
 
 struct press {
@@ -63,6 +64,7 @@ struct device {
 	bool has_clock, slot_guessed, retired;
 	/* in the order of revisions; wipes proven */
 	struct rows claims, marks, wipes, presses, filed;
+	struct wipe tried; /* the last one, proven or not */
 	Wellgate__V1__RegistryEvent__DeviceKind kind;
 };
 
@@ -85,3 +87,5 @@ int64_t claim_to(const struct claim *c, uint64_t revision);
 bool claim_touches(const struct claim *c, int32_t slot);
 /* the last proven wipe, or NULL */
 const struct wipe *device_wipe(const struct device *d, uint64_t revision);
+/* Since the last person's time with it ended its memory was emptied, and that was proven. */
+bool device_is_empty(const struct device *d);

@@ -392,17 +392,22 @@ static int close_session(struct change *c)
 static int take_wipe(struct change *c)
 {
 	const Wellgate__V1__RegistryEvent__Wiped *w = c->e->wiped;
+	const struct wipe wipe = { .revision = c->e->revision,
+				   .at_ms = c->e->at_ms,
+				   .outcome = w->has_outcome ? (unsigned int)w->outcome : 0 };
 	struct wipe *row;
 	int r;
 
-	if (!w->has_proof)
-		return 0; /* it is in the list, and changes nothing */
+	if (!w->has_proof) { /* it is in the list, and changes nothing */
+		c->device->tried = wipe;
+		return 0;
+	}
 	if (w->proof.len < PROOF_MIN || w->proof.len > PROOF_MAX)
 		return refuse(c, -EBADMSG, WORDS_REG_WIPE);
 	r = next_row(c, &c->device->wipes, sizeof(*row), &row);
 	if (r < 0)
 		return r;
-	*row = (struct wipe){ .revision = c->e->revision, .at_ms = c->e->at_ms };
+	*row = c->device->tried = wipe;
 	c->device->wipes.n++;
 	return 0;
 }

@@ -170,6 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 						  .cancel = on_cancel,
 						  .unpair = on_address,
 						  .retry = on_address,
+						  .wipe = on_address,
 						  .clock = on_clock,
 						  .zone = on_zone,
 						  .user = &w,

@@ -56,6 +56,31 @@ static const struct scale_attribute SCALE[] = {
 };
 #define SCALE_ATTRIBUTES (sizeof(SCALE) / sizeof(SCALE[0]))
 
+/* A glucose meter instead: records 1 to `readings`, reported, counted and deleted up to a number.
+ * 100 mg/dL, 2026-05-12 18:00:00 */
+static const uint8_t METER_RECORD[] = { 0xea, 0x07, 5, 12, 18, 0, 0, 0x64, 0xb0, 0x11 };
+
+enum {
+	METER_MEASUREMENT = 0x0022,
+	METER_CONTROL = 0x0027,
+};
+
+static const struct scale_attribute METER[] = {
+	{ 0x0001, 0x2800, 0x0006, 2, "\x01\x18" },
+	{ 0x0005, 0x2803, 0, 5, "\x02\x06\x00\x2a\x2b" },
+	{ SCALE_HASH, 0x2b2a, 0, 16, "0123456789abcdef" },
+	{ 0x0020, 0x2800, 0x0028, 2, "\x08\x18" },
+	{ 0x0021, 0x2803, 0, 5, "\x10\x22\x00\x18\x2a" },
+	{ METER_MEASUREMENT, 0x2a18, 0, 0, "" },
+	{ 0x0023, 0x2902, 0, 2, "\0\0" },
+	{ 0x0024, 0x2803, 0, 5, "\x02\x25\x00\x51\x2a" },
+	{ 0x0025, 0x2a51, 0, 2, "\0\0" },
+	{ 0x0026, 0x2803, 0, 5, "\x28\x27\x00\x52\x2a" },
+	{ METER_CONTROL, 0x2a52, 0, 0, "" },
+	{ 0x0028, 0x2902, 0, 2, "\0\0" },
+};
+#define METER_ATTRIBUTES (sizeof(METER) / sizeof(METER[0]))
+
 struct scale {
 	int fd;
 	sd_event_source *io;
@@ -68,6 +93,8 @@ struct scale {
 	bool indicates_at_once; /* when the link comes up, nobody asked */
 	bool refuses_ccc;       /* once: insufficient authentication */
 	bool new_hash;
+	bool meter;
+	size_t deletes; /* that it was asked for */
 	char last_confirm_order[16];
 };
 
@@ -116,11 +143,20 @@ static inline uint16_t scale_u16(const uint8_t *at)
 	return (uint16_t)(at[0] | at[1] << 8);
 }
 
-static inline const struct scale_attribute *scale_at(uint16_t handle)
+static inline const struct scale_attribute *scale_nth(const struct scale *s, size_t i)
 {
-	for (size_t i = 0; i < SCALE_ATTRIBUTES; i++) {
-		if (SCALE[i].handle == handle)
-			return &SCALE[i];
+	if (s->meter)
+		return i < METER_ATTRIBUTES ? &METER[i] : NULL;
+	return i < SCALE_ATTRIBUTES ? &SCALE[i] : NULL;
+}
+
+static inline const struct scale_attribute *scale_at(const struct scale *s, uint16_t handle)
+{
+	const struct scale_attribute *a;
+
+	for (size_t i = 0; (a = scale_nth(s, i)); i++) {
+		if (a->handle == handle)
+			return a;
 	}
 	return NULL;
 }
@@ -131,11 +167,10 @@ static inline void scale_list(struct scale *s, const uint8_t *request, size_t le
 	const uint16_t first = scale_u16(request + 1), last = scale_u16(request + 3);
 	const uint16_t type = len >= 7 ? scale_u16(request + 5) : 0;
 	uint8_t pdu[64] = { (uint8_t)(request[0] + 1) };
+	const struct scale_attribute *a;
 	size_t n = 2;
 
-	for (size_t i = 0; i < SCALE_ATTRIBUTES; i++) {
-		const struct scale_attribute *a = &SCALE[i];
-
+	for (size_t i = 0; (a = scale_nth(s, i)); i++) {
 		if (a->handle < first || a->handle > last || (type != 0 && a->type != type))
 			continue;
 		pdu[n++] = (uint8_t)a->handle;
@@ -165,7 +200,7 @@ static inline void scale_list(struct scale *s, const uint8_t *request, size_t le
 
 static inline void scale_read(struct scale *s, const uint8_t *request)
 {
-	const struct scale_attribute *a = scale_at(scale_u16(request + 1));
+	const struct scale_attribute *a = scale_at(s, scale_u16(request + 1));
 	uint8_t pdu[32] = { 0x0b };
 
 	if (!a) {
@@ -176,7 +211,37 @@ static inline void scale_read(struct scale *s, const uint8_t *request)
 	scale_send(s, pdu, 1u + a->len);
 }
 
-static inline void scale_write(struct scale *s, const uint8_t *request)
+static inline void meter_report(struct scale *s)
+{
+	uint8_t record[3 + sizeof(METER_RECORD)] = { 0x02 };
+
+	memcpy(record + 3, METER_RECORD, sizeof(METER_RECORD));
+	for (size_t i = 1; i <= s->readings; i++) {
+		record[1] = (uint8_t)i;
+		scale_value(s, 0x1b, METER_MEASUREMENT, record, sizeof(record));
+	}
+}
+
+static inline void meter_asked(struct scale *s, const uint8_t *request, size_t len)
+{
+	uint8_t answer[4] = { 0x06, 0, request[0], s->readings > 0 ? 1 : 6 };
+
+	s->outstanding = true;
+	if (request[0] == 0x01)
+		meter_report(s);
+	if (request[0] == 0x02 && len == 5) { /* up to a number */
+		s->deletes++;
+		s->readings = request[3] >= s->readings ? 0 : s->readings;
+	}
+	if (request[0] == 0x04) {
+		answer[0] = 0x05;
+		answer[2] = (uint8_t)s->readings;
+		answer[3] = 0;
+	}
+	scale_value(s, 0x1d, METER_CONTROL, answer, sizeof(answer));
+}
+
+static inline void scale_write(struct scale *s, const uint8_t *request, size_t len)
 {
 	const uint16_t handle = scale_u16(request + 1);
 
@@ -185,11 +250,16 @@ static inline void scale_write(struct scale *s, const uint8_t *request)
 		scale_error(s, request, 0x05);
 		return;
 	}
-	if (!scale_at(handle)) {
+	if (!scale_at(s, handle)) {
 		scale_error(s, request, 0x01);
 		return;
 	}
 	scale_send(s, "\x13", 1);
+	if (s->meter) {
+		if (handle == METER_CONTROL)
+			meter_asked(s, request + 3, len - 3);
+		return;
+	}
 	if (handle == SCALE_WEIGHT_CCC) {
 		s->subscriptions++;
 		scale_indicate(s);
@@ -202,6 +272,8 @@ static inline void scale_confirmed(struct scale *s)
 		return;
 	s->outstanding = false;
 	s->confirms++;
+	if (s->meter)
+		return;
 	s->readings--; /* it lets go of it */
 	scale_indicate(s);
 }
@@ -221,7 +293,7 @@ static inline void scale_answer(struct scale *s, const uint8_t *request, size_t 
 		scale_read(s, request);
 		break;
 	case 0x12:
-		scale_write(s, request);
+		scale_write(s, request, len);
 		break;
 	default:
 		scale_error(s, request, 0x06);

@@ -55,6 +55,9 @@ struct stand {
 	int fd; /* as wellgate-devices */
 	uint64_t sequence;
 	char out[OUT_MAX], err[OUT_MAX]; /* of the last command */
+	/* the radio, as this test plays it */
+	unsigned int wipes; /* that were asked for */
+	int wipe_error;
 };
 
 static int64_t clock_ms = SOME_TIME;
@@ -180,6 +183,8 @@ static void slurp(const char *path, char ret[OUT_MAX])
 	assert_int_equal(unlink(path), 0);
 }
 
+static void answer_radio(struct stand *s);
+
 /* Runs the program while the gateway works; its exit status. */
 static int run(struct stand *s, char *const argv[])
 {
@@ -198,6 +203,7 @@ static int run(struct stand *s, char *const argv[])
 	(void)posix_spawn_file_actions_destroy(&actions);
 	for (int i = 0; i < TURNS_MAX && done == 0; i++) {
 		assert_true(sd_event_run(s->event, 1000) >= 0);
+		answer_radio(s);
 		done = waitpid(pid, &status, WNOHANG);
 	}
 	assert_int_equal(done, pid);
@@ -621,6 +627,232 @@ static void test_read_out(void **state)
 	check_says(s->out, "up to number 44 stays out");
 }
 
+/* ---- a device's own memory ---- */
+
+#define METER         3 /* link */
+#define METER_ADDRESS "02:00:5E:10:00:07 public"
+#define WIPE(name)    WELLGATE__V1__REGISTRY_EVENT__WIPE__WIPE_##name
+
+/* Hears a wish to empty the meter, and says that it is noted. */
+static void answer_radio(struct stand *s)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__RadioOutcome outcome = WELLGATE__V1__RADIO_OUTCOME__INIT;
+	Wellgate__V1__ToDevices *heard;
+	uint8_t packet[512];
+	const ssize_t n = s->fd < 0 ? -1 : recv(s->fd, packet, sizeof(packet), 0);
+
+	heard = n > 0 ? wellgate__v1__to_devices__unpack(NULL, (size_t)n, packet) : NULL;
+	if (heard && heard->what_case == WELLGATE__V1__TO_DEVICES__WHAT_RADIO) {
+		assert_int_equal(heard->radio->what_case, WELLGATE__V1__RADIO_COMMAND__WHAT_WIPE);
+		assert_string_equal(heard->radio->wipe->address, METER_ADDRESS);
+		s->wipes++;
+		outcome.has_id = outcome.has_error = true;
+		outcome.id = heard->radio->id;
+		outcome.error = s->wipe_error;
+		m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_OUTCOME;
+		m.outcome = &outcome;
+		send_message(s, &m);
+	}
+	wellgate__v1__to_devices__free_unpacked(heard, NULL);
+}
+
+static void meter_status(const struct stand *s, bool can_wipe, bool wipe_asked)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__RadioStatus status = WELLGATE__V1__RADIO_STATUS__INIT;
+	Wellgate__V1__RadioDevice d = WELLGATE__V1__RADIO_DEVICE__INIT, *list[] = { &d };
+	char driver[] = "glucose_meter", address[] = METER_ADDRESS;
+
+	d.driver = driver;
+	d.address = address;
+	d.has_can_wipe = d.has_wipe_asked = true;
+	d.can_wipe = can_wipe;
+	d.wipe_asked = wipe_asked;
+	status.has_first = status.has_last = status.has_adapter = true;
+	status.first = status.last = true;
+	status.adapter = WELLGATE__V1__RADIO_STATUS__ADAPTER__ADAPTER_READY;
+	status.devices = list;
+	status.n_devices = 1;
+	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_RADIO;
+	m.radio = &status;
+	send_message(s, &m);
+}
+
+static void meter_up(const struct stand *s)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
+	char driver[] = "glucose_meter", address[] = METER_ADDRESS, model[] = "Meter";
+
+	up.has_link = true;
+	up.link = METER;
+	up.driver = driver;
+	up.address = address;
+	up.model = model;
+	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_UP;
+	m.link_up = &up;
+	send_message(s, &m);
+}
+
+/* How the emptying of its memory came out; 0: nothing is said. */
+static void meter_down(const struct stand *s, unsigned int outcome, bool understood)
+{
+	Wellgate__V1__FromDevices m = WELLGATE__V1__FROM_DEVICES__INIT;
+	Wellgate__V1__LinkDown down = WELLGATE__V1__LINK_DOWN__INIT;
+	Wellgate__V1__DeviceInfo counts = WELLGATE__V1__DEVICE_INFO__INIT;
+	Wellgate__V1__RegistryEvent__Wiped wiped = WELLGATE__V1__REGISTRY_EVENT__WIPED__INIT;
+
+	down.has_link = true;
+	down.link = METER;
+	counts.has_understood = true;
+	counts.understood = understood;
+	wiped.has_outcome = wiped.has_records = true;
+	wiped.outcome = (Wellgate__V1__RegistryEvent__Wipe)outcome;
+	wiped.records = 3;
+	down.counts = &counts;
+	down.wipe = outcome ? &wiped : NULL;
+	m.what_case = WELLGATE__V1__FROM_DEVICES__WHAT_LINK_DOWN;
+	m.link_down = &down;
+	send_message(s, &m);
+}
+
+static void meter_link(const struct stand *s, unsigned int outcome)
+{
+	meter_up(s);
+	meter_down(s, outcome, false);
+}
+
+/* A meter with a memory, on loan; the number of the loan. */
+static int lend_meter(struct stand *s)
+{
+	connect_devices(s);
+	meter_status(s, true, false);
+	meter_link(s, 0);
+	tell(s, 0, "device add Meter --memory 60");
+	tell(s, 69, "loan start Meter");
+	tell(s, 0, "loan start Meter --wiped --json");
+	return json_number(s, "number");
+}
+
+static void test_memory_is_emptied(void **state)
+{
+	struct stand *s = *state;
+	const int loan = lend_meter(s);
+
+	tell(s, 0, "loan end Meter");
+	assert_int_equal(s->wipes, 1);
+	check_says(s->out, "When this box next reads Meter, it keeps all of it");
+	assert_null(strstr(s->out, "clear its own memory"));
+	meter_status(s, true, true);
+	tell(s, 0, "loan report %d", loan);
+	check_says(s->out, "This box does it when it next reads the device.");
+	tell(s, 69, "loan report %d --unpair", loan);
+	check_says(s->err, "Without the pairing");
+	tell(s, 69, "loan start Meter"); /* asked is not done */
+	meter_link(s, WIPE(PROVEN));
+	meter_status(s, true, false);
+	tell(s, 0, "loan report %d", loan);
+	check_says(s->out, "read it again. It was empty.");
+	tell(s, 0, "loan report %d --json", loan);
+	check_says(s->out, "\"device_cleared\":true");
+	check_says(s->out, "\"wipe\":\"read_back_empty\"");
+	stop(s);
+	start(s);
+	tell(s, 0, "loan report %d", loan);
+	check_says(s->out, "read it again. It was empty.");
+}
+
+/* Nothing but the device's own word, after it was read again, opens the next loan. */
+static void test_memory_is_not_proven_empty(void **state)
+{
+	static const struct {
+		unsigned int outcome;
+		const char *words;
+	} rows[] = {
+		{ WIPE(REFUSED), "it does not do that" },
+		{ WIPE(UNREAD), "could not read all of the device" },
+		{ WIPE(LEFT), "it may not be empty" },
+		{ 5, "it may not be empty" }, /* nobody knows that one: the last word stands */
+	};
+	struct stand *s = *state;
+	const int loan = lend_meter(s);
+
+	s->wipe_error = EIO;
+	tell(s, 0, "loan end Meter");
+	check_says(s->out, "clear its own memory as its manual says");
+	tell(s, 0, "loan report %d", loan);
+	check_says(s->out, "To have this box do it: wellgate device wipe.");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		meter_link(s, rows[i].outcome);
+		tell(s, 0, "loan report %d", loan);
+		check_says(s->out, rows[i].words);
+		tell(s, 69, "loan start Meter");
+		check_says(s->err, "--wiped");
+	}
+	tell(s, 0, "loan report %d --json", loan);
+	check_says(s->out, "\"device_cleared\":false");
+	check_says(s->out, "\"wipe\":\"not_proven\"");
+	meter_link(s, WIPE(PROVEN));
+	tell(s, 0, "loan start Meter");
+	check_says(s->out, "It was cleared before");
+}
+
+/* It is empty for the next person alone; and it numbers anew, so what came before sets no mark. */
+static void test_memory_fills_again(void **state)
+{
+	struct stand *s = *state;
+
+	(void)lend_meter(s);
+	meter_up(s);
+	measure_record(s, METER, 130, 41);
+	meter_down(s, 0, true);
+	tell(s, 0, "loan end Meter");
+	clock_ms += 10 * MINUTE_MS;
+	meter_up(s);
+	meter_down(s, WIPE(PROVEN), true);
+	tell(s, 0, "loan start Meter --json");
+	check_says(s->out, "\"clean\":\"emptied\"");
+	meter_up(s);
+	measure_record(s, METER, 131, 2);
+	meter_down(s, 0, true);
+	tell(s, 0, "loan end Meter");
+	clock_ms += 10 * MINUTE_MS;
+	tell(s, 69, "loan start Meter");
+	meter_link(s, 0);
+	tell(s, 69, "loan start Meter");
+	meter_up(s);
+	meter_down(s, 0, true);
+	tell(s, 0, "loan start Meter");
+	check_says(s->out, "up to number 2 stays out");
+}
+
+static void test_memory_of_others(void **state)
+{
+	struct stand *s = *state;
+
+	connect_devices(s);
+	meter_status(s, true, false);
+	meter_link(s, WIPE(PROVEN)); /* in no list: nothing is noted, and nothing breaks */
+	tell(s, 69, "device wipe 1");
+	check_says(s->err, "cannot clear that device");
+	assert_int_equal(s->wipes, 0);
+	tell(s, 0, "device add Meter --memory 60 --slots 2");
+	tell(s, 69, "loan start Meter --slot 1");
+	tell(s, 0, "loan start Meter --slot 1 --wiped");
+	tell(s, 0, "loan start Meter --slot 2 --mark 9");
+	tell(s, 0, "loan end Meter --slot 1"); /* the other one still has theirs in it */
+	assert_int_equal(s->wipes, 0);
+	tell(s, 0, "loan end Meter --slot 2");
+	assert_int_equal(s->wipes, 1);
+	tell(s, 0, "device wipe Meter");
+	assert_int_equal(s->wipes, 2);
+	check_says(s->out, "When this box next reads Meter");
+	s->wipe_error = EOPNOTSUPP;
+	tell(s, 69, "device wipe Meter");
+	check_says(s->err, "cannot clear that device");
+}
+
 static void test_sessions(void **state)
 {
 	struct stand *s = *state;
@@ -742,6 +974,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_corrected, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_old_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_read_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_memory_is_emptied, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_memory_is_not_proven_empty, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_memory_of_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_memory_fills_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sessions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_import, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),

@@ -63,6 +63,7 @@ static void make(struct enrolment *d, uint8_t last)
 	memcpy(d->memory.kept, "\x00\x7f\xff", 3);
 	d->has_last_record = true;
 	d->last_record = UINT32_MAX;
+	d->wipe = true;
 	d->enrolled_ms = INT64_C(1767225600000);
 	fill_table(&d->table);
 }
@@ -128,6 +129,7 @@ static void every_field_comes_back(void **state)
 	assert_memory_equal(read.memory.kept, d.memory.kept, 3);
 	assert_true(read.has_last_record);
 	assert_int_equal(read.last_record, UINT32_MAX);
+	assert_true(read.wipe);
 	assert_int_equal(read.enrolled_ms, d.enrolled_ms);
 	assert_true(read.table.complete);
 	assert_int_equal(read.table.characteristics[0].ccc, 4);
@@ -135,7 +137,7 @@ static void every_field_comes_back(void **state)
 	d = (struct enrolment){ .level = LINK_BROADCAST, .driver = "x" };
 	assert_int_equal(enrolment_print(&d, text, sizeof(text), &len), 0);
 	assert_int_equal(enrolment_parse(text, len, &read), 0);
-	assert_false(read.has_last_record || read.table.complete);
+	assert_false(read.has_last_record || read.wipe || read.table.complete);
 	assert_string_equal(read.name, "");
 }
 

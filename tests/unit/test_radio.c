@@ -213,6 +213,7 @@ struct stand {
 	uint8_t who[64];
 	struct radio_pairing pairing;
 	enum link_security security;
+	struct session_wipe wiped; /* on the last link */
 };
 
 static struct ble_address address_of(size_t i)
@@ -255,6 +256,7 @@ static int on_down(void *user, uint32_t id, const struct session *session)
 
 	(void)id;
 	assert_non_null(session);
+	s->wiped = *session_wiped(session);
 	s->downs++;
 	return 0;
 }
@@ -1251,6 +1253,144 @@ static void test_freed_at_any_moment(void **state)
 	radio_free(NULL);
 }
 
+/* ---- emptying a device's memory ---- */
+
+#define METER 0 /* of the scales */
+
+static void enrol_meter(struct stand *s, enum link_security level, enum enrolment_path path)
+{
+	const struct ble_address address = address_of(METER);
+	struct enrolment *e = malloc(sizeof(*e));
+	struct enrolments *all;
+	unsigned int bad = 0;
+
+	assert_non_null(e);
+	enrol(s, METER, level);
+	assert_int_equal(enrolments_open(s->folder, &all, &bad), 0);
+	*e = *enrolments_find(all, &address);
+	(void)snprintf(e->driver, sizeof(e->driver), "glucose_meter");
+	e->path = path;
+	assert_int_equal(enrolments_put(all, e), 0);
+	enrolments_free(all);
+	free(e);
+	s->scales[METER].meter = true;
+	s->scales[METER].readings = 3;
+}
+
+/* One link to it, of a process that was just started. */
+static void visit_meter(struct stand *s)
+{
+	radio_free(s->radio);
+	fake.paused = false;
+	s->ups = 0;
+	s->wiped = (struct session_wipe){ .records = 0 };
+	begin(s, 0);
+	s->scales[METER].gone = false;
+	hear(METER);
+	RUN_UNTIL(s, s->scales[METER].gone);
+}
+
+static bool wipe_is_asked(struct stand *s)
+{
+	const struct enrolment *e = device(s, METER).enrolment;
+
+	return e && e->wipe;
+}
+
+/* The wish outlives a restart, is carried out once, and the meter is read from its start again. */
+static void test_memory_is_emptied_on_the_next_link(void **state)
+{
+	const struct ble_address address = address_of(METER);
+	struct stand *s = *state;
+
+	enrol_meter(s, LINK_ENCRYPTED, ENROLMENT_BEARER);
+	visit_meter(s);
+	assert_int_equal(s->measurements, 3);
+	assert_int_equal(s->scales[METER].deletes, 0);
+	assert_int_equal(device(s, METER).enrolment->last_record, 3);
+	assert_int_equal(s->wiped.outcome, 0);
+	assert_true(device(s, METER).can_wipe);
+	assert_int_equal(radio_wipe(s->radio, &address), 0);
+	assert_int_equal(radio_wipe(s->radio, &address), 0);
+	assert_true(wipe_is_asked(s));
+	visit_meter(s);
+	assert_int_equal(s->scales[METER].deletes, 1);
+	assert_int_equal(s->scales[METER].readings, 0);
+	assert_int_equal(s->wiped.outcome, DRV_WIPE_PROVEN);
+	assert_int_equal(s->wiped.records, 3);
+	assert_false(wipe_is_asked(s));
+	assert_false(device(s, METER).enrolment->has_last_record);
+	s->scales[METER].readings = 1;
+	visit_meter(s);
+	assert_int_equal(s->scales[METER].deletes, 1);
+	assert_int_equal(s->wiped.outcome, 0);
+}
+
+static void test_memory_of_which_device(void **state)
+{
+	const struct ble_address meter = address_of(METER), scale = address_of(1),
+				 stranger = address_of(2);
+	struct stand *s = *state;
+
+	enrol(s, 1, LINK_ENCRYPTED);
+	enrol_meter(s, LINK_CLEAR, ENROLMENT_BEARER);
+	begin(s, 0);
+	assert_int_equal(radio_wipe(s->radio, &stranger), -ENOENT);
+	assert_int_equal(radio_wipe(s->radio, &scale), -EOPNOTSUPP);
+	assert_int_equal(radio_wipe(s->radio, &meter), -EOPNOTSUPP); /* who was it? */
+	assert_false(device(s, METER).can_wipe || device(s, 1).can_wipe);
+	assert_false(wipe_is_asked(s));
+}
+
+/* The link ends at each of its requests: what is not proven is asked again, and nothing is deleted
+ * before all of it is durable. */
+static void test_memory_and_a_link_that_is_lost(void **state)
+{
+	const struct ble_address address = address_of(METER);
+	struct stand *s = *state;
+	bool proven = false;
+
+	enrol_meter(s, LINK_ENCRYPTED, ENROLMENT_BEARER);
+	begin(s, 0);
+	assert_int_equal(radio_wipe(s->radio, &address), 0);
+	for (size_t at = 1; !proven; at++) {
+		assert_true(at < 100);
+		s->scales[METER].drop_at = at;
+		visit_meter(s);
+		let_rest(s);
+		proven = s->wiped.outcome == DRV_WIPE_PROVEN;
+		assert_int_equal(wipe_is_asked(s), !proven);
+		if (s->scales[METER].deletes > 0)
+			assert_true(s->measurements >= 3 && s->committed == s->measurements);
+		else
+			assert_int_equal(s->scales[METER].readings, 3);
+		assert_true(proven || s->wiped.outcome == 0);
+	}
+	assert_true(s->scales[METER].deletes > 0);
+	assert_int_equal(s->scales[METER].readings, 0);
+}
+
+static void test_memory_waits_for_the_commit(void **state)
+{
+	const struct ble_address address = address_of(METER);
+	struct stand *s = *state;
+
+	enrol_meter(s, LINK_ENCRYPTED, ENROLMENT_BEARER);
+	begin(s, 0);
+	assert_int_equal(radio_wipe(s->radio, &address), 0);
+	s->no_commit = true;
+	hear(METER);
+	RUN_UNTIL(s, s->measurements == 3);
+	let_rest(s);
+	assert_int_equal(s->measurements, 3);
+	assert_int_equal(s->scales[METER].deletes, 0);
+	radio_refused(s->radio, 2);
+	RUN_UNTIL(s, s->scales[METER].gone);
+	assert_int_equal(s->scales[METER].deletes, 0);
+	assert_int_equal(s->wiped.outcome, 0);
+	assert_true(wipe_is_asked(s));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1295,6 +1435,10 @@ int main(void)
 		TEST(test_streams_make_room),
 		TEST(test_streams_stop_nobody),
 		TEST(test_freed_at_any_moment),
+		TEST(test_memory_is_emptied_on_the_next_link),
+		TEST(test_memory_of_which_device),
+		TEST(test_memory_and_a_link_that_is_lost),
+		TEST(test_memory_waits_for_the_commit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ struct stand {
 	size_t n_devices;
 	struct enrolment enrolment; /* lent for one call, as the contract says */
 	struct session_facts facts;
-	unsigned int findings, cancels, clocks, pairs, unpairs, retries;
+	unsigned int findings, cancels, clocks, pairs, unpairs, retries, wipes;
 	int result;
 	struct radio_pair_request request;
 	struct ble_address heard;
@@ -150,6 +150,15 @@ static int on_unpair(void *user, const struct ble_address *address)
 	return on_choose(user, address);
 }
 
+static int on_wipe(void *user, const struct ble_address *address)
+{
+	struct stand *s = user;
+
+	s->wipes++;
+	s->heard = *address;
+	return s->result;
+}
+
 static int on_retry(void *user, const struct ble_address *address)
 {
 	struct stand *s = user;
@@ -180,6 +189,7 @@ static struct stand *make(bool with_radio)
 		.cancel = on_cancel,
 		.unpair = on_unpair,
 		.retry = on_retry,
+		.wipe = on_wipe,
 		.clock = on_clock,
 		.user = s,
 	};
@@ -704,6 +714,12 @@ static void devices_are_named_by_address(void **state)
 	assert_int_equal(say(s, &command, 3), 0);
 	assert_int_equal(outcome(s, 3), 0);
 	assert_int_equal(s->retries, 1);
+	command.what_case = WELLGATE__V1__RADIO_COMMAND__WHAT_WIPE;
+	s->result = -EOPNOTSUPP;
+	assert_int_equal(say(s, &command, 4), 0);
+	assert_int_equal(outcome(s, 4), EOPNOTSUPP);
+	assert_int_equal(s->wipes, 1);
+	assert_int_equal(s->heard.bytes[5], 7);
 }
 
 static void bad_pair_commands_go_no_further(void **state)
