@@ -450,19 +450,21 @@ static void random_event(struct hub *h, uint64_t *dice)
 	const char *person = who(1 + roll(dice, 12));
 	const uint64_t revision = 1 + roll(dice, (uint32_t)registry_revision(h->r) + 1);
 	uint8_t reading[REGISTRY_DIGEST] = { (uint8_t)roll(dice, 8) };
+	/* drawn one by one: compilers take arguments in orders of their own */
+	const uint32_t two = roll(dice, 2), three = roll(dice, 3), third = roll(dice, 3);
 
 	h->now += roll(dice, 20) * MINUTE;
 	about(h, 1 + roll(dice, 4));
 	switch (roll(dice, 9)) {
 	case 0:
-		(void)add_device(h, roll(dice, 3), roll(dice, 2), roll(dice, 2) * 60, false);
+		(void)add_device(h, three, third > 0, two * 60, false);
 		break;
 	case 1:
 		(void)(roll(dice, 8) ? 0 : retire(h));
 		break;
 	case 2:
-		(void)start(h, slot, person, h->now - roll(dice, 3) * HOUR,
-			    (Wellgate__V1__RegistryEvent__Basis)(1 + roll(dice, 3)));
+		(void)start(h, slot, person, h->now - three * HOUR,
+			    (Wellgate__V1__RegistryEvent__Basis)(1 + third));
 		break;
 	case 3:
 		(void)end(h, revision, h->now - roll(dice, 60) * MINUTE);
@@ -480,7 +482,7 @@ static void random_event(struct hub *h, uint64_t *dice)
 		(void)mark(h, slot, roll(dice, 100));
 		break;
 	default:
-		(void)press(h, person, roll(dice, 2), roll(dice, 3) ? reading : NULL);
+		(void)press(h, person, two, three ? reading : NULL);
 		break;
 	}
 }
