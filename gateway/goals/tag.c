@@ -103,14 +103,15 @@ static bool is_good_for_course(const Wellgate__V1__Reading *r)
 bool goal_is_in_time(const struct goal *goal, const struct zone *zone,
 		     const Wellgate__V1__Reading *r)
 {
-	int64_t end_ms;
+	/* the last instant: a night belongs to the day of waking, and what ends at midnight to the
+	 * day before */
+	const int64_t more = r->has_duration_ms && r->duration_ms > 0 ? r->duration_ms - 1 : 0;
+	int64_t last_ms;
 
 	if (goal->ends_on == 0)
 		return true;
-	/* where it ends: a night belongs to the day of waking */
-	end_ms =
-		r->measured_at_ms + (r->has_duration_ms && r->duration_ms > 0 ? r->duration_ms : 0);
-	if (end_ms > zone_day_start(zone, goal->ends_on) * 1000)
+	if (__builtin_add_overflow(r->measured_at_ms, more, &last_ms) ||
+	    last_ms >= zone_day_start(zone, goal->ends_on) * 1000)
 		return false;
 	return goal->period != GOAL_COURSE ||
 	       r->measured_at_ms >= zone_day_start(zone, goal->starts_on) * 1000;

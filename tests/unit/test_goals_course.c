@@ -180,14 +180,45 @@ static void test_what_counts(void **state)
 	assert_false(add(&d, &p));
 	make_pressure(&p, MONDAY, 140, 90);
 	assert_true(add(&d, &p));
+	make_pressure(&p, MONDAY + 7 * DAY - 1, 140, 90);
+	assert_true(add(&d, &p));
 	make_pressure(&p, MONDAY + 7 * DAY, 140, 90);
-	assert_true(add(&d, &p)); /* the very end: an instant of no length */
-	make_pressure(&p, MONDAY + 7 * DAY + 1, 140, 90);
 	assert_false(add(&d, &p));
 	make_pressure(&p, MONDAY + HOUR, 140, 90);
 	p.m.flag = WELLGATE__V1__FLAG__FLAG_IRREGULAR_PULSE;
 	p.m.r.n_flags = 1;
 	assert_false(add(&d, &p));
+	desk_close(&d);
+}
+
+/* a goal that ends: what ends at midnight was of the day before; no length overflows */
+static void test_the_end(void **state)
+{
+	struct goal goal = course;
+	struct made m;
+	struct desk d;
+	const struct {
+		int64_t at_ms, duration_ms;
+		size_t counts;
+	} rows[] = {
+		{ MONDAY + 7 * DAY - HOUR, HOUR, 1 },
+		{ MONDAY + 7 * DAY - HOUR, HOUR + 1, 0 },
+		{ MONDAY + 7 * DAY, 0, 0 },
+		{ MONDAY, INT64_MAX, 0 },
+	};
+
+	(void)state;
+	goal.metric = METRIC_STEPS;
+	goal.rule = GOAL_SUM_PER_PERIOD;
+	goal.period = GOAL_WEEK;
+	desk_open(&d, &goal);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		make(&m, METRIC_STEPS, rows[i].at_ms, 0, 100);
+		m.r.duration_ms = rows[i].duration_ms;
+		arena_reset(&d.arena);
+		assert_int_equal(goal_book_tag(d.book, &m.r, &d.arena), 0);
+		assert_int_equal(m.r.n_goals, rows[i].counts);
+	}
 	desk_close(&d);
 }
 
@@ -342,10 +373,11 @@ static void test_two_people(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),          cmocka_unit_test(test_switched_off),
-		cmocka_unit_test(test_what_counts),     cmocka_unit_test(test_taken_back),
-		cmocka_unit_test(test_what_may_be_set), cmocka_unit_test(test_care),
-		cmocka_unit_test(test_message),         cmocka_unit_test(test_two_people),
+		cmocka_unit_test(test_golden),      cmocka_unit_test(test_switched_off),
+		cmocka_unit_test(test_what_counts), cmocka_unit_test(test_taken_back),
+		cmocka_unit_test(test_the_end),     cmocka_unit_test(test_what_may_be_set),
+		cmocka_unit_test(test_care),        cmocka_unit_test(test_message),
+		cmocka_unit_test(test_two_people),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
