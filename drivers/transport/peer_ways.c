@@ -62,6 +62,13 @@ static void on_done(void *user, const struct att_result *result)
 	p->result.data = p->result_data;
 }
 
+/* The last one's confirmation still waits here: the peer did not wait for it, and would now take
+ * it for the one that just came. */
+static bool came_too_early(const struct peer *p, const struct att_notice *notice)
+{
+	return notice->indication && p->out_len > 0 && p->out[0] == ATT_CONFIRMATION;
+}
+
 static void on_value(void *user, const struct att_notice *notice)
 {
 	struct peer *p = user;
@@ -69,6 +76,11 @@ static void on_value(void *user, const struct att_notice *notice)
 
 	if (notice->in_clear) {
 		peer_tell(p, DEVICE_ON_IN_CLEAR, notice->indication);
+		return;
+	}
+	if (came_too_early(p, notice)) {
+		p->out_len = 0;
+		peer_fail(p, -EPROTO);
 		return;
 	}
 	if (p->n_values == PEER_INBOX) {

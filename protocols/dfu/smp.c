@@ -79,7 +79,7 @@ static int take_bool(struct cursor *c, bool *ret)
 	return 0;
 }
 
-static int take_list(struct cursor *c, enum cbor_type type, struct cbor_item *ret)
+static int take_item(struct cursor *c, enum cbor_type type, struct cbor_item *ret)
 {
 	int r = cbor_next(c, ret);
 
@@ -88,14 +88,20 @@ static int take_list(struct cursor *c, enum cbor_type type, struct cbor_item *re
 	return ret->type == type ? 0 : -ERANGE;
 }
 
+/* Keys are text: what else a key may be in CBOR has contents of its own. */
+static int take_key_name(struct cursor *c, struct cbor_item *ret)
+{
+	return take_item(c, CBOR_TEXT, ret);
+}
+
 /* {"group": 1, "rc": 27} */
 static int take_error(struct cursor *c, struct smp_answer *a)
 {
 	struct cbor_item map, key;
-	int r = take_list(c, CBOR_MAP, &map);
+	int r = take_item(c, CBOR_MAP, &map);
 
 	while (r == 0 && cbor_more(c, &map)) {
-		r = cbor_next(c, &key);
+		r = take_key_name(c, &key);
 		if (r < 0)
 			return r;
 		if (cbor_is(&key, "group"))
@@ -169,13 +175,13 @@ static int take_images(struct cursor *c, struct smp_answer *a)
 {
 	struct cbor_item list, map, key;
 	struct entry e;
-	int r = take_list(c, CBOR_ARRAY, &list);
+	int r = take_item(c, CBOR_ARRAY, &list);
 
 	while (r == 0 && cbor_more(c, &list)) {
 		e = (struct entry){ .is.present = true };
-		r = take_list(c, CBOR_MAP, &map);
+		r = take_item(c, CBOR_MAP, &map);
 		while (r == 0 && cbor_more(c, &map)) {
-			r = cbor_next(c, &key);
+			r = take_key_name(c, &key);
 			if (r == 0)
 				r = take_entry_key(c, &key, &e);
 		}
@@ -221,7 +227,7 @@ int smp_answer_decode(const uint8_t *data, size_t len, struct smp_answer *ret)
 	if (map.type != CBOR_MAP)
 		return -EBADMSG;
 	while (cbor_more(&c, &map)) {
-		r = cbor_next(&c, &key);
+		r = take_key_name(&c, &key);
 		if (r == 0)
 			r = take_key(&c, &key, &a);
 		if (r < 0)
