@@ -230,7 +230,8 @@ static void on_answer(struct uplink *u, const struct note *note)
 	(void)tell(u, &(struct uplink_event){ .kind = UPLINK_ANSWER,
 					      .session = note->session,
 					      .tag = sent->tag,
-					      .code = note->code });
+					      .code = note->code,
+					      .took_us = took_us });
 }
 
 /* A loop that is stuck while we stop hears no more of it. */

@@ -26,6 +26,7 @@ struct uplink_event {
 	uint64_t session; /* random, of the connection */
 	uint64_t tag;
 	int code;                    /* UPLINK_ANSWER, UPLINK_SUBSCRIBED: reason code */
+	int64_t took_us;             /* UPLINK_ANSWER: since the message was handed to Paho */
 	const char *why;             /* UPLINK_LOST: for people, static */
 	unsigned int window;         /* UPLINK_CONNECTED: messages that may be on the way */
 	unsigned int packet_maximum; /* UPLINK_CONNECTED: 0 = not limited */

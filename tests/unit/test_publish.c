@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/publish/outbox.h"
 #include "gateway/publish/publish.h"
 #include "protocols/messages/codes.h"
 #include "tests/unit/broker.h"
@@ -36,6 +37,7 @@ struct rig {
 struct heard {
 	unsigned int times[SEEN]; /* by sequence */
 	uint64_t last;
+	unsigned int after[SEEN]; /* rows that were heard before this one came first */
 	bool rising;
 	unsigned int rows, results, corrections, by_group[GROUP_VITALS + 1];
 	bool has_status, has_schema, has_marker;
@@ -158,7 +160,8 @@ static void hear_batch(struct heard *h, const char *topic, const uint8_t *data, 
 		assert_true(r->sequence > 0 && r->sequence < SEEN);
 		h->rising = h->rising && r->sequence > h->last;
 		h->last = r->sequence;
-		h->times[r->sequence]++;
+		if (h->times[r->sequence]++ == 0)
+			h->after[r->sequence] = h->rows;
 		h->by_group[group]++;
 		h->rows++;
 	}
@@ -440,6 +443,32 @@ static void drains_in_order(void **state)
 	wait_heard(rig, ROWS + 1, 30, &heard);
 	all_once(&heard, ROWS + 1);
 	assert_int_equal(heard.corrections, 7); /* each in its place, and before that row */
+}
+
+/* While a backlog drains a new reading comes: it does not stand behind it. */
+static void live_overtakes(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->config.batch = 1;
+	broker_start(&rig->broker, "");
+	subscribe_as(rig, rig->broker.port);
+	wait_subscribed(rig, rig->broker.port);
+	fill(rig, ROWS);
+	start(rig);
+	run_until(rig, is_half_way);
+	add_reading(rig, ROWS, metrics[0], NULL);
+	assert_int_equal(store_commit(rig->store), 0);
+	publish_kick(rig->publish);
+	const unsigned int before = (unsigned int)watermark(rig, LANE_READINGS);
+	run_until(rig, is_drained);
+	assert_int_equal(watermark(rig, LANE_READINGS), ROWS + 1);
+	wait_heard(rig, ROWS + 1, 0, &heard);
+	assert_int_equal(heard.rows, ROWS + 1);
+	for (int i = 1; i <= ROWS + 1; i++)
+		assert_int_equal(heard.times[i], 1);
+	/* behind what was on the way, and one of the backlog */
+	assert_true(heard.after[ROWS + 1] <= before + 20 + OUTBOX_TURNS);
 }
 
 static void broker_comes_late(void **state)
@@ -811,6 +840,7 @@ int main(void)
 		TEST(will), /* first: it forks, and no thread runs yet */
 		TEST(no_broker),
 		TEST(drains_in_order),
+		TEST(live_overtakes),
 		TEST(broker_comes_late),
 		TEST(broker_dies),
 		TEST(broker_freezes),
