@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "gateway/publish/reasons.h"
+#include "gateway/publish/socket.h"
 
 #define US_PER_S       INT64_C(1000000)
 #define FIRST_MIN_MS   200
@@ -190,6 +191,7 @@ static void on_connected(struct uplink *u, const struct note *note)
 		return;
 	}
 	u->phase = PHASE_UP;
+	(void)socket_tune(socket_port(u->options.config->broker), u->options.keep_alive * 1000);
 	(void)tell(u, &event);
 	if (connection_subscribe(u->connection) < 0)
 		drop(u, "the connection to the broker was lost");
