@@ -72,9 +72,9 @@ class Record:
         self.stand, self.name, self.url, self.query = stand, name, url, query
         self.process = None
 
-    def start(self):
+    def start(self, *options):
         self.process = self.stand.spawn(self.stand.path("wellgate-record"), "--broker", self.stand.url,
-                                        "--name", self.name, "--database", self.url)
+                                        "--name", self.name, "--database", self.url, *options)
 
     def kill(self):
         self.process.kill()
@@ -263,4 +263,5 @@ def run(stand, records, postgres):
     print(f"{n} dead letters")
 
 
-main()
+if __name__ == "__main__":
+    main()
