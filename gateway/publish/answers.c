@@ -122,6 +122,7 @@ static void on_answer(struct publish *p, const struct uplink_event *event)
 	if (!p->state.connected || event->session != p->state.session)
 		return;
 	p->state.in_flight--;
+	reason_count(&p->reasons, REASON_PUBACK, event->code);
 	if (kind < LANE_END) {
 		on_row_answer(p, (enum lane)kind, (unsigned int)number, event);
 		return;
@@ -136,6 +137,7 @@ static void on_answer(struct publish *p, const struct uplink_event *event)
 
 static void on_connected(struct publish *p, const struct uplink_event *event)
 {
+	reason_count(&p->reasons, REASON_CONNACK, 0);
 	p->state.connected = true;
 	p->state.connects++;
 	p->state.session = event->session;
@@ -161,6 +163,7 @@ static void on_lost(struct publish *p, const struct uplink_event *event)
 {
 	p->state.connected = p->state.listening = false;
 	p->state.in_flight = p->rows_on_the_way = 0;
+	reason_count(&p->reasons, event->refused ? REASON_CONNACK : REASON_DISCONNECT, event->code);
 	(void)snprintf(p->state.why, sizeof(p->state.why), "%s", event->why);
 	for (int lane = 0; lane < LANE_END; lane++)
 		outbox_lost(&p->lanes[lane]);
@@ -171,6 +174,7 @@ static void on_subscribed(struct publish *p, const struct uplink_event *event)
 {
 	if (!p->state.connected || event->session != p->state.session)
 		return;
+	reason_count(&p->reasons, REASON_SUBACK, event->code);
 	p->state.listening = event->code < MQTT_REFUSED;
 	p->state.errors += !p->state.listening;
 	/* A receipt that came before we listened is lost. The service answers a status with one. */

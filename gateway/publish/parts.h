@@ -8,6 +8,7 @@
 #include "gateway/publish/outbox.h"
 #include "gateway/publish/pace.h"
 #include "gateway/publish/publish.h"
+#include "gateway/publish/reasons.h"
 #include "gateway/publish/receipts.h"
 #include "gateway/publish/uplink.h"
 
@@ -29,6 +30,7 @@ struct publish {
 	sd_event_source *io, *more, *again;
 	struct batch batch;
 	struct receipts receipts;
+	struct reason_counts reasons;
 	struct outbox lanes[LANE_END];
 	enum lane turn;
 	struct pace pace;

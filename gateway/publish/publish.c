@@ -261,6 +261,12 @@ void publish_state(const struct publish *p, struct publish_state *ret)
 	ret->receipt_age_us = p->receipt_us > 0 ? publish_now_us() - p->receipt_us : -1;
 }
 
+uint64_t publish_reasons(const struct publish *p, enum reason_packet packet, uint8_t code)
+{
+	assert(packet < REASON_PACKETS);
+	return p->reasons.of[packet][code];
+}
+
 bool publish_drained(const struct publish *p)
 {
 	for (int lane = 0; p->uplink && lane < LANE_END; lane++) {

@@ -18,6 +18,7 @@
 
 #include "gateway/config.h"
 #include "gateway/publish/connection.h"
+#include "gateway/publish/reasons.h"
 #include "gateway/store/store.h"
 
 struct publish;
@@ -70,6 +71,8 @@ void publish_kick(struct publish *p); /* rows were committed */
 /* Called by the loop when the status changed; packed HubStatus is built inside. */
 void publish_set_status(struct publish *p, const Wellgate__V1__HubStatus *status);
 void publish_state(const struct publish *p, struct publish_state *ret);
+/* How often the broker said this since the start. */
+uint64_t publish_reasons(const struct publish *p, enum reason_packet packet, uint8_t code);
 /* nothing waits and nothing is in flight; also true without a broker */
 bool publish_drained(const struct publish *p);
 /* Called after acknowledgements were recorded and when the connection came or went; may be NULL.

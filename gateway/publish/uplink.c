@@ -21,8 +21,8 @@
 #define CONNECT_MAX_US (20 * US_PER_S) /* Paho's own limit is 10 s, looked at every 3 s */
 #define CLOSE_MAX_US   (1 * US_PER_S)
 #define RECEIVE_MAX    65535 /* MQTT 5.0 section 3.2.2.3.3, where none is stated */
-#define LATER_ATTEMPT  4     /* "slow down" waits as long as the 4th attempt */
-#define TAKEN_OVER     7     /* up to 64 s: two hubs of one name must not chase each other */
+#define LATER_ATTEMPT  4     /* "slow down" waits as long as the 5th attempt */
+#define PERSON_ATTEMPT 7     /* up to 120 s; also, two hubs of one name must not chase each other */
 #define SPARE          64
 
 enum phase {
@@ -108,7 +108,8 @@ static void wait_again(struct uplink *u)
 	u->next_us = now_us() + back_off_us(u->attempts);
 }
 
-static void drop(struct uplink *u, const char *why)
+/* code: of a CONNACK (refused) or DISCONNECT; negative: none came */
+static void drop_for(struct uplink *u, int code, bool refused, const char *why)
 {
 	uint64_t session = u->connection ? connection_session(u->connection) : 0;
 
@@ -121,8 +122,30 @@ static void drop(struct uplink *u, const char *why)
 	}
 	u->in_flight = 0;
 	wait_again(u);
-	(void)tell(u,
-		   &(struct uplink_event){ .kind = UPLINK_LOST, .session = session, .why = why });
+	(void)tell(u, &(struct uplink_event){ .kind = UPLINK_LOST,
+					      .session = session,
+					      .code = code,
+					      .refused = refused,
+					      .why = why });
+}
+
+static void drop(struct uplink *u, const char *why)
+{
+	drop_for(u, -1, false, why);
+}
+
+/* As many attempts as the broker's word is worth, if there were not that many already. */
+static void heed(struct uplink *u, int code)
+{
+	static const unsigned int attempts[] = {
+		[COMEBACK_SOON] = 0,
+		[COMEBACK_LATER] = LATER_ATTEMPT,
+		[COMEBACK_PERSON] = PERSON_ATTEMPT,
+	};
+	const unsigned int least = attempts[reason_comeback(code)];
+
+	if (u->attempts < least)
+		u->attempts = least;
 }
 
 static const char *failure_text(struct uplink *u, int code)
@@ -201,14 +224,16 @@ static void on_refused(struct uplink *u, int code)
 {
 	if (code == MQTTREASONCODE_RETAIN_NOT_SUPPORTED)
 		u->options.no_retain = true; /* of the will */
-	drop(u, failure_text(u, code));
+	heed(u, code);
+	drop_for(u, code, true, failure_text(u, code));
 }
 
 static void on_lost(struct uplink *u, int code)
 {
-	if (reason_is_takeover(code))
-		u->attempts = TAKEN_OVER;
-	drop(u, code < 0 ? "the connection to the broker was lost" : reason_text(code));
+	heed(u, code);
+	drop_for(u, code, false,
+		 code < MQTTREASONCODE_UNSPECIFIED_ERROR ? "the connection to the broker was lost"
+							 : reason_text(code));
 }
 
 static void on_answer(struct uplink *u, const struct note *note)
@@ -317,8 +342,7 @@ static void on_order(struct uplink *u, const struct order *o)
 	case ORDER_DROP:
 		if (!current)
 			break;
-		if (reason_verdict(o->code) == VERDICT_LATER)
-			u->attempts = LATER_ATTEMPT;
+		heed(u, o->code);
 		drop(u, reason_text(o->code));
 		break;
 	default:

@@ -25,7 +25,8 @@ struct uplink_event {
 	enum uplink_event_kind kind;
 	uint64_t session; /* random, of the connection */
 	uint64_t tag;
-	int code;                    /* UPLINK_ANSWER, UPLINK_SUBSCRIBED: reason code */
+	int code;                    /* ANSWER, SUBSCRIBED, LOST: reason code; negative: none */
+	bool refused;                /* UPLINK_LOST: it is that of a CONNACK */
 	int64_t took_us;             /* UPLINK_ANSWER: since the message was handed to Paho */
 	const char *why;             /* UPLINK_LOST: for people, static */
 	unsigned int window;         /* UPLINK_CONNECTED: messages that may be on the way */

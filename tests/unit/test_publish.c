@@ -609,6 +609,8 @@ static void denied_topic(void **state)
 	run_until(rig, is_drained);
 	publish_state(rig->publish, &s);
 	assert_int_equal(s.refused, 50);
+	assert_int_equal(publish_reasons(rig->publish, REASON_PUBACK, 0x87), 10); /* in runs of 5 */
+	assert_int_equal(publish_reasons(rig->publish, REASON_CONNACK, 0), 1);
 	assert_int_equal(parked(rig), 50);
 	assert_int_equal(s.connects, 1);
 	assert_int_equal(watermark(rig, LANE_READINGS), 150);
