@@ -14,6 +14,10 @@ from google.protobuf.descriptor import FieldDescriptor as F
 
 import schema_set
 
+README = """# What this version says
+
+Made by `freeze.py` at its release; nothing here is ever changed. All values are made up.
+"""
 DEPTH = 6  # a message may hold one of its own kind
 
 
@@ -63,6 +67,8 @@ def main():
     folder = os.path.join(schema_set.RELEASED, sys.argv[2])
     os.makedirs(folder)
     shutil.copy(sys.argv[1], os.path.join(folder, "wellgate.desc"))
+    with open(os.path.join(folder, "README.md"), "w", encoding="ascii") as stream:
+        stream.write(README)
     new = schema_set.classes(schema_set.load(sys.argv[1]))
     for salt, name in enumerate(schema_set.PUBLIC, 1):
         message = new(name)()

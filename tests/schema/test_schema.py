@@ -136,7 +136,7 @@ def the_gate(today):
 def main():
     program, path = sys.argv[1:]
     today = schema_set.load(path)
-    versions = sorted(os.listdir(schema_set.RELEASED))
+    versions = sorted(v.name for v in os.scandir(schema_set.RELEASED) if v.is_dir())
     messages = sum(released(version, program, today) for version in versions)
     the_gate(today)
     print(f"{messages} messages of {len(versions)} versions read by C and Python; {len(BREAKS)} breaks found")

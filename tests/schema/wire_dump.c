@@ -119,7 +119,7 @@ static size_t size_of(const ProtobufCFieldDescriptor *f)
 	}
 }
 
-/* whether an optional field is there; its quantifier is a flag, a case of a oneof, or the pointer */
+/* whether an optional field is there: by a flag, the case of a oneof, or the pointer itself */
 static int is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
 	const uint8_t *base = (const uint8_t *)m;
