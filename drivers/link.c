@@ -618,6 +618,22 @@ static char *known(struct session_facts *facts, enum drv_fact fact)
 	return facts->text[fact][0] ? facts->text[fact] : NULL;
 }
 
+static void put_label(struct session_facts *facts, enum drv_fact fact, const char *text)
+{
+	/* what does not fit is left out: half a name is another name */
+	if (!facts->text[fact][0] && strlen(text) < sizeof(facts->text[fact]))
+		memcpy(facts->text[fact], text, strlen(text) + 1);
+}
+
+static void apply_label(struct session_facts *facts, const struct link_label *label)
+{
+	if (facts->identity[0])
+		return;
+	put_label(facts, DRV_MAKE, label->make);
+	put_label(facts, DRV_MODEL, label->model);
+	put_label(facts, DRV_FIRMWARE, label->firmware);
+}
+
 #define SAME_NEWS(name)                                                              \
 	_Static_assert((int)DRV_NEWS_##name == (int)WELLGATE__V1__NEWS__NEWS_##name, \
 		       "the message has the driver's numbers")
@@ -662,9 +678,9 @@ static void forget_overtaken(struct link *l, uint32_t id)
 	}
 }
 
-/* address: NULL, or text that is digested on arrival */
-static int say_up(struct link *l, uint32_t id, char *address, const struct session *session,
-		  bool test)
+/* address: NULL, or text that is digested on arrival; label: NULL, or what stands on the device */
+static int say_up(struct link *l, uint32_t id, char *address, const struct link_label *label,
+		  const struct session *session, bool test)
 {
 	Wellgate__V1__FromDevices message = WELLGATE__V1__FROM_DEVICES__INIT;
 	Wellgate__V1__LinkUp up = WELLGATE__V1__LINK_UP__INIT;
@@ -674,6 +690,8 @@ static int say_up(struct link *l, uint32_t id, char *address, const struct sessi
 	int r;
 
 	assert(id != LINK_ID_NOBODY);
+	if (label)
+		apply_label(&facts, label);
 	(void)snprintf(driver, sizeof(driver), "%s", session_driver(session)->name);
 	up.has_link = true;
 	up.link = id;
@@ -700,7 +718,7 @@ static int say_up(struct link *l, uint32_t id, char *address, const struct sessi
 
 int link_up(struct link *l, uint32_t id, const struct session *session, bool test)
 {
-	return say_up(l, id, NULL, session, test);
+	return say_up(l, id, NULL, NULL, session, test);
 }
 
 int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
@@ -709,16 +727,17 @@ int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
 	char text[STATUS_ADDRESS_TEXT];
 
 	status_address_print(address, text);
-	return say_up(l, id, text, session, false);
+	return say_up(l, id, text, NULL, session, false);
 }
 
-int link_up_wired(struct link *l, uint32_t id, const char *identity, const struct session *session)
+int link_up_wired(struct link *l, uint32_t id, const char *identity, const struct link_label *label,
+		  const struct session *session)
 {
 	char text[LINK_IDENTITY_MAX];
 
 	if (snprintf(text, sizeof(text), "%s", identity) >= (int)sizeof(text))
 		return -EMSGSIZE;
-	return say_up(l, id, text, session, false);
+	return say_up(l, id, text, label, session, false);
 }
 
 #define SAME_WIPE(name)                                                              \

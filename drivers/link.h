@@ -59,9 +59,17 @@ int link_up(struct link *l, uint32_t id, const struct session *session, bool tes
 /* The same for a radio link. The address goes to the gateway, which digests it on arrival. */
 int link_up_ble(struct link *l, uint32_t id, const struct ble_address *address,
 		const struct session *session);
+/* What is known of make, model and firmware without the driver; borrowed, "" nothing. */
+struct link_label {
+	const char *make, *model, *firmware;
+};
+
 /* The same for a device on a wire. identity: what it is known by (transport/usb.h), never a port;
- * digested on arrival like an address. */
-int link_up_wired(struct link *l, uint32_t id, const char *identity, const struct session *session);
+ * digested on arrival like an address. What the driver tells goes before what the label says; a
+ * session with an identity of its own is of another device behind this one (a tracker behind its
+ * dongle), which the label does not describe. */
+int link_up_wired(struct link *l, uint32_t id, const char *identity, const struct link_label *label,
+		  const struct session *session);
 int link_measurement(struct link *l, uint32_t id, const struct measurement *m, uint64_t seq,
 		     const struct link_stamp *stamp);
 /* The message that link_measurement() sends, as bytes, without a link: what a bench measures. Its

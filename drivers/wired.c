@@ -24,11 +24,13 @@ struct wired {
 
 /* ---- the devices to the gateway ---- */
 
-static int on_up(void *user, uint32_t id, const char *identity, const struct session *session)
+static int on_up(void *user, uint32_t id, const char *identity, const struct usb_label *label,
+		 const struct session *session)
 {
 	const struct wired *w = user;
+	const struct link_label said = { label->make, label->model, label->release };
 
-	return link_up_wired(w->wiring.link, id, identity, session);
+	return link_up_wired(w->wiring.link, id, identity, &said, session);
 }
 
 static void on_changed(void *user)

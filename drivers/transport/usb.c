@@ -239,12 +239,14 @@ static bool is_another(const struct plug *p, const struct session *session)
 static int announce(struct plug *p, const struct session *session)
 {
 	const struct usb *u = p->usb;
+	struct usb_label label;
 	int r;
 
 	if (p->announced && memcmp(&p->facts, session_facts(session), sizeof(p->facts)) == 0)
 		return 0;
 	p->facts = *session_facts(session);
-	r = u->sink.up(u->sink.user, p->id, p->identity, session);
+	usb_label(&p->at, &label);
+	r = u->sink.up(u->sink.user, p->id, p->identity, &label, session);
 	p->announced = p->announced || r >= 0;
 	return r;
 }

@@ -45,8 +45,10 @@ struct usb_options {
 };
 
 struct usb_sink {
-	/* identity: see above; again with the same id when more has become known of the device */
-	int (*up)(void *user, uint32_t id, const char *identity, const struct session *session);
+	/* identity: see above; again with the same id when more has become known of the device.
+	 * label: what its descriptors say, for what its driver does not tell */
+	int (*up)(void *user, uint32_t id, const char *identity, const struct usb_label *label,
+		  const struct session *session);
 	int (*measurement)(void *user, uint32_t id, const struct measurement *m, uint64_t seq);
 	int (*down)(void *user, uint32_t id, const struct session *session);
 	bool (*has_room)(void *user);

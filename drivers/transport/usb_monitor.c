@@ -109,6 +109,30 @@ static void copy_text(char ret[USB_TEXT_MAX + 1], const char *text)
 		ret[0] = '\0';
 }
 
+/* 0x0210 -> "2.10" */
+static void print_release(uint16_t bcd, char ret[USB_LABEL_RELEASE])
+{
+	const unsigned int digits[] = { bcd >> 12, bcd >> 8 & 15, bcd >> 4 & 15, bcd & 15 };
+
+	for (size_t i = 0; i < sizeof(digits) / sizeof(digits[0]); i++) {
+		if (digits[i] > 9)
+			return;
+	}
+	(void)snprintf(ret, USB_LABEL_RELEASE, "%u.%u%u", digits[0] * 10 + digits[1], digits[2],
+		       digits[3]);
+}
+
+void usb_label(const struct usb_attachment *a, struct usb_label *ret)
+{
+	*ret = (struct usb_label){ .make = "" };
+	if (a->bus == DRV_BUS_SERIAL && strcmp(a->kernel_driver, "cdc_acm") != 0)
+		return;
+	memcpy(ret->make, a->manufacturer, sizeof(ret->make));
+	memcpy(ret->model, a->product, sizeof(ret->model));
+	if (a->has_release)
+		print_release(a->release, ret->release);
+}
+
 static int read_file(const char *path, const char *name, uint8_t *buffer, size_t size,
 		     size_t *ret_len)
 {
@@ -220,7 +244,7 @@ static int copy_path(char *ret, size_t size, const char *path)
 static int take_parent(sd_device *usb, struct usb_attachment *a)
 {
 	uint8_t descriptors[USB_DESCRIPTORS_MAX];
-	unsigned long vid = 0, pid = 0, busnum = 0, devnum = 0;
+	unsigned long vid = 0, pid = 0, busnum = 0, devnum = 0, release = 0;
 	const char *path = "";
 	size_t len = 0;
 	int r = sd_device_get_syspath(usb, &path);
@@ -243,6 +267,9 @@ static int take_parent(sd_device *usb, struct usb_attachment *a)
 	a->devnum = (unsigned int)devnum;
 	take_text(usb, "serial", a->serial);
 	take_text(usb, "product", a->product);
+	take_text(usb, "manufacturer", a->manufacturer);
+	a->has_release = take_number(usb, "bcdDevice", 16, UINT16_MAX, &release) >= 0;
+	a->release = (uint16_t)release;
 	if (usb_read_descriptors(a->parent, descriptors, sizeof(descriptors), &len) == 0)
 		a->n_classes = usb_classes(descriptors, len, a->classes);
 	return 0;

@@ -28,10 +28,18 @@ struct usb_attachment {
 	char kernel_driver[32];      /* of the interface ("usbhid", "cypress_m8"), "" unknown */
 	unsigned int busnum, devnum; /* of the USB device: new each time it is plugged in */
 	uint16_t vid, pid;
+	bool has_release;
+	uint16_t release;                 /* bcdDevice, USB 2.0 table 9-8: 0x0210 is 2.10 */
 	uint8_t classes[USB_CLASSES_MAX]; /* of the interfaces, each once */
 	size_t n_classes;
 	/* UTF-8 without control characters, ends trimmed; "" none, or it was not */
-	char serial[USB_TEXT_MAX + 1], product[USB_TEXT_MAX + 1];
+	char serial[USB_TEXT_MAX + 1], product[USB_TEXT_MAX + 1], manufacturer[USB_TEXT_MAX + 1];
+};
+
+/* What a device's descriptors say of make, model and firmware, for the inventory; "" nothing. */
+#define USB_LABEL_RELEASE 12 /* bytes; "99.99" at most */
+struct usb_label {
+	char make[USB_TEXT_MAX + 1], model[USB_TEXT_MAX + 1], release[USB_LABEL_RELEASE];
 };
 
 struct usb_monitor_handlers {
@@ -64,6 +72,9 @@ int usb_is_still(const struct usb_attachment *attachment, int fd);
 int usb_read_descriptors(const char *syspath, uint8_t *buffer, size_t size, size_t *ret_len);
 /* The number of the configuration in use; 0 none, or not known. */
 uint8_t usb_read_configuration(const char *syspath);
+/* Of a serial port that a converter makes (any kernel driver but cdc_acm) nothing: its descriptors
+ * name the converter. A release that is no BCD is not told. */
+void usb_label(const struct usb_attachment *attachment, struct usb_label *ret);
 /* The classes of all interfaces in raw descriptors, each once; and that of the device, unless it
  * leaves it to them. What is cut short or does not fit is not looked into. */
 size_t usb_classes(const uint8_t *descriptors, size_t len, uint8_t ret[USB_CLASSES_MAX]);

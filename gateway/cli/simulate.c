@@ -28,6 +28,11 @@
 #define UUID_WEIGHT_VALUE      0x2a9d
 #define UUID_TEMPERATURE_VALUE 0x2a1c
 #define UUID_HEART_RATE_VALUE  0x2a37
+/* Device Information; no serial number: a made-up one would be an identity */
+#define UUID_MODEL    0x2a24
+#define UUID_FIRMWARE 0x2a26
+#define UUID_HARDWARE 0x2a27
+#define UUID_MAKER    0x2a29
 
 #define SECOND INT64_C(1000) /* times here are milliseconds since the start */
 #define MINUTE (60 * SECOND)
@@ -104,6 +109,24 @@ static void frame(struct simulation *s, uint16_t channel, const struct writer *w
 	assert(writer_ok(w) && w->len <= sizeof(e.data));
 	memcpy(e.data, w->data, w->len);
 	emit(s, &e);
+}
+
+static void say_text(struct simulation *s, uint16_t channel, const char *text)
+{
+	struct cap_event e = { .kind = CAP_FRAME, .channel = channel, .len = strlen(text) };
+
+	assert(e.len <= sizeof(e.data));
+	memcpy(e.data, text, e.len);
+	emit(s, &e);
+}
+
+/* as devices of these kinds do, right after the link is up */
+static void say_who(struct simulation *s, const char *model, const char *firmware)
+{
+	say_text(s, UUID_MAKER, "Wellgate simulated");
+	say_text(s, UUID_MODEL, model);
+	say_text(s, UUID_FIRMWARE, firmware);
+	say_text(s, UUID_HARDWARE, "A");
 }
 
 static void close_device(struct simulation *s)
@@ -225,6 +248,7 @@ static void take_pressure(struct simulation *s, int64_t at, int systolic, uint16
 {
 	wait_until(s, at + between(s, 0, 600) * SECOND);
 	open_device(s, UUID_BLOOD_PRESSURE, "Home cuff");
+	say_who(s, "Home cuff", "2.1.0");
 	pressure(s, s->now - 2 * SECOND, systolic + between(s, -5, 7), status);
 	s->now += between(s, 62, 85) * SECOND;
 	pressure(s, s->now - 2 * SECOND, systolic + between(s, -8, 3), 0);
@@ -235,6 +259,7 @@ static void step_on_scale(struct simulation *s, int64_t at, int grams)
 {
 	wait_until(s, at + between(s, 0, 300) * SECOND);
 	open_device(s, UUID_WEIGHT_SCALE, "Home scale");
+	say_who(s, "Home scale", "1.4");
 	weight(s, s->now - SECOND, grams);
 	close_device(s);
 }
@@ -243,6 +268,7 @@ static void take_temperature(struct simulation *s, int64_t at)
 {
 	wait_until(s, at + between(s, 0, 900) * SECOND);
 	open_device(s, UUID_THERMOMETER, "Home thermometer");
+	say_who(s, "Home thermometer", "1.0.3");
 	temperature(s, s->now - SECOND);
 	close_device(s);
 }
@@ -252,6 +278,7 @@ static void go_for_a_walk(struct simulation *s, int64_t at)
 {
 	wait_until(s, at + between(s, 0, 1800) * SECOND);
 	open_device(s, UUID_HEART_RATE, "Chest strap");
+	say_who(s, "Chest strap", "3.07");
 	for (int minute = 0; minute < 20; minute++) {
 		const int climb = minute < 6 ? minute * 4 : minute < 16 ? 24 : (20 - minute) * 5;
 

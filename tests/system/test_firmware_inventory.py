@@ -59,6 +59,19 @@ def judged(stand, devices):
     inventory(stand, *policy(stand, "allowed | x\n"), code=65)
 
 
+def says_who(devices):
+    """The week is of four devices, each with all that a table wants; and every way to say it leads there."""
+    said = {(d.get("make"), d.get("model"), d.get("hardware"), d.get("firmware")) for d in devices}
+    maker = "Wellgate simulated"
+    for row in ((maker, "Home cuff", "A", "2.1.0"), (maker, "Home scale", "A", "1.4"),
+                (maker, "Home thermometer", "A", "1.0.3"), (maker, "Chest strap", "A", "3.07"),
+                ("Example Maker", "BP-1", None, "1.0")):  # Device Information
+        assert row in said, (row, said)
+    said = {row[:2] + row[3:] for row in said}
+    assert ("Fitbit", "Flex", "7.88") in said, said  # the static block of a tracker
+    assert ("Synthetic", "Agent 1", None) in said, said  # attributes of 11073
+
+
 def fleet_of(status):
     return [{k: v for k, v in row.items()} for row in status.get("fleet", [])]
 
@@ -79,6 +92,7 @@ def main():
         devices = rows(inventory(stand, "--json"))
         assert devices and all(d["first_seen"] <= d["last_seen"] for d in devices), devices
         print(inventory(stand))
+        says_who(devices)
         same_in_every_form(stand, devices)
         judged(stand, devices)
         assert stand.stop_gateway() == 0

@@ -392,6 +392,57 @@ static void news_go_with_the_link(void **state)
 	session_free(session);
 }
 
+static int tell_make(struct drv_ctx *ctx)
+{
+	return drv_fact(ctx, DRV_MAKE, "Maker", 5);
+}
+
+/* A session of this driver, opened, on a wire under the label; what the gateway heard of it. */
+static const Wellgate__V1__LinkUp *labelled(struct stand *s, const struct driver *driver,
+					    const struct link_label *label)
+{
+	static const struct session_sink nobody = { 0 };
+	const size_t before = s->n_heard;
+	struct session *session;
+
+	assert_int_equal(session_new(driver, 0, &nobody, &s->next_seq, &session), 0);
+	assert_int_equal(session_open(session, LINK_CABLE, 0), 0);
+	assert_int_equal(link_up_wired(s->link, (uint32_t)before + 1, "usb:1:2:3", label, session),
+			 0);
+	gateway_hear(s, before + 1);
+	session_free(session);
+	assert_string_equal(s->heard[before].message->link_up->address, "usb:1:2:3");
+	return s->heard[before].message->link_up;
+}
+
+static void a_label_says_what_its_driver_does_not(void **state)
+{
+	static const struct driver maker = { .name = "maker", .open = tell_make };
+	static const struct driver tracker = { .name = "tracker", .open = tell_all };
+	static const struct link_label label = { "Label", "BP meter", "2.10" };
+	char text[65];
+	const struct link_label longest = { "", text, "" };
+	struct stand *s = *state;
+	const Wellgate__V1__LinkUp *up;
+
+	gateway_listen(s);
+	gateway_accept(s);
+	up = labelled(s, &maker, &label);
+	assert_string_equal(up->make, "Maker"); /* the driver knows better */
+	assert_string_equal(up->model, "BP meter");
+	assert_string_equal(up->firmware, "2.10");
+	assert_null(up->serial); /* the identity has it, digested on arrival */
+	up = labelled(s, &tracker, &label);
+	assert_string_equal(up->identity, "maker:0042");
+	assert_null(up->model); /* the label is of what it was read through */
+	assert_null(up->firmware);
+	memset(text, 'x', 64);
+	text[64] = '\0';
+	assert_null(labelled(s, &maker, &longest)->model);
+	text[63] = '\0';
+	assert_string_equal(labelled(s, &maker, &longest)->model, text);
+}
+
 /* A device that says something else of itself with each frame fills nobody's memory. */
 static void the_last_word_is_enough(void **state)
 {
@@ -613,6 +664,7 @@ static void the_radio_speaks_beside_the_readings(void **state)
 	const struct status_source source = { no_adapter,   no_counts,   no_devices,
 					      no_device_at, no_findings, NULL };
 	const struct ble_address address = { .bytes = { 2, 0, 0x5e, 0x10, 0, 1 } };
+	static const struct link_label nothing = { "", "", "" };
 
 	link_set_source(s->link, &source);
 	measure(s, 1, 1);
@@ -633,7 +685,7 @@ static void the_radio_speaks_beside_the_readings(void **state)
 	gateway_hear(s, 3);
 	assert_string_equal(s->heard[2].message->link_up->address, "02:00:5E:10:00:01 public");
 	assert_false(s->heard[2].message->link_up->test);
-	assert_int_equal(link_up_wired(s->link, 4, "usb:0590:0090:A1B2", s->session), 0);
+	assert_int_equal(link_up_wired(s->link, 4, "usb:0590:0090:A1B2", &nothing, s->session), 0);
 	gateway_hear(s, 4);
 	assert_string_equal(s->heard[3].message->link_up->address, "usb:0590:0090:A1B2");
 	assert_false(s->heard[3].message->link_up->test);
@@ -684,6 +736,7 @@ int main(void)
 		TEST(without_a_gateway_it_waits_for_one),
 		TEST(commits_are_handed_on_once_and_rise),
 		TEST(news_go_with_the_link),
+		TEST(a_label_says_what_its_driver_does_not),
 		TEST(the_last_word_is_enough),
 		TEST(what_was_not_committed_is_sent_again),
 		TEST(a_gateway_that_commits_the_unsent_is_left),

@@ -108,11 +108,13 @@ struct stand {
 
 /* ---- the gateway ---- */
 
-static int on_up(void *user, uint32_t id, const char *identity, const struct session *session)
+static int on_up(void *user, uint32_t id, const char *identity, const struct usb_label *label,
+		 const struct session *session)
 {
 	struct stand *s = user;
 
 	(void)session;
+	assert_string_equal(label->model, ""); /* of a converter nothing is told */
 	assert_in_range(id, 1, 63);
 	s->ups++;
 	(void)snprintf(s->identity, sizeof(s->identity), "%s", identity);

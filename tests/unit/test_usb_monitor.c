@@ -94,16 +94,17 @@ static void plug_in(struct stand *s, const char *port, unsigned int devnum, cons
 	char text[2048];
 	GError *error = NULL;
 
-	(void)snprintf(text, sizeof(text),
-		       "P: /devices/pci0/usb1/%s\n"
-		       "N: bus/usb/001/%03u\n"
-		       "E: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\nE: DEVNAME=/dev/bus/usb/001/%03u\n"
-		       "A: idVendor=0590\nA: idProduct=0090\nA: busnum=1\nA: devnum=%u\n"
-		       "A: product=BP meter\nA: serial=%s\n"
-		       /* device, configuration, interface of class 03, endpoint */
-		       "H: descriptors=120100020000004090059000000101020301"
-		       "0902190001010080320904000001030000000705810340000a\n",
-		       port, devnum, devnum, devnum, serial);
+	(void)snprintf(
+		text, sizeof(text),
+		"P: /devices/pci0/usb1/%s\n"
+		"N: bus/usb/001/%03u\n"
+		"E: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\nE: DEVNAME=/dev/bus/usb/001/%03u\n"
+		"A: idVendor=0590\nA: idProduct=0090\nA: busnum=1\nA: devnum=%u\n"
+		"A: product=BP meter\nA: manufacturer= Andon  \nA: bcdDevice=0210\nA: serial=%s\n"
+		/* device, configuration, interface of class 03, endpoint */
+		"H: descriptors=120100020000004090059000000101020301"
+		"0902190001010080320904000001030000000705810340000a\n",
+		port, devnum, devnum, devnum, serial);
 	assert_true(umockdev_testbed_add_from_string(s->bed, text, &error));
 }
 
@@ -152,6 +153,7 @@ static void unplug(struct stand *s, const char *path)
 static void what_is_there_already(void **state)
 {
 	struct stand *s = *state;
+	struct usb_label label;
 
 	plug_in(s, "1-1", 5, "20190601234");
 	listen_to_it(s, NEVER_US);
@@ -165,6 +167,13 @@ static void what_is_there_already(void **state)
 	assert_int_equal(s->last.devnum, 5);
 	assert_string_equal(s->last.serial, "20190601234");
 	assert_string_equal(s->last.product, "BP meter");
+	assert_true(s->last.has_release);
+	assert_int_equal(s->last.release, 0x0210);
+	usb_label(&s->last, &label);
+	assert_string_equal(label.make, s->last.manufacturer);
+	assert_non_null(strstr(label.make, "Andon"));
+	assert_string_equal(label.model, "BP meter");
+	assert_string_equal(label.release, "2.10");
 	assert_int_equal(s->last.n_classes, 1);
 	assert_int_equal(s->last.classes[0], 3);
 	usb_monitor_look(s->monitor);
@@ -373,6 +382,37 @@ static void a_node_that_changed_hands(void **state)
 	(void)close(file);
 }
 
+static void a_label_is_the_devices_own(void **state)
+{
+	struct usb_attachment a = { .bus = DRV_BUS_SERIAL,
+				    .has_release = true,
+				    .release = 0x1234,
+				    .kernel_driver = "pl2303",
+				    .manufacturer = "Prolific",
+				    .product = "USB-Serial" };
+	struct usb_label label;
+
+	(void)state;
+	usb_label(&a, &label); /* the converter's */
+	assert_string_equal(label.make, "");
+	assert_string_equal(label.model, "");
+	assert_string_equal(label.release, "");
+	memcpy(a.kernel_driver, "cdc_acm", sizeof("cdc_acm"));
+	usb_label(&a, &label);
+	assert_string_equal(label.make, "Prolific");
+	assert_string_equal(label.model, "USB-Serial");
+	assert_string_equal(label.release, "12.34");
+	a.release = 0x01a0; /* no BCD */
+	usb_label(&a, &label);
+	assert_string_equal(label.release, "");
+	a.release = 0;
+	usb_label(&a, &label);
+	assert_string_equal(label.release, "0.00");
+	a.has_release = false;
+	usb_label(&a, &label);
+	assert_string_equal(label.release, "");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -385,6 +425,7 @@ int main(void)
 		TEST(bad_texts_are_no_texts),
 		TEST(a_device_that_cannot_be_read_is_passed_over),
 		cmocka_unit_test(a_node_that_changed_hands),
+		cmocka_unit_test(a_label_is_the_devices_own),
 		cmocka_unit_test(classes_out_of_descriptors),
 		cmocka_unit_test(serial_numbers_that_are_none),
 	};
