@@ -15,7 +15,7 @@ LIMIT = 15
 DIST = os.path.join("gateway", "dist")
 BLUETOOTH = "/lib/systemd/system/bluetooth.service"
 
-# what both daemons have; a value that a unit must have exactly
+# what all daemons have, unless EACH says otherwise; a value that a unit must have exactly
 BOTH = {
     "NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "AmbientCapabilities": "", "UMask": "0077",
     "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateMounts": "yes", "PrivateIPC": "yes",
@@ -41,6 +41,15 @@ EACH = {
         "InaccessiblePaths": ["-/var/lib/wellgate -/etc/wellgate -/var/lib/bluetooth"],
         "DeviceAllow": ["char-usb_device rw", "char-hidraw rw", "char-ttyACM rw", "char-ttyUSB rw", "/dev/rfkill rw"],
         "ProtectClock": ["yes"], "SystemCallFilter": ["@system-service", "~@privileged @resources"],
+    },
+    "wellgate-record": {
+        "User": ["wellgate-record"], "Group": ["wellgate-record"], "PrivateDevices": ["yes"], "PrivateUsers": ["yes"],
+        "RestrictAddressFamilies": ["AF_UNIX AF_INET AF_INET6"], "DeviceAllow": [], "SupplementaryGroups": [],
+        "ProtectClock": ["yes"], "SystemCallFilter": ["@system-service", "~@privileged @resources"],
+        # its first thread only waits for signals: a watchdog that it fed would watch nothing
+        "WatchdogSec": [],
+        # a database server may start later than the service
+        "TimeoutStartSec": ["infinity"],
     },
 }
 DROP_IN = {"Restart": ["always"], "WatchdogSec": ["10"], "StartLimitIntervalSec": ["0"], "LimitCORE": ["0"]}
