@@ -247,4 +247,5 @@ def main():
     print(f"{tried} attempts to write: only what each may; {COUNT} readings through it into the record service")
 
 
-main()
+if __name__ == "__main__":
+    main()
