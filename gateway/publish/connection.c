@@ -398,7 +398,8 @@ static int open_handle(struct connection *c, const struct connection_options *o)
 	if (r < 0)
 		return r;
 	atomic_store(&c->notes->tls, TLS_FINE);
-	connect.keepAliveInterval = (int)o->keep_alive;
+	/* Paho asks after so long a silence, and waits as long for the answer: half of it each */
+	connect.keepAliveInterval = (int)((o->keep_alive + 1) / 2);
 	connect.cleanstart = 1; /* and session expiry 0, unless there are commands to wait for */
 	connect.maxInflight = IN_FLIGHT_MAX;
 	connect.connectTimeout = CONNECT_TIMEOUT_S;

@@ -114,6 +114,12 @@ bool outbox_pick(struct outbox *o, struct span *ret)
 	return true;
 }
 
+void outbox_pick_newest(const struct outbox *o, struct span *ret)
+{
+	assert(o->n_waits > 0);
+	*ret = o->waits[o->in_order ? 0 : o->n_waits - 1];
+}
+
 bool outbox_is_live(const struct outbox *o, const struct span *picked)
 {
 	return picked->last == o->end && picked->last - picked->first < OUTBOX_LIVE;

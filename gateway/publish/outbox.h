@@ -58,6 +58,8 @@ void outbox_restart(struct outbox *o, uint64_t acknowledged, uint64_t end);
 void outbox_extend(struct outbox *o, uint64_t end);
 /* From which span the next message is to be made: false, none waits. */
 bool outbox_pick(struct outbox *o, struct span *ret);
+/* After outbox_pick() said true: the newest span that may go at all, whosever turn it is. */
+void outbox_pick_newest(const struct outbox *o, struct span *ret);
 /* What was picked is few enough to go at once, whatever else is on the way. */
 bool outbox_is_live(const struct outbox *o, const struct span *picked);
 /* Of what was picked, e->span goes; numbers before it in the span do not exist. Returns the entry's

@@ -36,6 +36,7 @@ struct publish {
 	struct pace pace;
 	unsigned int window_max;
 	unsigned int rows_on_the_way;
+	size_t burst_bytes;    /* handed over in this turn of the loop */
 	bool limited;          /* more waits than there was room for */
 	size_t bytes_max;      /* of a batch on this connection */
 	size_t packet_maximum; /* of the broker, 0 = not limited */

@@ -8,7 +8,8 @@
 #include "gateway/publish/origin.h"
 #include "gateway/publish/parts.h"
 
-#define BURST         16  /* batches per turn of the loop: others want it too */
+#define BURST         16 /* messages per turn of the loop: others want it too */
+#define BURST_BYTES   ((size_t)128 * 1024)
 #define ENVELOPE_MAX  512 /* topic, properties and header of a PUBLISH */
 #define BROKER_TOOBIG MQTTREASONCODE_PACKET_TOO_LARGE
 
@@ -26,8 +27,10 @@ int publish_hand_over(struct publish *p, struct message *m, const uint8_t *data)
 		return -ENOMEM;
 	(void)memcpy(m->payload, data, m->len);
 	r = uplink_send(p->uplink, p->state.session, m);
-	if (r == 0)
+	if (r == 0) {
 		p->state.in_flight++;
+		p->burst_bytes += m->len;
+	}
 	return r;
 }
 
@@ -250,6 +253,24 @@ static int send_picked(struct publish *p, enum lane lane, const struct span *pic
 	return r;
 }
 
+static bool may_go(const struct publish *p, const struct outbox *o, const struct span *picked)
+{
+	return outbox_is_live(o, picked) ||
+	       pace_room(&p->pace, p->state.in_flight, p->rows_on_the_way);
+}
+
+/* Where it is the turn of the oldest and there is no room for it, the newest may go. */
+static bool pick(struct publish *p, struct outbox *o, struct span *ret)
+{
+	if (!outbox_pick(o, ret))
+		return false;
+	if (may_go(p, o, ret))
+		return true;
+	p->limited = true;
+	outbox_pick_newest(o, ret);
+	return may_go(p, o, ret);
+}
+
 /* Sends the next message of a lane: 1; 0 if there is none, or no room for more of a backlog. */
 static int send_next(struct publish *p, enum lane lane)
 {
@@ -257,14 +278,8 @@ static int send_next(struct publish *p, enum lane lane)
 	struct span picked;
 	int r = 0;
 
-	while (r == 0 && outbox_pick(o, &picked)) {
-		if (!outbox_is_live(o, &picked) &&
-		    !pace_room(&p->pace, p->state.in_flight, p->rows_on_the_way)) {
-			p->limited = true;
-			return 0;
-		}
+	while (r == 0 && pick(p, o, &picked))
 		r = send_picked(p, lane, &picked);
-	}
 	return r;
 }
 
@@ -309,11 +324,12 @@ void publish_pump(struct publish *p)
 	if (p->stopping)
 		return;
 	p->limited = false;
+	p->burst_bytes = 0;
 	while (r >= 0 && sent < BURST && publish_window_open(p)) {
 		r = send_row(p);
 		if (r <= 0)
 			break;
-		sent++;
+		sent = p->burst_bytes < BURST_BYTES ? sent + 1 : BURST;
 	}
 	p->limited = p->limited || !publish_window_open(p);
 	if (r < 0)

@@ -75,6 +75,24 @@ static void the_newest_goes_first(void **state)
 	assert_int_equal(outbox_handed_over(&o), 130);
 }
 
+/* the turn of the oldest does not hold up what is new, where there is no room for it */
+static void newest_all_the_same(void **state)
+{
+	struct span s;
+
+	(void)state;
+	outbox_restart(&o, 0, 10000);
+	for (unsigned int i = 0; i < OUTBOX_TURNS - 1; i++)
+		expect_sent(10, 1 + 10 * i, 10 + 10 * i);
+	outbox_extend(&o, 10001);
+	assert_true(outbox_pick(&o, &s));
+	assert_int_equal(s.last, 10000);
+	assert_false(outbox_is_live(&o, &s));
+	outbox_pick_newest(&o, &s);
+	assert_int_equal(s.first, 10001);
+	assert_true(outbox_is_live(&o, &s));
+}
+
 static void in_order_stays_so(void **state)
 {
 	(void)state;
@@ -212,9 +230,10 @@ static void nothing_is_left_behind(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_newest_goes_first),         TEST(in_order_stays_so),
-		TEST(a_lost_connection_sends_again), TEST(receipts_cover),
-		TEST(refused_batches_go_alone),      TEST(nothing_is_left_behind),
+		TEST(the_newest_goes_first),  TEST(in_order_stays_so),
+		TEST(newest_all_the_same),    TEST(a_lost_connection_sends_again),
+		TEST(receipts_cover),         TEST(refused_batches_go_alone),
+		TEST(nothing_is_left_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
