@@ -8,6 +8,8 @@
 #include "gateway/radio_state.h"
 #include "gateway/text.h"
 
+#define DAY_MS INT64_C(86400000)
+
 static void set_text(char *field, const char *text)
 {
 	if (text && *text && strlen(text) < INVENTORY_TEXT && text_is_clean(text))
@@ -342,6 +344,26 @@ static char *borrowed(const char *text)
 	return *text ? (char *)(uintptr_t)text : NULL;
 }
 
+static int64_t day_of(int64_t ms)
+{
+	return ms - ms % DAY_MS;
+}
+
+/* 0 is not known, on either side */
+static void count_times(Wellgate__V1__FirmwareCount *row, const struct inventory_device *d)
+{
+	if (d->first_seen_ms > 0 &&
+	    (!row->has_first_seen_ms || day_of(d->first_seen_ms) < row->first_seen_ms)) {
+		row->has_first_seen_ms = true;
+		row->first_seen_ms = day_of(d->first_seen_ms);
+	}
+	if (d->last_seen_ms > 0 &&
+	    (!row->has_last_seen_ms || day_of(d->last_seen_ms) > row->last_seen_ms)) {
+		row->has_last_seen_ms = true;
+		row->last_seen_ms = day_of(d->last_seen_ms);
+	}
+}
+
 static void begin_row(Wellgate__V1__FirmwareCount *row, const struct inventory_device *d)
 {
 	wellgate__v1__firmware_count__init(row);
@@ -372,6 +394,7 @@ size_t inventory_fleet(const struct inventory *inv,
 		if (row == n)
 			begin_row(&rows[n++], d);
 		rows[row].devices++;
+		count_times(&rows[row], d);
 	}
 	*ret_unlisted = unlisted;
 	return n;

@@ -8,7 +8,8 @@
 
 #include "protocols/bytes/decimal.h"
 
-#define DAY_MS INT64_C(86400000)
+#define DAY_MS      INT64_C(86400000)
+#define TIME_MAX_MS INT64_C(253402300799999) /* the end of the year 9999 */
 
 static struct tm broken_down(int64_t ms)
 {
@@ -116,4 +117,33 @@ void format_ago(char buf[FORMAT_TIME_MAX], int64_t ms)
 			return;
 		}
 	}
+}
+
+/* ---- the fleet of a status ---- */
+
+bool format_fleet_day(char buf[FORMAT_TIME_MAX], int64_t ms)
+{
+	if (ms <= 0 || ms > TIME_MAX_MS)
+		return false;
+	format_local_date(buf, ms, 0);
+	return true;
+}
+
+void format_fleet(char buf[FORMAT_FLEET_MAX], const Wellgate__V1__FirmwareCount *f)
+{
+	char first[FORMAT_TIME_MAX] = "", last[FORMAT_TIME_MAX] = "";
+	const bool has_first = f->has_first_seen_ms && format_fleet_day(first, f->first_seen_ms);
+	const bool has_last = f->has_last_seen_ms && format_fleet_day(last, f->last_seen_ms);
+	const char *const from = has_first && has_last ? ", seen " : has_last ? ", last seen " : "";
+
+	(void)snprintf(buf, FORMAT_FLEET_MAX, "%" PRIu32 " %.64s%s%s%.64s%s%s%.64s%s%.64s%s%s%s%s",
+		       f->devices, f->make ? f->make : "", f->make ? " " : "", f->model ? "" : "(",
+		       f->model    ? f->model
+		       : f->driver ? f->driver
+				   : "?",
+		       f->model ? "" : ")", f->hardware ? ", hardware " : "",
+		       f->hardware ? f->hardware : "",
+		       f->firmware ? ", firmware " : ", firmware not told",
+		       f->firmware ? f->firmware : "", from, has_first && has_last ? first : "",
+		       has_first && has_last ? " to " : "", has_last ? last : "");
 }

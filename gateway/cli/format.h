@@ -1,6 +1,7 @@
 /* Small texts that several subcommands print. Buffers are always terminated. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,3 +30,9 @@ void format_enum(char buf[FORMAT_ENUM_MAX], const ProtobufCEnumDescriptor *descr
 void format_hex(char *buf, const uint8_t *data, size_t len);
 /* "3 minutes", "2 days" */
 void format_ago(char buf[FORMAT_TIME_MAX], int64_t ms);
+#define FORMAT_FLEET_MAX 512
+/* the day in UTC; false: no time that anybody could mean */
+bool format_fleet_day(char buf[FORMAT_TIME_MAX], int64_t ms);
+/* "2 Maker Scale, hardware A, firmware 1.4, seen 2026-11-16 to 2026-11-22"; a model that is not
+ * known is the driver, in brackets. As the devices gave it: make it fit for a terminal. */
+void format_fleet(char buf[FORMAT_FLEET_MAX], const Wellgate__V1__FirmwareCount *f);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/cli/format.h"
 
 static void cleanup_json(json_t **j)
 {
@@ -516,4 +517,34 @@ char *print_goal_result(const Wellgate__V1__GoalResult *r)
 	if (r->has_evaluated_at_ms)
 		put_instant(&o, "evaluated_at", r->evaluated_at_ms);
 	return finish(&o);
+}
+
+static void put_day(json_t *row, const char *key, bool has, int64_t ms)
+{
+	char day[FORMAT_TIME_MAX];
+
+	if (has && format_fleet_day(day, ms))
+		(void)json_object_set_new(row, key, json_string(day));
+}
+
+void print_fleet(json_t *object, const Wellgate__V1__HubStatus *s)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < s->n_fleet; i++) {
+		const Wellgate__V1__FirmwareCount *f = s->fleet[i];
+		/* s*: an absent one is left out */
+		json_t *row =
+			json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:I}", "make", f->make, "model",
+				  f->model, "hardware", f->hardware, "firmware", f->firmware,
+				  "driver", f->driver, "devices", (json_int_t)f->devices);
+
+		put_day(row, "first_seen", f->has_first_seen_ms, f->first_seen_ms);
+		put_day(row, "last_seen", f->has_last_seen_ms, f->last_seen_ms);
+		(void)json_array_append_new(rows, row);
+	}
+	(void)json_object_set_new(object, "fleet", rows);
+	if (s->fleet_unlisted > 0)
+		(void)json_object_set_new(object, "fleet_unlisted",
+					  json_integer((json_int_t)s->fleet_unlisted));
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "drivers/measurement.h"
@@ -14,3 +15,5 @@
 char *print_measurement(const struct measurement *m, const char *driver);
 char *print_reading(const Wellgate__V1__Reading *r, const char *hub);
 char *print_goal_result(const Wellgate__V1__GoalResult *r);
+/* "fleet" and "fleet_unlisted" of a status into an object: what is absent is left out. */
+void print_fleet(json_t *object, const Wellgate__V1__HubStatus *s);

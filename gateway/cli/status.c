@@ -5,7 +5,9 @@
 
 #include "gateway/cli/cli.h"
 #include "gateway/cli/client.h"
+#include "gateway/cli/device.h"
 #include "gateway/cli/format.h"
+#include "gateway/cli/print.h"
 
 static const char usage[] = "usage: wellgate status [--json] [--runtime-dir DIR]\n\n"
 			    "Says what the gateway is doing: readings kept and waiting, broker,\n"
@@ -62,6 +64,7 @@ static int print_json(const struct client *c, const Wellgate__V1__Reply *reply)
 	if (reply->delivery)
 		add_delivery(object, reply->delivery);
 	(void)json_object_set_new(object, "counters", counters(s));
+	print_fleet(object, s);
 	(void)json_dumpf(object, stdout, JSON_COMPACT);
 	(void)putchar('\n');
 	json_decref(object);
@@ -86,6 +89,19 @@ static void print_delivery(const Wellgate__V1__Delivery *d, bool waiting)
 	format_ago(age, d->has_receipt_age_ms ? d->receipt_age_ms : d->running_ms);
 	(void)printf("          %s for %s\n",
 		     d->has_receipt_age_ms ? "no receipt" : "no record service heard", age);
+}
+
+static void print_devices(const Wellgate__V1__HubStatus *s)
+{
+	char row[FORMAT_FLEET_MAX], clean[FORMAT_FLEET_MAX];
+
+	for (size_t i = 0; i < s->n_fleet; i++) {
+		format_fleet(row, s->fleet[i]);
+		device_text(clean, sizeof(clean), row);
+		(void)printf("%-9s %s\n", i == 0 ? "devices" : "", clean);
+	}
+	if (s->fleet_unlisted > 0)
+		(void)printf("          and %" PRIu32 " more\n", s->fleet_unlisted);
 }
 
 static int print_text(const struct client *c, const Wellgate__V1__Reply *reply)
@@ -114,6 +130,7 @@ static int print_text(const struct client *c, const Wellgate__V1__Reply *reply)
 	if (reply->parked > 0)
 		(void)printf("refused   %" PRIu64 " readings by the broker; see wellgate doctor\n",
 			     reply->parked);
+	print_devices(s);
 	if (s->test)
 		(void)puts("test      everything here is test data");
 	return client_flush(c);

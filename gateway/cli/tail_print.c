@@ -300,6 +300,7 @@ static void text_status(struct tail_printer *p, const struct where *w,
 			const Wellgate__V1__HubStatus *s)
 {
 	struct where here = *w;
+	char row[FORMAT_FLEET_MAX];
 
 	here.test = w->test || s->test;
 	put_line_start(p, &here, "status          ");
@@ -310,6 +311,12 @@ static void text_status(struct tail_printer *p, const struct where *w,
 	if (s->store_full)
 		(void)fputs(", its store is full", p->out);
 	(void)fputc('\n', p->out);
+	for (size_t i = 0; i < s->n_fleet; i++) {
+		format_fleet(row, s->fleet[i]);
+		put_line_start(p, &here, "  devices       ");
+		put_text(p, row);
+		(void)fputc('\n', p->out);
+	}
 }
 
 /* ---- CSV: one row per component ---- */
@@ -451,6 +458,8 @@ static int json_status(const struct tail_printer *p, const struct where *w,
 		(void)json_object_set_new(o, "readings", json_integer((json_int_t)s->readings));
 	if (s->has_waiting)
 		(void)json_object_set_new(o, "waiting", json_integer((json_int_t)s->waiting));
+	if (s->n_fleet > 0)
+		print_fleet(o, s);
 	return put_object(p, o);
 }
 

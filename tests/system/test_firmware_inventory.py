@@ -76,6 +76,17 @@ def fleet_of(status):
     return [{k: v for k, v in row.items()} for row in status.get("fleet", [])]
 
 
+def on_one_screen(stand, devices):
+    """wellgate status counts the same fleet, by kind."""
+    command = [stand.path("wellgate"), "status", "--runtime-dir", stand.runtime]
+    status = json.loads(subprocess.run([*command, "--json"], capture_output=True, check=True).stdout)
+    assert sum(row["devices"] for row in status["fleet"]) == len(devices), status
+    scale = next(row for row in status["fleet"] if row.get("model") == "Home scale")
+    assert scale["first_seen"] == "2026-11-16" and scale["last_seen"] >= scale["first_seen"], scale
+    text = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    assert "1 Wellgate simulated Home scale, hardware A, firmware 1.4, seen 2026-11-16 to " in text, text
+
+
 def main():
     with Stand(sys.argv[1]) as stand:
         inventory(stand, code=69)  # nobody is there to ask
@@ -93,6 +104,7 @@ def main():
         assert devices and all(d["first_seen"] <= d["last_seen"] for d in devices), devices
         print(inventory(stand))
         says_who(devices)
+        on_one_screen(stand, devices)
         same_in_every_form(stand, devices)
         judged(stand, devices)
         assert stand.stop_gateway() == 0

@@ -11,7 +11,8 @@
 
 #include "gateway/inventory.h"
 
-#define FIRST_MS INT64_C(1794816000000)
+#define FIRST_MS INT64_C(1794787200000)
+#define DAY_MS   INT64_C(86400000)
 
 static struct inventory *new_inventory(void)
 {
@@ -94,6 +95,28 @@ static void the_fleet_is_counted(void **state)
 	assert_string_equal(rows[0].firmware, "1.0");
 	assert_null(rows[1].firmware);
 	assert_int_equal(rows[2].devices, 1);
+	assert_false(rows[0].has_first_seen_ms || rows[0].has_last_seen_ms);
+	free(inv);
+}
+
+/* Of all devices of a row, and by the day. */
+static void the_fleet_says_when(void **state)
+{
+	Wellgate__V1__FirmwareCount rows[INVENTORY_FLEET];
+	struct inventory *inv = new_inventory();
+	uint32_t unlisted;
+
+	(void)state;
+	inventory_seen(add(inv, 1, "A", "1.0"), FIRST_MS + 5);
+	inventory_seen(add(inv, 1, "A", "1.0"), FIRST_MS + 2 * DAY_MS + 7);
+	inventory_seen(add(inv, 2, "A", "1.0"), FIRST_MS - DAY_MS + 1);
+	inventory_seen(add(inv, 2, "A", "1.0"), FIRST_MS + DAY_MS + 3);
+	(void)add(inv, 3, "A", "1.0"); /* never seen */
+	assert_int_equal(inventory_fleet(inv, rows, &unlisted), 1);
+	assert_int_equal(rows[0].devices, 3);
+	assert_int_equal(FIRST_MS % DAY_MS, 0);
+	assert_int_equal(rows[0].first_seen_ms, FIRST_MS - DAY_MS);
+	assert_int_equal(rows[0].last_seen_ms, FIRST_MS + 2 * DAY_MS);
 	free(inv);
 }
 
@@ -126,6 +149,7 @@ int main(void)
 		cmocka_unit_test(seen_is_the_earliest_and_the_latest),
 		cmocka_unit_test(readings_and_enrolment_say_when),
 		cmocka_unit_test(the_fleet_is_counted),
+		cmocka_unit_test(the_fleet_says_when),
 		cmocka_unit_test(a_large_fleet_says_what_it_leaves_out),
 	};
 

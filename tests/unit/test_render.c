@@ -97,11 +97,65 @@ static void what_is_left_out_is_counted(void **state)
 	free(text);
 }
 
+static char *printed_status(enum tail_format format, const Wellgate__V1__HubStatus *s)
+{
+	struct tail_printer printer;
+	uint8_t data[2048];
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	assert_true(wellgate__v1__hub_status__get_packed_size(s) <= sizeof(data));
+	assert_int_equal(tail_printer_init(&printer, out, format, UINT64_MAX), 0);
+	len = wellgate__v1__hub_status__pack(s, data);
+	assert_int_equal(tail_print(&printer, "wellgate/v1/site/hub-1/status", data, len), 0);
+	tail_printer_finish(&printer);
+	(void)fclose(out);
+	return text;
+}
+
+static void a_status_shows_its_fleet(void **state)
+{
+	Wellgate__V1__HubStatus s = WELLGATE__V1__HUB_STATUS__INIT;
+	Wellgate__V1__FirmwareCount scale = WELLGATE__V1__FIRMWARE_COUNT__INIT;
+	Wellgate__V1__FirmwareCount odd = WELLGATE__V1__FIRMWARE_COUNT__INIT;
+	Wellgate__V1__FirmwareCount *rows[] = { &scale, &odd };
+	char make[] = "Maker", model[] = "Scale", firmware[] = "1.4", driver[] = "weird\033[2J";
+	char *text;
+
+	(void)state;
+	scale.make = make;
+	scale.model = model;
+	scale.firmware = firmware;
+	scale.has_devices = scale.has_first_seen_ms = scale.has_last_seen_ms = true;
+	scale.devices = 2;
+	scale.first_seen_ms = INT64_C(1794787200000);
+	scale.last_seen_ms = scale.first_seen_ms + INT64_C(86400000);
+	odd.driver = driver;
+	odd.has_last_seen_ms = true;
+	odd.last_seen_ms = INT64_MAX; /* no time */
+	s.fleet = rows;
+	s.n_fleet = 2;
+	text = printed_status(TAIL_TEXT, &s);
+	assert_non_null(
+		strstr(text, "2 Maker Scale, firmware 1.4, seen 2026-11-16 to 2026-11-17\n"));
+	assert_non_null(strstr(text, "0 (weird?[2J), firmware not told\n"));
+	free(text);
+	text = printed_status(TAIL_JSON, &s);
+	assert_non_null(strstr(text, "{\"make\":\"Maker\",\"model\":\"Scale\",\"firmware\":\"1.4\","
+				     "\"devices\":2,\"first_seen\":\"2026-11-16\","
+				     "\"last_seen\":\"2026-11-17\"}"));
+	assert_non_null(strstr(text, "\"devices\":0}"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bundle_a_line),
 		cmocka_unit_test(test_topic_is_marked),
+		cmocka_unit_test(a_status_shows_its_fleet),
 		cmocka_unit_test(what_is_left_out_is_counted),
 	};
 
