@@ -4,8 +4,10 @@ receipt. The broker keeps nothing: what it had confirmed and not yet handed on d
 reading is in the record service's database in the end, once.
 
 The short form takes some seconds. WELLGATE_READINGS and WELLGATE_KILLS in the environment make it
-longer (1000000 and 1000 for the whole campaign), WELLGATE_SEED another one.
+longer (1000000 and 1000 for the whole campaign), WELLGATE_SEED another one. WELLGATE_PATIENCE: at
+most so many seconds between two deaths; with too few all of them fall into the beginning of the drain.
 """
+import contextlib
 import os
 import random
 import sqlite3
@@ -13,12 +15,14 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
-from stand import Stand, wait_for  # noqa: E402
+from stand import LIMIT, Stand, wait_for  # noqa: E402
 
 READINGS = int(os.environ.get("WELLGATE_READINGS", "3000"))
 KILLS = int(os.environ.get("WELLGATE_KILLS", "20"))
 SEED = int(os.environ.get("WELLGATE_SEED", "1"))
-PATIENCE = 0.4  # seconds without progress before the next death: nothing is judged by it
+# seconds without progress before the next death: nothing is judged by it
+PATIENCE = float(os.environ.get("WELLGATE_PATIENCE", "0.4"))
+DRAIN = LIMIT + READINGS / 200  # seconds that say "hung"
 CONFIG = """[broker]
 delivery = receipt
 batch = 10
@@ -33,6 +37,7 @@ class Chaos:
         self.record = None
         self.counts = {"hub": 0, "broker": 0, "record": 0}
         self.random = random.Random(SEED)
+        self.last_death = 0  # rows that were stored by then
 
     def start_broker(self):
         conf = os.path.join(self.stand.folder, "forgetful.conf")
@@ -51,7 +56,7 @@ class Chaos:
             return stream.read().count("connected to the broker")
 
     def query(self, sql):
-        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=60) as connection:
+        with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=60)) as connection:
             return connection.execute(sql).fetchone()
 
     def stored(self):
@@ -85,7 +90,7 @@ class Chaos:
         self.stand.gateway.kill()
         self.stand.gateway.wait()
         self.stand.start_gateway()
-        wait_for("the outbox to drain", self.stand.drained)
+        wait_for("the outbox to drain", self.stand.drained, limit=DRAIN)
         status = self.stand.status()
         for name in ("sent", "confirmed", "committed"):
             assert status[name] == status["readings"], f"{name}: {status[name]} of {status['readings']}"
@@ -98,7 +103,7 @@ class Chaos:
         letters = self.query("SELECT COUNT(*) FROM dead_letter")[0]
         lost, twice = expected - keys, rows - keys
         print(f"{expected} readings, {sum(self.counts.values())} kills {self.counts}: {lost} lost, {twice} stored"
-              f" twice; {again} came again, {letters} dead letters")
+              f" twice; {again} came again, {letters} dead letters; the last kill after {self.last_death} rows")
         assert lost == 0 and twice == 0 and letters == 0
         assert last == watermark == expected, f"{last}, {watermark} of {expected}"
         assert self.query("SELECT COUNT(*) FROM sequence_log WHERE kind = 'reading'")[0] == 1, "more than one epoch"
@@ -127,6 +132,7 @@ def run(stand, chaos):
     while sum(chaos.counts.values()) < KILLS:
         chaos.let_work()
         chaos.kill_one()
+    chaos.last_death = chaos.stored()
     chaos.finish()
     chaos.check(expected)
 
