@@ -47,8 +47,6 @@ THREADS = ("main", "others")
 HIT = 1
 KINDS = ("malloc mmap open read write pread pwrite fsync ftruncate rename unlink mkdir stat fcntl flock socket bind "
          "listen accept connect send recv epoll_create epoll_ctl epoll_wait new_fd timer random thread address").split()
-INTERRUPTED = {("open", 4), ("read", 1), ("write", 3), ("pread", 1), ("pwrite", 3), ("flock", 1), ("send", 4),
-               ("recv", 2), ("epoll_wait", 0), ("random", 0)}
 # It does not look at what malloc gives it. To the hub that is one more sudden death, and healed as such.
 FRAIL = "libpaho-mqtt3as"
 PAGE_BYTES = HEAD.size + NAMES * NAME + len(THREADS) * CALLS * CALL.size
@@ -293,9 +291,7 @@ def describe(result):
 
 
 def faults_of(call):
-    """Not a call that is interrupted for good: that does not happen."""
-    return [Fault(call.thread, call.number, variant, forever) for variant in range(call.ways) for forever in (0, 1)
-            if not (forever and (call.kind, variant) in INTERRUPTED)]
+    return [Fault(call.thread, call.number, variant, forever) for variant in range(call.ways) for forever in (0, 1)]
 
 
 def plan(calls, options):

@@ -218,7 +218,8 @@ static enum verdict hit(enum kind kind, const struct fault_call *call)
 {
 	const uint32_t variant = page->variant;
 
-	if (variant >= call->ways) {
+	/* a call is not interrupted for good */
+	if (variant >= call->ways || (page->forever && kinds[kind].errors[variant] == EINTR)) {
 		page->state = FAULT_NO_SUCH_VARIANT;
 		return GO_ON;
 	}

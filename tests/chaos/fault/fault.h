@@ -20,7 +20,7 @@ enum fault_thread {
 enum fault_state {
 	FAULT_NOT_YET,
 	FAULT_HIT,
-	FAULT_NO_SUCH_VARIANT, /* call number `at` has fewer ways to fail: nothing was done */
+	FAULT_NO_SUCH_VARIANT, /* call number `at` does not fail like that: nothing was done */
 };
 
 struct fault_page {
