@@ -12,8 +12,9 @@
 #include "drivers/transport/memory.h"
 #include "drivers/transport/replay.h"
 
-#define WINDOW_MAX   256 /* notifications whose commit is outstanding */
-#define PREAMBLE_MAX 64  /* values read at the beginning of a connection */
+#define RETRY_US     UINT64_C(1000000) /* when there was no memory */
+#define WINDOW_MAX   256               /* notifications whose commit is outstanding */
+#define PREAMBLE_MAX 64                /* values read at the beginning of a connection */
 #define NO_SEQ       0
 
 /* A played event that the device still holds. */
@@ -140,6 +141,7 @@ static void forget(struct preamble *pre)
 static int new_preamble(struct player *p, const struct cap_event *open)
 {
 	struct preamble *pre = find_preamble(p, open->link);
+	int r;
 
 	if (pre)
 		forget(pre);
@@ -149,9 +151,12 @@ static int new_preamble(struct player *p, const struct cap_event *open)
 	}
 	if (!pre)
 		return -ENOBUFS;
+	r = remember(pre, open);
+	if (r < 0)
+		return r;
 	pre->used = true;
 	pre->link = open->link;
-	return remember(pre, open);
+	return 0;
 }
 
 static int64_t utc_of(const struct player *p, int64_t at_us)
@@ -335,7 +340,8 @@ static void play_frame(struct player *p, struct preamble *pre, struct cap_event 
 	let_go(p);
 }
 
-static void play(struct player *p, struct cap_event *e)
+/* -ENOMEM: nothing was done, play it again; what cannot be played at all is passed over */
+static int play(struct player *p, struct cap_event *e)
 {
 	struct preamble *pre;
 	int r = 0;
@@ -346,8 +352,8 @@ static void play(struct player *p, struct cap_event *e)
 	if (r < 0)
 		log_error("replay: link not opened error=%d", -r);
 	pre = find_preamble(p, e->link);
-	if (!pre)
-		return;
+	if (r == -ENOMEM || !pre)
+		return r == -ENOMEM ? r : 0;
 	switch (e->kind) {
 	case CAP_OPEN:
 		open_session(p, pre);
@@ -366,6 +372,7 @@ static void play(struct player *p, struct cap_event *e)
 	case CAP_READ:
 		break;
 	}
+	return 0;
 }
 
 /* An event that the device has let go of in an earlier life: only what it says on every
@@ -521,14 +528,18 @@ static void finish(struct player *p)
 	p->sink.finished(p->sink.user, p->next_seq - 1);
 }
 
+/* one event a turn: the sockets have their say in between */
 static int on_wake(sd_event_source *source, void *user)
 {
 	struct player *p = user;
 
 	(void)source;
-	/* one event a turn: the sockets have their say in between */
 	if (load_next(p) && may_play(p) && is_due(p)) {
-		play(p, &p->next);
+		if (play(p, &p->next) < 0) {
+			(void)sd_event_source_set_time(p->timer, monotonic_us() + RETRY_US);
+			(void)sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
+			return 0;
+		}
 		p->has_next = false;
 		p->next_index++;
 		player_wake(p);
