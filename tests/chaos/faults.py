@@ -253,7 +253,8 @@ class Run:
 
     def judge_end(self, end):
         if end.startswith("signal"):
-            frail = KINDS[self.page.kind] == "malloc" and self.page.last_caller().startswith(FRAIL)
+            frail = KINDS[self.page.kind] == "malloc" and any(
+                module.startswith(FRAIL) for module in (self.page.place(), self.page.last_caller()))
             return None if frail and end == f"signal {signal.SIGSEGV.value}" else f"died by {end}"
         if end.startswith("exit") and int(end.split()[1]) not in GOOD_ENDS[self.campaign.program]:
             return f"ended with {end}"
