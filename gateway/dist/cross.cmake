@@ -1,0 +1,13 @@
+# CMake toolchain for WELLGATE_ARCH arm64: Debian's cross compiler, libraries of multiarch.
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES WELLGATE_ARCH)
+if(NOT WELLGATE_ARCH STREQUAL arm64)
+  message(FATAL_ERROR "WELLGATE_ARCH is ${WELLGATE_ARCH}: arm64 is what can be made")
+endif()
+set(triple aarch64-linux-gnu)
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_CROSSCOMPILING_EMULATOR /usr/bin/qemu-aarch64-static)
+set(CMAKE_C_COMPILER ${triple}-gcc)
+set(CMAKE_LIBRARY_ARCHITECTURE ${triple})
+set(ENV{PKG_CONFIG_LIBDIR} /usr/lib/${triple}/pkgconfig:/usr/share/pkgconfig)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
