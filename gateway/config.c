@@ -15,6 +15,7 @@
 #include "drivers/cleanup.h"
 #include "gateway/goals/keys.h"
 #include "gateway/goals/zone.h"
+#include "gateway/page_address.h"
 #include "gateway/text.h"
 #include "protocols/messages/codes.h"
 
@@ -33,6 +34,7 @@ enum kind {
 	KIND_NUMBER,
 	KIND_BYTES,
 	KIND_BROKER,
+	KIND_LISTEN,
 	KIND_DELIVERY,
 };
 
@@ -73,6 +75,8 @@ static const struct option options[] = {
 	{ "broker", "window", KIND_NUMBER, AT(window), 1, 1000, "1 to 1000 (messages)" },
 	{ "broker", "batch", KIND_NUMBER, AT(batch), 1, 500, "1 to 500 (readings)" },
 	{ "broker", "delivery", KIND_DELIVERY, AT(delivery), 0, 0, "puback or receipt" },
+	{ "page", "listen", KIND_LISTEN, AT(page_listen), 0, 64,
+	  "ADDRESS:PORT: 127.0.0.1 or an address of a private network, port 1024 to 65535" },
 	{ "person", "subject", KIND_LEVEL, AT(subject), 0, 64,
 	  "1 to 64 of A-Z a-z 0-9 . _ - (a random reference, never a name)" },
 };
@@ -213,6 +217,7 @@ static bool broker_valid(const char *url)
 static bool text_valid(const struct option *o, const char *value)
 {
 	const size_t len = strlen(value), max = o->max > 0 ? (size_t)o->max : PATH_MAX;
+	struct page_address address;
 
 	if (len == 0 || len > max)
 		return false;
@@ -225,6 +230,8 @@ static bool text_valid(const struct option *o, const char *value)
 		return zone_known(value);
 	case KIND_BROKER:
 		return broker_valid(value);
+	case KIND_LISTEN:
+		return page_address_parse(value, &address) == 0;
 	case KIND_TEXT:
 	case KIND_YES_NO:
 	case KIND_NUMBER:
@@ -273,6 +280,7 @@ static bool option_set(struct loader *l, const struct option *o, const char *val
 	case KIND_TEXT:
 	case KIND_ZONE:
 	case KIND_BROKER:
+	case KIND_LISTEN:
 	default:
 		if (!text_valid(o, value))
 			return false;
@@ -702,7 +710,7 @@ void config_free(struct config *c)
 		const enum kind kind = options[i].kind;
 
 		if (kind == KIND_LEVEL || kind == KIND_PATH || kind == KIND_TEXT ||
-		    kind == KIND_ZONE || kind == KIND_BROKER)
+		    kind == KIND_ZONE || kind == KIND_BROKER || kind == KIND_LISTEN)
 			free(*(char **)((uint8_t *)c + options[i].offset));
 	}
 	free(c);

@@ -1,7 +1,8 @@
 /*
  * Configuration: one ini file (libinih) and drop-ins FILE.d/NAME.conf in name order, later wins.
  * Every key is known, typed and bounded; anything else is an error with file and line.
- * Read-only after config_load. The keys are the names of the fields below, but [broker] url;
+ * Read-only after config_load. The keys are the names of the fields below, but [broker] url and
+ * [page] listen;
  * [goal NAME] has title, metric, rule (a name of enum goal_rule in small letters), target, period
  * (day, week) and week_start (monday ... sunday), and what some rules need: day_target, min_points,
  * direction (steady, down, up), band, height (cm), show_weight, agreed_by (person, professional),
@@ -47,6 +48,8 @@ struct config {
 	enum delivery delivery;
 	/* [person] the one person this box serves; absent = readings stay unassigned */
 	char *subject;
+	/* [page] */
+	char *page_listen; /* key listen: ADDRESS:PORT (page_address.h); NULL: there is no page */
 	/* [goal NAME] */
 	struct goal goals[CONFIG_GOALS_MAX];
 	size_t n_goals;

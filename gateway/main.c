@@ -14,6 +14,7 @@
 #include "drivers/log.h"
 #include "gateway/config.h"
 #include "gateway/control/orders.h"
+#include "gateway/control/page.h"
 #include "gateway/control/server.h"
 #include "gateway/devices.h"
 
@@ -46,6 +47,9 @@ struct gateway {
 	struct control control;
 	struct orders *orders;
 	struct server *server;
+	struct page_door *page;
+	struct control page_control;
+	struct server *page_server;
 };
 
 static void usage(FILE *out)
@@ -213,6 +217,25 @@ static int open_orders(struct gateway *g)
 	return r;
 }
 
+/* The page's own door, which is opened to its group alone and answers little (control/page.h). */
+static int open_page(struct gateway *g)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (!g->config->page_listen)
+		return 0;
+	if (asprintf(&path, "%s/page.sock", g->config->runtime_dir) < 0)
+		return -ENOMEM;
+	r = page_door_new(&g->page);
+	if (r < 0)
+		return r;
+	g->control.page = g->page;
+	g->page_control = g->control;
+	g->page_control.page_only = true;
+	return server_new(g->event, path, &g->page_control, &g->page_server);
+}
+
 static int open_sockets(struct gateway *g)
 {
 	_cleanup_free_ char *devices = NULL, *control = NULL;
@@ -226,11 +249,17 @@ static int open_sockets(struct gateway *g)
 	if (asprintf(&devices, "%s/devices.sock", dir) < 0 ||
 	    asprintf(&control, "%s/control.sock", dir) < 0)
 		return EXIT_IO;
-	g->control = (struct control){ g->config, g->config_file, g->store,
-				       g->book,   g->publish,     g->pipeline };
+	g->control = (struct control){ .config = g->config,
+				       .config_file = g->config_file,
+				       .store = g->store,
+				       .book = g->book,
+				       .publish = g->publish,
+				       .pipeline = g->pipeline };
 	r = open_orders(g);
 	if (r >= 0)
 		r = devices_new(g->event, devices, g->pipeline, &g->devices);
+	if (r >= 0)
+		r = open_page(g);
 	if (r >= 0)
 		r = server_new(g->event, control, &g->control, &g->server);
 	if (r < 0)
@@ -262,6 +291,8 @@ static int open_event(struct gateway *g)
 static void close_all(struct gateway *g)
 {
 	server_free(g->server);
+	server_free(g->page_server);
+	page_door_free(g->page);
 	orders_free(g->orders);
 	devices_free(g->devices);
 	pipeline_free(g->pipeline);

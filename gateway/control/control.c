@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/control/page.h"
 #include "gateway/goals/message.h"
 #include "gateway/listener.h"
 #include "gateway/registry/registry.h"
@@ -364,29 +365,44 @@ static int handle_doctor(const struct request *q)
 	return control_doctor(q->c, q->arena, q->reply);
 }
 
+static int handle_page_code(const struct request *q)
+{
+	return control_page_code(q->c, q->command, q->arena, q->reply);
+}
+
 static const struct {
 	const char *verb;
 	int (*handle)(const struct request *q);
 } verbs[] = {
-	{ "status", handle_status },     { "devices", handle_devices },
-	{ "readings", handle_readings }, { "results", handle_results },
-	{ "goal", handle_goal },         { "goals", handle_goals },
-	{ "doctor", handle_doctor },     { "radio", handle_radio },
-	{ "outcome", handle_outcome },   { "pairing", handle_pairing },
-	{ "import", handle_import },     { "desk", handle_desk },
+	{ "status", handle_status },       { "devices", handle_devices },
+	{ "readings", handle_readings },   { "results", handle_results },
+	{ "goal", handle_goal },           { "goals", handle_goals },
+	{ "doctor", handle_doctor },       { "radio", handle_radio },
+	{ "outcome", handle_outcome },     { "pairing", handle_pairing },
+	{ "import", handle_import },       { "desk", handle_desk },
+	{ "page-code", handle_page_code },
 };
 
-static int dispatch(const struct request *q)
+static int handle(const struct request *q, const char *verb)
 {
-	const char *verb = q->command->verb ? q->command->verb : "";
-
-	if (q->command->n_args > 0)
-		return say_error(q, CODE_USAGE, "the command takes no arguments");
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(verbs[i].verb, verb) == 0)
 			return verbs[i].handle(q);
 	}
 	return say_error(q, CODE_USAGE, "the gateway does not know this command");
+}
+
+static int dispatch(const struct request *q)
+{
+	const char *inner = NULL;
+	int r;
+
+	if (q->command->n_args > 0)
+		return say_error(q, CODE_USAGE, "the command takes no arguments");
+	if (!q->c->page_only)
+		return handle(q, q->command->verb ? q->command->verb : "");
+	r = control_page(q->c, q->command, q->arena, q->reply, &inner);
+	return r == 0 && inner ? handle(q, inner) : r;
 }
 
 static Wellgate__V1__Reply *new_reply(const struct control *c, const Wellgate__V1__Command *command,

@@ -10,6 +10,7 @@
  *   import    stores an ImportBatch; the reply comes after the COMMIT: that is the back pressure
  *   goal      a GoalChange; durable when the reply comes
  *   desk      a DeskCommand: devices, loans, sessions, held readings; durable when the reply comes
+ *   page-code a code that lets one browser in (page.h has the verbs of the page's own socket)
  *   pairing   where the pairing stands; who began one asks again and again, or it is cancelled
  *
  * A page of readings or results ends at `limit` rows (default 100, at most 500) or when the Reply
@@ -28,6 +29,8 @@
 /* unpacked, the largest reply needs this much */
 #define CONTROL_ARENA_BYTES ((size_t)1024 * 1024)
 
+struct page_door;
+
 /* All borrowed. */
 struct control {
 	const struct config *config;
@@ -36,6 +39,8 @@ struct control {
 	struct goal_book *book;
 	struct publish *publish;
 	struct pipeline *pipeline;
+	struct page_door *page; /* page.h; NULL: there is no page */
+	bool page_only;         /* this door is the page's: it may ask what page.h lists */
 };
 
 /* The reply lives in the arena (and points into what `c` holds). What is wrong with the command is

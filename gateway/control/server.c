@@ -11,6 +11,8 @@
 #include "gateway/listener.h"
 
 #define SOCKET_MODE 0600
+/* the page runs as somebody else, of our group */
+#define PAGE_MODE   0660
 #define CLIENTS_MAX 8
 
 struct client {
@@ -94,7 +96,7 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *use
 
 	(void)source;
 	(void)events;
-	r = listener_accept(fd, false, &peer);
+	r = listener_accept(fd, s->control->page_only, &peer);
 	if (r < 0) {
 		if (r != -EAGAIN)
 			log_warning("control socket: peer turned away: %s", strerror(-r));
@@ -127,7 +129,8 @@ int server_new(sd_event *event, const char *path, const struct control *control,
 	r = s->path ? arena_init(&s->arena, CONTROL_ARENA_BYTES + LISTENER_PACKET_MAX * 4)
 		    : -ENOMEM;
 	if (r >= 0)
-		r = listener_open(path, SOCKET_MODE, &s->listen_fd);
+		r = listener_open(path, control->page_only ? PAGE_MODE : SOCKET_MODE,
+				  &s->listen_fd);
 	if (r >= 0)
 		r = sd_event_add_io(event, &s->listen, s->listen_fd, EPOLLIN, on_listen, s);
 	if (r < 0) {

@@ -1,4 +1,5 @@
-/* The control socket: Command packets in, Reply packets out. Peers: our user or root. */
+/* The control socket: Command packets in, Reply packets out. Peers: our user or root; at the page's
+ * door also our group. */
 #pragma once
 
 #include <systemd/sd-event.h>

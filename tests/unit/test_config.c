@@ -357,8 +357,8 @@ static void test_example(void **state)
 	assert_int_equal(fclose(out), 0);
 	c = load_good(f->conf);
 	assert_int_equal(c->n_goals, 5);
-	/* all of config.c: 22 options, and the 20 keys of a goal in five goals */
-	assert_int_equal(keys, 22 + 6 + 12 + 2 + 10 + 9);
+	/* all of config.c: 23 options, and the 20 keys of a goal in five goals */
+	assert_int_equal(keys, 23 + 6 + 12 + 2 + 10 + 9);
 	assert_int_equal(c->keep_days, 90);
 	assert_true(c->max_bytes == INT64_C(1) << 30);
 	assert_int_equal(c->keep_alive, 25);

@@ -70,8 +70,12 @@ static void start(struct stand *s)
 					      s->intake, s->book,   s->publish };
 	assert_int_equal(pipeline_new(&parts, &s->pipeline), 0);
 	assert_int_equal(devices_new(s->event, s->devices_path, s->pipeline, &s->devices), 0);
-	s->control = (struct control){ s->config, s->config_path, s->store,
-				       s->book,   s->publish,     s->pipeline };
+	s->control = (struct control){ .config = s->config,
+				       .config_file = s->config_path,
+				       .store = s->store,
+				       .book = s->book,
+				       .publish = s->publish,
+				       .pipeline = s->pipeline };
 	assert_int_equal(server_new(s->event, s->control_path, &s->control, &s->server), 0);
 }
 

@@ -1,0 +1,21 @@
+# cmake -DOUT=style.c -DSHEETS=A.css;B.css -P style.cmake: the sheets, one after the other, as C.
+# What a sheet would load from elsewhere (fonts) is taken out: the page has only what it brings.
+set(text "")
+foreach(sheet IN LISTS SHEETS)
+  file(READ ${sheet} one)
+  string(REGEX REPLACE "@font-face *{[^}]*}" "" one "${one}")
+  string(REGEX REPLACE "@charset [^;]*;" "" one "${one}")
+  string(REGEX REPLACE "/\\*# sourceMappingURL[^*]*\\*/" "" one "${one}")
+  if(one MATCHES "url\\([\"']?(https?:)?//")
+    message(FATAL_ERROR "${sheet}: it loads something from elsewhere")
+  endif()
+  string(APPEND text "${one}\n")
+endforeach()
+file(WRITE ${OUT}.css "${text}")
+file(READ ${OUT}.css hex HEX)
+string(LENGTH "${hex}" digits)
+math(EXPR length "${digits} / 2")
+string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+string(REGEX REPLACE "((0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,))" "\\1\n" bytes "${bytes}")
+file(WRITE ${OUT} "#include \"gateway/page/style.h\"\n\nconst unsigned char style_css[] = {\n${bytes}\n};\n"
+  "const size_t style_css_len = ${length};\n")
