@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/cleanup.h"
 #include "gateway/goals/goals.h"
 
 #define DAY_MS      (INT64_C(24) * 3600 * 1000)
@@ -30,7 +29,8 @@ static void take(struct history *h, Wellgate__V1__Reply *reply)
 	for (size_t i = 0; i < reply->n_readings; i++) {
 		/* the oldest go: the picture ends with today */
 		if (h->n == HISTORY_MAX) {
-			memmove(&h->rows[0], &h->rows[1], --h->n * sizeof(h->rows[0]));
+			memmove((void *)h->rows, (const void *)(h->rows + 1),
+				--h->n * sizeof(void *));
 			h->more = true;
 		}
 		h->rows[h->n++] = reply->readings[i];
@@ -75,7 +75,7 @@ int history_load(const struct asker *a, int64_t now_ms, int days, struct history
 		return r;
 	if (ret->code == 0 && !ret->zone)
 		return -EIO;
-	qsort(ret->rows, ret->n, sizeof(ret->rows[0]), by_time);
+	qsort((void *)ret->rows, ret->n, sizeof(void *), by_time);
 	if (ret->zone)
 		ret->today = zone_day_of(ret->zone, now_ms / 1000);
 	return 0;
@@ -134,7 +134,7 @@ static int compare_points(const void *a, const void *b)
 static bool evaluate(const struct history *h, const struct goal *goal, int64_t first_day,
 		     struct goal_progress *ret)
 {
-	_cleanup_free_ struct goal_point *points = calloc(h->n + 1, sizeof(*points));
+	struct goal_point *points = calloc(h->n + 1, sizeof(*points));
 	size_t n = 0;
 
 	for (size_t i = 0; points && i < h->n; i++) {
@@ -147,10 +147,13 @@ static bool evaluate(const struct history *h, const struct goal *goal, int64_t f
 		    c->value->exponent <= DECIMAL_EXPONENT_MAX)
 			points[n++] = point_of(r, c);
 	}
-	if (n == 0)
+	if (n == 0) {
+		free(points);
 		return false;
+	}
 	qsort(points, n, sizeof(points[0]), compare_points);
 	goal_evaluate(goal, h->zone, first_day, points, n, ret);
+	free(points);
 	return true;
 }
 

@@ -185,6 +185,7 @@ static void draw(struct html *h, const struct history *history, struct chart *c)
 	if (c->to_day - c->from_day < 6)
 		c->from_day = c->to_day - 6;
 	chart_draw(h, c);
+	c->summary = NULL; /* text is this function's */
 	html_element(h, "p", text);
 	if (c->line)
 		html_say(h, "p class=\"small\"", WORDS_PAGE_LINE, NULL);
@@ -415,7 +416,7 @@ void picture_sleep(struct html *h, const struct history *history)
 								     WORDS_PAGE_IN_LAST_WEEK) } };
 	size_t n = 0;
 
-	for (int i = 0; i < WEEKS; i++)
+	for (int64_t i = 0; i < WEEKS; i++)
 		n += week_of(history, history->today - 7 * i, &weeks[n]);
 	if (n == 0)
 		return;
