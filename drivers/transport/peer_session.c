@@ -41,6 +41,8 @@ static void on_measurement(void *user, const struct measurement *m, uint64_t seq
 {
 	struct peer *p = user;
 
+	if (p->lost_measurement) /* what comes after it must not become durable before it */
+		return;
 	if (p->handlers.measurement(p->handlers.user, m, seq) < 0) {
 		p->lost_measurement = true;
 		return;

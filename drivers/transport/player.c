@@ -50,6 +50,7 @@ struct player {
 	struct replay *replay; /* NULL between files */
 	int64_t start_ms;
 	bool has_next, timed;
+	bool skips; /* `next` is still to be skipped */
 	struct cap_event next;
 	uint64_t next_index;
 	uint64_t t0_us; /* monotonic, of at0_us */
@@ -63,6 +64,7 @@ struct player {
 	uint16_t waiting_link;
 	bool playing;     /* inside feed_event() */
 	bool spoiled_now; /* the frame being played */
+	bool again_now;   /* the event being played was not taken: the device keeps it */
 	bool finished;
 	uint64_t spoiled;
 };
@@ -173,12 +175,17 @@ static void observe(struct player *p, uint16_t link, struct cap_event *e)
 		p->sink.observe(p->sink.user, pre->id, e, utc_of(p, e->at_us));
 }
 
-static void say_up(struct player *p, struct preamble *pre, const struct session *session)
+static int say_up(struct player *p, struct preamble *pre, const struct session *session)
 {
+	const int r = p->sink.up(p->sink.user, pre->id, session);
+
+	if (r < 0) {
+		log_error("replay: link not announced link=%u error=%d", pre->id, -r);
+		return r;
+	}
 	pre->announced = true;
 	pre->facts = *session_facts(session);
-	if (p->sink.up(p->sink.user, pre->id, session) < 0)
-		log_error("replay: link not announced link=%u", pre->id);
+	return 0;
 }
 
 static void close_session(struct player *p, struct preamble *pre)
@@ -187,7 +194,7 @@ static void close_session(struct player *p, struct preamble *pre)
 	const struct session *session = feed_session(p->feed, pre->link);
 
 	if (session && !pre->announced && session_counts(session)->frames > 0)
-		say_up(p, pre, session);
+		(void)say_up(p, pre, session);
 	if (session && pre->announced && p->sink.down(p->sink.user, pre->id, session) < 0)
 		log_error("replay: link end not announced link=%u", pre->id);
 	observe(p, pre->link, &close);
@@ -196,20 +203,26 @@ static void close_session(struct player *p, struct preamble *pre)
 	pre->id = 0;
 }
 
-static void open_session(struct player *p, struct preamble *pre)
+/* -ENOMEM: it is closed again, and nothing was done */
+static int open_session(struct player *p, struct preamble *pre)
 {
 	struct cap_event e;
-	int r;
+	int r = 0;
 
 	pre->open = true;
 	pre->id = ++p->last_id;
-	for (size_t i = 0; i < pre->n; i++) {
+	p->again_now = false;
+	for (size_t i = 0; i < pre->n && r != -ENOMEM && !p->again_now; i++) {
 		e = pre->events[i];
 		observe(p, pre->link, &e);
 		r = feed_event(p->feed, &e);
 		if (r == -ENODEV && i == 0)
 			log_info("replay: no driver by name or service, looking at its channels");
 	}
+	if (r != -ENOMEM && !p->again_now)
+		return 0;
+	close_session(p, pre);
+	return -ENOMEM;
 }
 
 /* ---- what the sessions say ---- */
@@ -219,14 +232,16 @@ static void on_measurement(void *user, uint16_t link, const struct measurement *
 	struct player *p = user;
 	struct preamble *pre = find_preamble(p, link);
 	const struct session *session = feed_session(p->feed, link);
+	int r = 0;
 
-	if (!pre || !session)
-		return;
+	if (!pre || !session || p->again_now)
+		return; /* what comes after one that was not taken must not be durable before it */
 	/* late enough to name the device, and again when more has become known */
 	if (!pre->announced || memcmp(&pre->facts, session_facts(session), sizeof(pre->facts)) != 0)
-		say_up(p, pre, session);
-	if (p->sink.measurement(p->sink.user, pre->id, m, seq, utc_of(p, p->now_us)) < 0)
-		p->spoiled_now = true; /* not taken, so never confirmed */
+		r = say_up(p, pre, session);
+	if (r >= 0)
+		r = p->sink.measurement(p->sink.user, pre->id, m, seq, utc_of(p, p->now_us));
+	p->again_now = r < 0;
 }
 
 static void on_request(void *user, uint16_t link, const struct session_request *request)
@@ -291,31 +306,42 @@ static enum drv_channel_mode mode_of(const struct preamble *pre, const struct ca
 }
 
 /* A device that has more to say than the session wants to hear connects again. */
-static void make_ready(struct player *p, struct preamble *pre)
+static int make_ready(struct player *p, struct preamble *pre)
 {
-	const struct session *session;
+	const struct session *session = feed_session(p->feed, pre->link);
 
-	if (!pre->open)
-		open_session(p, pre);
-	session = feed_session(p->feed, pre->link);
-	if (session && session_is_done(session) && p->n_held == 0) {
+	if (pre->open && session && session_is_done(session) && p->n_held == 0)
 		close_session(p, pre);
-		open_session(p, pre);
-	}
+	return pre->open ? 0 : open_session(p, pre);
 }
 
-static void play_frame(struct player *p, struct preamble *pre, struct cap_event *e)
+/* The newest event was not taken: its device has lost its link, and still has it. */
+static int take_back(struct player *p, struct preamble *pre, size_t remembered)
+{
+	p->waiting = false;
+	p->n_held--;
+	pre->n = remembered;
+	close_session(p, pre);
+	return -ENOMEM;
+}
+
+static int play_frame(struct player *p, struct preamble *pre, struct cap_event *e)
 {
 	const enum drv_channel_mode mode = mode_of(pre, e);
 	const bool indication = mode == DRV_INDICATE;
-	const uint64_t first = p->next_seq;
+	const size_t remembered = pre->n;
 	struct held *h;
-	int r;
+	uint64_t first;
+	int r = make_ready(p, pre);
 
-	make_ready(p, pre);
+	if (r == 0 && mode == DRV_READ)
+		r = remember(pre, e);
+	if (r < 0)
+		return r;
+	first = p->next_seq;
 	observe(p, e->link, e);
 	h = hold(p, p->next_index);
-	p->spoiled_now = false;
+	p->spoiled_now = p->again_now = false;
 	p->playing = true;
 	p->waiting = indication;
 	p->waiting_link = e->link;
@@ -325,6 +351,8 @@ static void play_frame(struct player *p, struct preamble *pre, struct cap_event 
 		h->first_seq = first;
 		h->last_seq = p->next_seq - 1;
 	}
+	if (r == -ENOMEM || p->again_now)
+		return take_back(p, pre, remembered);
 	if (r == -ENODEV || r == 0)
 		r = p->spoiled_now ? -EBADMSG : 0;
 	if (r < 0) {
@@ -335,9 +363,8 @@ static void play_frame(struct player *p, struct preamble *pre, struct cap_event 
 	} else if (!indication) {
 		h->released = h->last_seq == NO_SEQ || h->last_seq <= p->committed;
 	}
-	if (mode == DRV_READ)
-		(void)remember(pre, e);
 	let_go(p);
+	return 0;
 }
 
 /* -ENOMEM: nothing was done, play it again; what cannot be played at all is passed over */
@@ -356,12 +383,10 @@ static int play(struct player *p, struct cap_event *e)
 		return r == -ENOMEM ? r : 0;
 	switch (e->kind) {
 	case CAP_OPEN:
-		open_session(p, pre);
-		break;
+		return open_session(p, pre);
 	case CAP_FRAME:
 	case CAP_ADVERT:
-		play_frame(p, pre, e);
-		break;
+		return play_frame(p, pre, e);
 	case CAP_CLOSE:
 		if (pre->open)
 			close_session(p, pre);
@@ -377,16 +402,17 @@ static int play(struct player *p, struct cap_event *e)
 
 /* An event that the device has let go of in an earlier life: only what it says on every
  * connection is kept. */
-static void skip(struct player *p, const struct cap_event *e)
+static int skip(struct player *p, const struct cap_event *e)
 {
 	struct preamble *pre = find_preamble(p, e->link);
 
 	if (e->kind == CAP_OPEN)
-		(void)new_preamble(p, e);
-	else if (e->kind == CAP_CLOSE && pre)
+		return new_preamble(p, e);
+	if (e->kind == CAP_CLOSE && pre)
 		forget(pre);
 	else if (e->kind == CAP_FRAME && pre && mode_of(pre, e) == DRV_READ)
-		(void)remember(pre, e);
+		return remember(pre, e);
+	return 0;
 }
 
 /* ---- files ---- */
@@ -453,21 +479,31 @@ static void end_file(struct player *p)
 	p->file++;
 }
 
-/* The next event of the file that the device still holds; false at its end. */
-static bool read_next(struct player *p)
+/* Later: there was no memory. */
+static void try_again(struct player *p)
+{
+	(void)sd_event_source_set_time(p->timer, monotonic_us() + RETRY_US);
+	(void)sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
+}
+
+/* The next event of the file that the device still holds: 1; 0 at its end. -ENOMEM: try again. */
+static int read_next(struct player *p)
 {
 	_cleanup_free_ char *error = NULL;
-	int r;
+	int r = 1;
 
-	while ((r = replay_next(p->replay, &p->next, &error)) > 0) {
-		if (p->next_index >= memory_position(p->memory, p->file))
-			return true;
-		skip(p, &p->next);
+	while (p->skips || (r = replay_next(p->replay, &p->next, &error)) > 0) {
+		p->skips = p->next_index < memory_position(p->memory, p->file);
+		if (!p->skips)
+			return 1;
+		if (skip(p, &p->next) == -ENOMEM)
+			return -ENOMEM;
+		p->skips = false;
 		p->next_index++;
 	}
 	if (r < 0)
 		bad_file(p, error);
-	return false;
+	return 0;
 }
 
 /* True if p->next is an event to be played; false at the end of all files, or when what is held
@@ -475,8 +511,13 @@ static bool read_next(struct player *p)
 static bool load_next(struct player *p)
 {
 	while (!p->has_next && p->file < p->options.n_files) {
-		if (p->replay || open_file(p))
-			p->has_next = read_next(p);
+		const int r = p->replay || open_file(p) ? read_next(p) : 0;
+
+		if (r < 0) {
+			try_again(p);
+			return false;
+		}
+		p->has_next = r > 0;
 		if (!p->has_next && p->n_held > 0)
 			return false;
 		if (!p->has_next)
@@ -536,8 +577,7 @@ static int on_wake(sd_event_source *source, void *user)
 	(void)source;
 	if (load_next(p) && may_play(p) && is_due(p)) {
 		if (play(p, &p->next) < 0) {
-			(void)sd_event_source_set_time(p->timer, monotonic_us() + RETRY_US);
-			(void)sd_event_source_set_enabled(p->timer, SD_EVENT_ONESHOT);
+			try_again(p);
 			return 0;
 		}
 		p->has_next = false;

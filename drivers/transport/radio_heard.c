@@ -11,8 +11,10 @@ static void heard_measurement(void *user, const struct measurement *m, uint64_t 
 {
 	struct node *n = user;
 
-	if (line_deliver(n, &n->broadcast, n->heard, m, seq) < 0)
-		log_error("bluetooth: broadcast measurement not taken");
+	if (line_deliver(n, &n->broadcast, n->heard, m, seq) == 0)
+		return;
+	log_error("bluetooth: broadcast measurement not taken");
+	n->heard_done = true; /* to a new session what the device says again is no repetition */
 }
 
 static void heard_request(void *user, const struct session_request *request)

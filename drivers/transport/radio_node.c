@@ -143,16 +143,21 @@ bool node_has_room(void *user)
 	return r->sink.has_room(r->sink.user);
 }
 
-static void say_up(struct node *n, struct line *line, const struct session *session)
+static int say_up(struct node *n, struct line *line, const struct session *session)
 {
-	const struct radio *r = n->radio;
+	const struct radio *radio = n->radio;
+	int r;
 
-	line->announced = true;
-	line->facts = *session_facts(session);
-	n->facts = line->facts;
+	n->facts = *session_facts(session);
 	n->has_facts = true;
-	if (r->sink.up(r->sink.user, line->id, &n->address, session) < 0)
-		log_error("bluetooth: link not announced link=%u", line->id);
+	r = radio->sink.up(radio->sink.user, line->id, &n->address, session);
+	if (r < 0) {
+		log_error("bluetooth: link not announced link=%u error=%d", line->id, -r);
+		return r;
+	}
+	line->announced = true;
+	line->facts = n->facts;
+	return 0;
 }
 
 void line_begin(struct node *n, struct line *line)
@@ -168,7 +173,7 @@ void line_end(struct node *n, struct line *line, const struct session *session)
 	for (size_t i = 0; i < FAULT_END; i++)
 		n->faults[i] += counts->faults[i];
 	if (!line->announced && (counts->frames > 0 || session_facts(session)->news != 0))
-		say_up(n, line, session);
+		(void)say_up(n, line, session);
 	n->facts = *session_facts(session);
 	n->has_facts = true;
 	if (line->announced && r->sink.down(r->sink.user, line->id, session) < 0)
@@ -180,13 +185,15 @@ void line_end(struct node *n, struct line *line, const struct session *session)
 int line_deliver(struct node *n, struct line *line, const struct session *session,
 		 const struct measurement *m, uint64_t seq)
 {
-	const struct radio *r = n->radio;
+	const struct radio *radio = n->radio;
+	int r = 0;
 
-	/* late enough to name the device, and again when more has become known */
+	/* Late enough to name the device, and again when more has become known. What nobody could
+	 * be told of it, its reading would be filed without. */
 	if (!line->announced ||
 	    memcmp(&line->facts, session_facts(session), sizeof(line->facts)) != 0)
-		say_up(n, line, session);
-	return r->sink.measurement(r->sink.user, line->id, m, seq);
+		r = say_up(n, line, session);
+	return r < 0 ? r : radio->sink.measurement(radio->sink.user, line->id, m, seq);
 }
 
 void node_alarm(struct node *n)

@@ -30,6 +30,7 @@ struct stand {
 	} seen[MAX];
 	size_t ups, downs, frames, confirms;
 	bool no_room, finished;
+	unsigned int ups_lost, measurements_lost; /* the next ones: there is no memory for them */
 	uint64_t total;
 };
 
@@ -39,6 +40,10 @@ static int on_up(void *user, uint32_t id, const struct session *session)
 
 	(void)id;
 	(void)session;
+	if (s->ups_lost > 0) {
+		s->ups_lost--;
+		return -ENOMEM;
+	}
 	s->ups++;
 	return 0;
 }
@@ -48,6 +53,11 @@ static int on_measurement(void *user, uint32_t id, const struct measurement *m, 
 {
 	struct stand *s = user;
 
+	assert_true(s->ups > 0);
+	if (s->measurements_lost > 0) {
+		s->measurements_lost--;
+		return -ENOMEM;
+	}
 	assert_true(s->n < MAX);
 	s->seen[s->n++] = (struct seen){ id, seq, at_utc_ms, m->parts[0].number.value.mantissa };
 	return 0;
@@ -293,6 +303,73 @@ static void a_spoiled_frame_is_not_confirmed_and_is_given_up(void **state)
 	assert_int_equal(s->ups, 2);
 }
 
+/* The gateway was never told of it, so nothing that it commits confirms it. */
+static void what_was_not_queued_stays_in_the_device(void **state)
+{
+	struct stand *s = *state;
+
+	write_capture(s, "x.cap", three_weights);
+	s->measurements_lost = 1;
+	start(s);
+	assert_int_equal(s->n, 0);
+	kill_it(s);
+	s->measurements_lost = 2;
+	start(s);
+	player_wake(s->player);
+	settle(s);
+	assert_int_equal(s->n, 0);
+	assert_int_equal(s->confirms, 0);
+	player_wake(s->player);
+	settle(s);
+	assert_int_equal(s->n, 1);
+	assert_int_equal(s->seen[0].mantissa, 5);
+	for (size_t i = 0; i < 3; i++)
+		commit(s, s->seen[i].seq);
+	assert_int_equal(s->n, 3);
+	assert_int_equal(s->confirms, 3);
+	assert_true(s->finished);
+	assert_int_equal(player_spoiled(s->player), 0);
+}
+
+/* A reading without its device is nobody's. */
+static void without_its_link_no_reading_is_told(void **state)
+{
+	struct stand *s = *state;
+
+	write_capture(s, "x.cap", three_weights);
+	s->ups_lost = 1;
+	start(s);
+	assert_int_equal(s->n, 0);
+	assert_int_equal(s->confirms, 0);
+	assert_int_equal(s->ups, s->downs);
+	player_wake(s->player);
+	settle(s);
+	assert_int_equal(s->ups, s->downs + 1);
+	assert_int_equal(s->n, 1);
+	assert_int_equal(s->seen[0].mantissa, 5);
+}
+
+static void a_notification_that_was_not_queued_is_told_again(void **state)
+{
+	struct stand *s = *state;
+
+	write_capture(s, "x.cap",
+		      CAPTURE_HEADER CAPTURE_START "0 open ble service=180d\n1 < 2a37 063c\n"
+						   "2 < 2a37 063d\n3 < 2a37 063e\n4 close\n");
+	start(s);
+	kill_it(s);
+	s->measurements_lost = 1;
+	start(s);
+	assert_int_equal(s->n, 0);
+	player_wake(s->player);
+	settle(s);
+	assert_int_equal(s->n, 3);
+	assert_int_equal(s->seen[0].mantissa, 0x3c);
+	commit(s, s->seen[2].seq);
+	assert_true(s->finished);
+	assert_int_equal(player_spoiled(s->player), 0);
+}
+
 static void a_refused_reading_is_not_confirmed(void **state)
 {
 	struct stand *s = *state;
@@ -393,6 +470,9 @@ int main(void)
 		TEST(notifications_do_not_wait_but_count_when_committed),
 		TEST(without_room_nothing_is_taken),
 		TEST(a_spoiled_frame_is_not_confirmed_and_is_given_up),
+		TEST(what_was_not_queued_stays_in_the_device),
+		TEST(without_its_link_no_reading_is_told),
+		TEST(a_notification_that_was_not_queued_is_told_again),
 		TEST(a_refused_reading_is_not_confirmed),
 		TEST(files_are_played_one_after_the_other),
 		TEST(a_bad_file_is_counted_and_the_next_one_played),

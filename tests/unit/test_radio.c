@@ -205,6 +205,7 @@ struct stand {
 	uint64_t next_seq, committed;
 	uint32_t next_id;
 	bool no_room, no_commit;
+	unsigned int ups_lost; /* the next ones: there is no memory for them */
 	int64_t held_us;
 	/* what the gateway heard */
 	size_t ups, downs, measurements, attempts, most_links;
@@ -228,6 +229,10 @@ static int on_up(void *user, uint32_t id, const struct ble_address *address,
 
 	assert_true(s->ups < COUNT(s->ids));
 	assert_non_null(session);
+	if (s->ups_lost > 0) {
+		s->ups_lost--;
+		return -ENOMEM;
+	}
 	s->ids[s->ups] = id;
 	s->who[s->ups++] = address->bytes[5];
 	return 0;
@@ -516,6 +521,20 @@ static void test_an_enrolled_scale_is_read_and_left_in_peace(void **state)
 	assert_string_equal(device(s, 0).facts->text[DRV_SERIAL], "SN-042");
 	let_rest(s);
 	assert_int_equal(s->attempts, 1);
+}
+
+/* The gateway has not heard whose it is: neither told nor confirmed, but read on the next link. */
+static void test_a_reading_without_its_device_is_not_confirmed(void **state)
+{
+	struct stand *s = *state;
+
+	enrol(s, 0, LINK_ENCRYPTED);
+	begin(s, 0);
+	s->ups_lost = 1;
+	hear(0);
+	RUN_UNTIL(s, s->scales[0].gone && s->ups_lost == 0);
+	assert_int_equal(s->measurements, 0);
+	assert_int_equal(s->scales[0].confirms, 0);
 }
 
 static void test_strangers_are_left_alone(void **state)
@@ -1396,6 +1415,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_an_enrolled_scale_is_read_and_left_in_peace),
+		TEST(test_a_reading_without_its_device_is_not_confirmed),
 		TEST(test_strangers_are_left_alone),
 		TEST(test_same_digits_of_another_type_are_a_stranger),
 		TEST(test_all_have_their_turn),
