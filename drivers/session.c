@@ -92,8 +92,6 @@ static const struct session *session_of_const(const struct drv_ctx *ctx)
 
 /* ---- the fingerprint of a frame ---- */
 
-__extension__ typedef unsigned __int128 wide; /* GNU C, as in decimal.c */
-
 struct fnv {
 	uint64_t high, low;
 };
@@ -107,10 +105,11 @@ static inline struct fnv fnv_step(struct fnv h, uint8_t byte)
 	/* the prime is this and 2^88; of the product only what is below 2^128 counts. Nothing waits
 	 * for the high half of the step before but its own multiplication. */
 	const uint64_t prime = 0x13b, low = h.low ^ byte;
-	const wide product = (wide)low * prime;
-	const uint64_t carried = (uint64_t)(product >> 64) + (low << (88 - 64));
+	/* what low * prime carries beyond 64 bits, in two halves: not all processors have more */
+	const uint64_t over = ((low >> 32) * prime + ((low & UINT32_MAX) * prime >> 32)) >> 32;
+	const uint64_t carried = over + (low << (88 - 64));
 
-	return (struct fnv){ h.high * prime + carried, (uint64_t)product };
+	return (struct fnv){ h.high * prime + carried, low * prime };
 }
 
 static void fingerprint(uint16_t channel, const uint8_t *data, size_t len,

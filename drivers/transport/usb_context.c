@@ -181,8 +181,10 @@ void usb_context_unref(void)
 
 void usb_context_handle(int64_t usec)
 {
-	struct timeval limit = { .tv_sec = usec / USEC_PER_SEC, .tv_usec = usec % USEC_PER_SEC };
+	/* libusb's timeval is two longs on every processor; ours is wider where a long is not */
+	long limit[2] = { (long)(usec / USEC_PER_SEC), (long)(usec % USEC_PER_SEC) };
 
 	if (context.libusb)
-		(void)libusb_handle_events_timeout_completed(context.libusb, &limit, NULL);
+		(void)libusb_handle_events_timeout_completed(context.libusb,
+							     (struct timeval *)(void *)limit, NULL);
 }

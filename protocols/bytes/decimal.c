@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-__extension__ typedef __int128 wide;
+#include "protocols/bytes/wide.h"
 
 /* the largest power of ten that a 128-bit number holds is 10^38 */
 #define WIDE_DIGITS 38
@@ -33,25 +33,44 @@ const char *absent_name(enum absent why)
 	return "unknown";
 }
 
-static wide power_of_ten(int32_t n)
+static struct wide power_of_ten(int32_t n)
 {
-	wide p = 1;
+	struct wide p = wide_of(1);
 
 	assert(n >= 0 && n <= WIDE_DIGITS);
+	while (n-- > 0)
+		p = wide_times(p, 10);
+	return p;
+}
+
+/* 10^19 is the largest that 64 bits hold */
+static uint64_t short_power_of_ten(int32_t n)
+{
+	uint64_t p = 1;
+
+	assert(n >= 0 && n <= 19);
 	while (n-- > 0)
 		p *= 10;
 	return p;
 }
 
-/* n / d, half to even; d > 0 */
-static wide divide_half_even(wide n, wide d)
+static uint64_t magnitude_of(int64_t n)
 {
-	wide quotient = n / d;
-	const wide down = n % d < 0 ? -(n % d) : n % d; /* how far n is from the quotient... */
-	const wide up = d - down;                       /* ...and from the next one */
+	return n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+}
 
-	if (down > up || (down == up && quotient % 2 != 0))
-		quotient += n < 0 ? -1 : 1;
+/* n / d, half to even, which is the same above and below zero; d > 0 */
+static struct wide divide_half_even(struct wide n, struct wide d)
+{
+	struct wide down; /* how far n is from the quotient... */
+	struct wide quotient = wide_divide(n, d, &down);
+	const struct wide up = wide_subtract(d, down); /* ...and from the next one */
+	const int nearer = wide_compare(down, up);
+
+	if (nearer < 0 || (nearer == 0 && quotient.low % 2 == 0))
+		return quotient;
+	quotient.low++;
+	quotient.high += quotient.low == 0 ? 1 : 0;
 	return quotient;
 }
 
@@ -90,7 +109,7 @@ static void put(struct text *t, char c)
 int decimal_format(char *buf, size_t size, struct decimal d)
 {
 	struct text t = { .buf = buf, .size = size };
-	const uint64_t magnitude = d.mantissa < 0 ? 0 - (uint64_t)d.mantissa : (uint64_t)d.mantissa;
+	const uint64_t magnitude = magnitude_of(d.mantissa);
 	char digits[20];
 	int32_t fraction;
 	int count;
@@ -155,34 +174,35 @@ int decimal_parse(const char *text, struct decimal *ret)
 	return 0;
 }
 
-static int narrow(wide n, int32_t exponent, struct decimal *ret)
+static int narrow(bool negative, struct wide n, int32_t exponent, struct decimal *ret)
 {
-	if (n > INT64_MAX || n < INT64_MIN)
+	if (n.high || n.low > (uint64_t)INT64_MAX + (negative ? 1 : 0))
 		return -ERANGE;
-	*ret = (struct decimal){ .mantissa = (int64_t)n, .exponent = exponent };
+	*ret = (struct decimal){ .mantissa = (int64_t)(negative ? 0 - n.low : n.low),
+				 .exponent = exponent };
 	return 0;
 }
 
 int decimal_rescale(struct decimal d, int32_t exponent, struct decimal *ret)
 {
+	const bool negative = d.mantissa < 0;
+	const uint64_t n = magnitude_of(d.mantissa);
 	int32_t shift;
 
 	if (!exponent_is_sane(d.exponent) || !exponent_is_sane(exponent))
 		return -ERANGE;
 	shift = d.exponent - exponent;
+	if (n == 0 || -shift > WIDE_DIGITS)
+		return narrow(false, wide_of(0), exponent, ret);
 	if (shift <= 0)
-		return narrow(-shift > WIDE_DIGITS
-				      ? 0
-				      : divide_half_even(d.mantissa, power_of_ten(-shift)),
+		return narrow(negative, divide_half_even(wide_of(n), power_of_ten(-shift)),
 			      exponent, ret);
-	if (d.mantissa == 0)
-		return narrow(0, exponent, ret);
 	if (shift > 18)
 		return -ERANGE;
-	return narrow((wide)d.mantissa * power_of_ten(shift), exponent, ret);
+	return narrow(negative, wide_product(n, short_power_of_ten(shift)), exponent, ret);
 }
 
-static int sign_of(wide n)
+static int sign_of(int64_t n)
 {
 	return (n > 0) - (n < 0);
 }
@@ -190,48 +210,73 @@ static int sign_of(wide n)
 int decimal_compare(struct decimal a, struct decimal b)
 {
 	const int64_t shift = (int64_t)a.exponent - b.exponent;
+	const uint64_t of_a = magnitude_of(a.mantissa), of_b = magnitude_of(b.mantissa);
+	const int sign = sign_of(a.mantissa);
 
-	if (sign_of(a.mantissa) != sign_of(b.mantissa) || a.mantissa == 0)
-		return sign_of((wide)sign_of(a.mantissa) - sign_of(b.mantissa));
+	if (sign != sign_of(b.mantissa) || sign == 0)
+		return sign_of(sign - sign_of(b.mantissa));
 	/* same sign, neither zero: 19 digits against one more power than they hold decides */
 	if (shift > 19)
-		return sign_of(a.mantissa);
+		return sign;
 	if (shift < -19)
-		return -sign_of(b.mantissa);
+		return -sign;
 	if (shift >= 0)
-		return sign_of((wide)a.mantissa * power_of_ten((int32_t)shift) - b.mantissa);
-	return sign_of(a.mantissa - (wide)b.mantissa * power_of_ten((int32_t)-shift));
+		return sign * wide_compare(wide_product(of_a, short_power_of_ten((int32_t)shift)),
+					   wide_of(of_b));
+	return sign *
+	       wide_compare(wide_of(of_a), wide_product(of_b, short_power_of_ten((int32_t)-shift)));
 }
 
 int decimal_add(struct decimal a, struct decimal b, struct decimal *ret)
 {
 	const int32_t exponent = a.exponent < b.exponent ? a.exponent : b.exponent;
+	int64_t sum;
 	int r = decimal_rescale(a, exponent, &a);
 
 	if (r == 0)
 		r = decimal_rescale(b, exponent, &b);
-	return r < 0 ? r : narrow((wide)a.mantissa + b.mantissa, exponent, ret);
+	if (r < 0)
+		return r;
+	if (__builtin_add_overflow(a.mantissa, b.mantissa, &sum))
+		return -ERANGE;
+	*ret = (struct decimal){ .mantissa = sum, .exponent = exponent };
+	return 0;
+}
+
+static bool divides(struct wide numerator, struct wide denominator)
+{
+	struct wide rest;
+
+	(void)wide_divide(numerator, denominator, &rest);
+	return rest.high == 0 && rest.low == 0;
 }
 
 /* numerator * 10^exponent / denominator, lengthened until the division ends or the digits do */
-static int divide(wide numerator, int32_t exponent, wide denominator, int32_t max_digits,
-		  struct decimal *ret)
+static int divide(bool negative, struct wide numerator, int32_t exponent, uint64_t denominator,
+		  int32_t max_digits, struct decimal *ret)
 {
-	while (numerator % denominator != 0 && -exponent < max_digits) {
-		if (numerator > ((wide)1 << 120) / 10 || numerator < -((wide)1 << 120) / 10)
+	/* 2^120 / 10, rounded down */
+	const struct wide longest = { .high = 0x19999999999999, .low = 0x9999999999999999 };
+	const struct wide largest = { .high = UINT64_C(1) << 62 };
+	struct wide divisor = wide_of(denominator);
+	bool ends = divides(numerator, divisor);
+
+	for (; !ends && -exponent < max_digits; exponent--) {
+		if (wide_compare(numerator, longest) > 0)
 			return -ERANGE;
-		numerator *= 10;
-		exponent--;
+		numerator = wide_times(numerator, 10);
+		ends = divides(numerator, divisor);
 	}
-	if (numerator % denominator != 0 && -exponent > max_digits) {
+	if (!ends && -exponent > max_digits) {
 		const int32_t extra = -exponent - max_digits;
 
-		if (extra > WIDE_DIGITS || denominator > ((wide)1 << 126) / power_of_ten(extra))
+		if (extra > WIDE_DIGITS ||
+		    wide_compare(divisor, wide_divide(largest, power_of_ten(extra), NULL)) > 0)
 			return -ERANGE;
-		denominator *= power_of_ten(extra);
+		divisor = wide_times(power_of_ten(extra), denominator);
 		exponent = -max_digits;
 	}
-	return narrow(divide_half_even(numerator, denominator), exponent, ret);
+	return narrow(negative, divide_half_even(numerator, divisor), exponent, ret);
 }
 
 int decimal_scale(struct decimal d, int64_t add, struct decimal num, struct decimal den,
@@ -239,7 +284,6 @@ int decimal_scale(struct decimal d, int64_t add, struct decimal num, struct deci
 {
 	struct decimal sum = d;
 	int64_t exponent;
-	wide numerator;
 	int r = 0;
 
 	if (den.mantissa == 0)
@@ -251,9 +295,7 @@ int decimal_scale(struct decimal d, int64_t add, struct decimal num, struct deci
 	exponent = (int64_t)sum.exponent + num.exponent - den.exponent;
 	if (exponent < -DECIMAL_EXPONENT_MAX || exponent > DECIMAL_EXPONENT_MAX)
 		return -ERANGE;
-	numerator = (wide)sum.mantissa * num.mantissa;
-	if (den.mantissa < 0)
-		numerator = -numerator;
-	return divide(numerator, (int32_t)exponent,
-		      den.mantissa < 0 ? -(wide)den.mantissa : (wide)den.mantissa, max_digits, ret);
+	return divide((sum.mantissa < 0) != ((num.mantissa < 0) != (den.mantissa < 0)),
+		      wide_product(magnitude_of(sum.mantissa), magnitude_of(num.mantissa)),
+		      (int32_t)exponent, magnitude_of(den.mantissa), max_digits, ret);
 }
