@@ -36,6 +36,7 @@ enum kind {
 	KIND_BROKER,
 	KIND_LISTEN,
 	KIND_DELIVERY,
+	KIND_CONNECTION,
 };
 
 struct option {
@@ -75,6 +76,9 @@ static const struct option options[] = {
 	{ "broker", "window", KIND_NUMBER, AT(window), 1, 1000, "1 to 1000 (messages)" },
 	{ "broker", "batch", KIND_NUMBER, AT(batch), 1, 500, "1 to 500 (readings)" },
 	{ "broker", "delivery", KIND_DELIVERY, AT(delivery), 0, 0, "puback or receipt" },
+	{ "broker", "connection", KIND_CONNECTION, AT(connection), 0, 0, "always or on-demand" },
+	{ "broker", "collect", KIND_NUMBER, AT(collect), 0, 86400, "0 to 86400 (seconds)" },
+	{ "broker", "linger", KIND_NUMBER, AT(linger), 1, 600, "1 to 600 (seconds)" },
 	{ "page", "listen", KIND_LISTEN, AT(page_listen), 0, 64,
 	  "ADDRESS:PORT: 127.0.0.1 or an address of a private network, port 1024 to 65535" },
 	{ "person", "subject", KIND_LEVEL, AT(subject), 0, 64,
@@ -237,6 +241,7 @@ static bool text_valid(const struct option *o, const char *value)
 	case KIND_NUMBER:
 	case KIND_BYTES:
 	case KIND_DELIVERY:
+	case KIND_CONNECTION:
 	default:
 		return true;
 	}
@@ -275,6 +280,10 @@ static bool option_set(struct loader *l, const struct option *o, const char *val
 		*(enum delivery *)field =
 			strcmp(value, "receipt") == 0 ? DELIVERY_RECEIPT : DELIVERY_PUBACK;
 		return strcmp(value, "receipt") == 0 || strcmp(value, "puback") == 0;
+	case KIND_CONNECTION:
+		*(enum connection_use *)field =
+			strcmp(value, "on-demand") == 0 ? CONNECTION_ON_DEMAND : CONNECTION_ALWAYS;
+		return strcmp(value, "on-demand") == 0 || strcmp(value, "always") == 0;
 	case KIND_LEVEL:
 	case KIND_PATH:
 	case KIND_TEXT:
@@ -688,6 +697,8 @@ int config_load(const char *file, struct config **ret, char **ret_error)
 		c->keep_alive = 25;
 		c->window = 100;
 		c->batch = 50;
+		c->collect = 600;
+		c->linger = 5;
 		l->config = c;
 		r = load(l, file);
 	}

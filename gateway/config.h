@@ -24,6 +24,11 @@ enum delivery {
 	DELIVERY_RECEIPT
 };
 
+enum connection_use {
+	CONNECTION_ALWAYS,
+	CONNECTION_ON_DEMAND /* there only while there is something to send, and once a day */
+};
+
 struct config {
 	/* [hub] */
 	char *site;        /* one topic level; default "home" */
@@ -46,6 +51,9 @@ struct config {
 	unsigned int window;     /* own cap on unacknowledged messages, default 100 */
 	unsigned int batch;      /* readings per message at most, default 50 */
 	enum delivery delivery;
+	enum connection_use connection;
+	unsigned int collect; /* on demand: seconds that a reading waits for others, default 600 */
+	unsigned int linger;  /* on demand: seconds to listen after the last message, default 5 */
 	/* [person] the one person this box serves; absent = readings stay unassigned */
 	char *subject;
 	/* [page] */

@@ -35,6 +35,7 @@ static void add_delivery(json_t *object, const Wellgate__V1__Delivery *d)
 	(void)json_object_set_new(
 		object, "receipt_age_ms",
 		d->has_receipt_age_ms ? json_integer((json_int_t)d->receipt_age_ms) : json_null());
+	(void)json_object_set_new(object, "away", json_boolean(d->away));
 	(void)json_object_set_new(object, "why", d->why ? json_string(d->why) : json_null());
 }
 
@@ -118,6 +119,9 @@ static int print_text(const struct client *c, const Wellgate__V1__Reply *reply)
 		(void)printf("%" PRIu64 " messages wait to be sent\n", s->waiting);
 	if (!reply->broker)
 		(void)puts("broker    none configured");
+	else if (reply->delivery && reply->delivery->away)
+		(void)printf("broker    %s, connected when there is something to send\n",
+			     reply->broker);
 	else
 		(void)printf("broker    %s %s\n",
 			     reply->broker_connected ? "connected to" : "not connected to",

@@ -64,6 +64,8 @@ static int say_delivery(const struct request *q, const struct publish_state *sta
 	d->running_ms = state->running_us / 1000;
 	d->has_receipt_age_ms = state->receipt_age_us >= 0;
 	d->receipt_age_ms = d->has_receipt_age_ms ? state->receipt_age_us / 1000 : 0;
+	d->has_away = state->away;
+	d->away = state->away;
 	d->why = state->why[0] ? arena_strdup(q->arena, state->why) : NULL;
 	q->reply->delivery = d;
 	return 0;

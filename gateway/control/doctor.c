@@ -147,6 +147,13 @@ static void check_broker(struct doctor *d)
 		     "broker: none configured, %" PRIu64 " messages wait", waiting);
 		return;
 	}
+	if (state.away) {
+		find(d, GOOD, NULL,
+		     "broker: %s, connected when there is something to send, %" PRIu64
+		     " messages wait",
+		     d->c->config->broker, waiting);
+		return;
+	}
 	if (!state.connected) {
 		find(d, PROBLEM,
 		     "readings are kept and sent when it answers; check network and url",

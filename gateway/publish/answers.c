@@ -10,20 +10,25 @@
 #define PACKET_EXTRA   512               /* topic, properties and header of a PUBLISH */
 #define EPOCH_EVERY_US (3600 * US_PER_S) /* a service that is wrong must not use them up */
 #define MQTT_REFUSED   0x80              /* reason codes from here on */
+/* a connection for it costs more than the readings: after 12 minutes, then up to 12 hours */
+#define AGAIN_ON_DEMAND 12
 
 /* Looks again later, unless that is due already, or nothing waits for a receipt. */
 static void arm_again(struct publish *p)
 {
 	int enabled = SD_EVENT_OFF;
 	bool waits = false;
+	int64_t wait_us;
 
 	for (int lane = 0; lane < LANE_END; lane++)
 		waits = waits || p->lanes[lane].delivered > p->receipts.committed[lane];
 	(void)sd_event_source_get_enabled(p->again, &enabled);
 	if (!waits || enabled != SD_EVENT_OFF)
 		return;
-	(void)sd_event_source_set_time(p->again,
-				       (uint64_t)(publish_now_us() + receipts_wait(&p->receipts)));
+	wait_us = receipts_wait(&p->receipts);
+	if (p->visit.on_demand)
+		wait_us *= AGAIN_ON_DEMAND;
+	(void)sd_event_source_set_time(p->again, (uint64_t)(publish_now_us() + wait_us));
 	(void)sd_event_source_set_enabled(p->again, SD_EVENT_ONESHOT);
 }
 
@@ -131,6 +136,8 @@ static void on_answer(struct publish *p, const struct uplink_event *event)
 		p->status_on_the_way = false;
 		p->offline_confirmed = p->stopping && !p->status_due;
 	}
+	if (kind == TAG_SCHEMA && reason_verdict(event->code) <= VERDICT_NO_SUBSCRIBER)
+		p->schema_sent = true;
 	if (reason_verdict(event->code) > VERDICT_NO_SUBSCRIBER)
 		p->state.errors++; /* rows go on without it */
 }
@@ -154,7 +161,11 @@ static void on_connected(struct publish *p, const struct uplink_event *event)
 	p->no_retain = event->no_retain;
 	p->status_due = true;
 	p->status_on_the_way = false;
-	p->schema_due = !event->no_retain;
+	/* 25 kB: more than the readings of a month, where each connection would begin with it */
+	p->schema_due = !event->no_retain && !(p->visit.on_demand && p->schema_sent);
+	p->visit.asked = false;
+	for (int lane = 0; lane < LANE_END; lane++)
+		p->lanes[lane].stuck = false;
 }
 
 /* What was on the way goes again. What the broker confirmed does not, here: if it lost that, no
@@ -176,6 +187,7 @@ static void on_subscribed(struct publish *p, const struct uplink_event *event)
 		return;
 	reason_count(&p->reasons, REASON_SUBACK, event->code);
 	p->state.listening = event->code < MQTT_REFUSED;
+	p->visit.asked = true;
 	p->state.errors += !p->state.listening;
 	/* A receipt that came before we listened is lost. The service answers a status with one. */
 	p->status_due = p->status_due || (p->state.listening && publish_by_receipt(p));
@@ -238,9 +250,11 @@ int publish_on_again(sd_event_source *source, uint64_t usec, void *user)
 		o->delivered = counts.acknowledged[lane];
 		outbox_rewind(o, counts.acknowledged[lane]);
 	}
+	arm_again(p);
 	if (p->state.connected)
 		publish_pump(p);
-	arm_again(p);
+	else
+		publish_visit(p);
 	return 0;
 }
 
@@ -341,6 +355,8 @@ bool publish_take_events(struct publish *p)
 		any = true;
 		take_event(p, &event);
 	}
+	if (any)
+		p->visit.active_us = publish_now_us();
 	settle(p);
 	begin_epoch(p);
 	return any;

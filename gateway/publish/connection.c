@@ -14,7 +14,8 @@
 
 #define QOS               1
 #define CONNECT_TIMEOUT_S 10
-/* the broker keeps commands for a hub that is away as long as one may live (control/signed.h) */
+/* the broker keeps commands for a hub that is away as long as one may live (control/signed.h), and
+ * receipts for one that is away most of the time */
 #define SESSION_EXPIRY_S (7 * 24 * 3600)
 #define PASSWORD_MAX     1024
 #define IN_FLIGHT_MAX    65535 /* Paho's own window stays out of the way: ours is smaller */
@@ -35,7 +36,7 @@ struct connection {
 	struct notes *notes;
 	const struct topics *topics;
 	bool inbound[INBOUND_END];
-	bool ended;
+	bool keeps_session, ended;
 	unsigned int n_slots, free_slot;
 	struct content_type types[CONTENT_END];
 	struct {
@@ -283,7 +284,7 @@ static void set_content_type(struct content_type *t, const char *text)
 static void set_hello(struct connection *c)
 {
 	MQTTProperty *list = c->hello.list;
-	const int n = c->inbound[INBOUND_COMMAND] ? 2 : 1;
+	const int n = c->keeps_session ? 2 : 1;
 
 	list[0] = (MQTTProperty){ .identifier = MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE };
 	list[0].value.integer4 = (unsigned int)(2 * INBOUND_MAX);
@@ -342,7 +343,7 @@ static int start(struct connection *c, const struct connection_options *o,
 	will.payload.len = (int)pack_will(o, c->session, status, sizeof(status));
 	will.payload.data = status;
 	connect->connectProperties = &c->hello.all;
-	if (c->inbound[INBOUND_COMMAND])
+	if (c->keeps_session)
 		connect->cleanstart = 0;
 	connect->will = &will; /* cppcheck-suppress autoVariables */
 	connect->willProperties = &c->types[CONTENT_STATUS].all;
@@ -400,7 +401,7 @@ static int open_handle(struct connection *c, const struct connection_options *o)
 	atomic_store(&c->notes->tls, TLS_FINE);
 	/* Paho asks after so long a silence, and waits as long for the answer: half of it each */
 	connect.keepAliveInterval = (int)((o->keep_alive + 1) / 2);
-	connect.cleanstart = 1; /* and session expiry 0, unless there are commands to wait for */
+	connect.cleanstart = 1; /* and session expiry 0, unless it is kept */
 	connect.maxInflight = IN_FLIGHT_MAX;
 	connect.connectTimeout = CONNECT_TIMEOUT_S;
 	connect.automaticReconnect = 0;
@@ -422,6 +423,10 @@ int connection_open(const struct connection_options *o, uint64_t session, struct
 	c->notes = notes;
 	c->topics = o->topics;
 	memcpy(c->inbound, o->inbound, sizeof(c->inbound));
+	/* a receipt that comes when we are away again is heard at the next visit */
+	c->keeps_session =
+		o->inbound[INBOUND_COMMAND] ||
+		(o->inbound[INBOUND_RECEIPT] && o->config->connection == CONNECTION_ON_DEMAND);
 	c->n_slots = o->window;
 	for (unsigned int i = 0; i < c->n_slots; i++)
 		c->slots[i] = (struct slot){ c, i + 1 };

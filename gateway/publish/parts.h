@@ -22,6 +22,16 @@ enum tag_kind {
 };
 #define TAG_BITS 3
 
+/* connection = on-demand: when we come and go (visits.c) */
+struct visit {
+	sd_event_source *timer;
+	bool on_demand;
+	bool present;      /* we want to be connected */
+	bool asked;        /* the broker has answered what we listen to */
+	int64_t due_us;    /* away: when we come at the latest */
+	int64_t active_us; /* when something came from the broker last */
+};
+
 struct publish {
 	const struct config *config;
 	struct store *store;
@@ -49,6 +59,8 @@ struct publish {
 	/* status */
 	Wellgate__V1__HubStatus *status;
 	bool status_due, status_on_the_way, offline_confirmed;
+	bool schema_sent; /* and confirmed, in this run */
+	struct visit visit;
 	void (*progress)(void *user);
 	void *progress_user;
 	void (*heard)(void *user, enum inbound which, const uint8_t *data, size_t len);
@@ -70,6 +82,11 @@ int publish_send_notices(struct publish *p);
 void publish_learn(struct publish *p);
 /* Hands on what there is room for. */
 void publish_pump(struct publish *p);
+
+/* ---- visits.c ---- */
+int publish_visit_init(struct publish *p, sd_event *event);
+/* Comes or goes, or says when to look again. Without connection = on-demand nothing. */
+void publish_visit(struct publish *p);
 
 /* ---- answers.c ---- */
 /* Also after rows were parked without a word of the broker's. */

@@ -67,6 +67,8 @@ static void set_status(struct publish *p, Wellgate__V1__HubStatus *copy)
 		copy->has_state = 1;
 		copy->state = WELLGATE__V1__HUB_STATUS__STATE__STATE_ONLINE;
 	}
+	copy->has_on_demand = p->config->connection == CONNECTION_ON_DEMAND;
+	copy->on_demand = copy->has_on_demand;
 	p->status_due = true;
 }
 
@@ -131,7 +133,7 @@ static int init_sources(struct publish *p, sd_event *event)
 		r = sd_event_source_set_enabled(p->more, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_source_set_priority(p->more, SD_EVENT_PRIORITY_IDLE);
-	return r;
+	return r < 0 ? r : publish_visit_init(p, event);
 }
 
 static int init_broker(struct publish *p, sd_event *event)
@@ -219,6 +221,7 @@ void publish_free(struct publish *p, int64_t timeout_us)
 	(void)sd_event_source_disable_unref(p->io);
 	(void)sd_event_source_disable_unref(p->more);
 	(void)sd_event_source_disable_unref(p->again);
+	(void)sd_event_source_disable_unref(p->visit.timer);
 	/* the process ends; a thread that hangs in Paho still reads the topics */
 	if (!gone)
 		return;
@@ -255,6 +258,7 @@ void publish_set_status(struct publish *p, const Wellgate__V1__HubStatus *status
 void publish_state(const struct publish *p, struct publish_state *ret)
 {
 	*ret = p->state;
+	ret->away = p->visit.on_demand && !p->state.connected && p->state.why[0] == '\0';
 	for (int lane = 0; lane < LANE_END; lane++)
 		ret->sent[lane] = outbox_handed_over(&p->lanes[lane]);
 	ret->running_us = publish_now_us() - p->start_us;

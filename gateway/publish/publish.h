@@ -26,6 +26,8 @@ struct publish;
 struct publish_state {
 	bool configured;
 	bool connected;
+	bool away;        /* on demand: nothing to send, and nothing is wrong */
+	uint64_t leaves;  /* times that it was left for that */
 	uint64_t session; /* of the connection, random */
 	unsigned int in_flight, window;
 	uint64_t connects, batches; /* connections made; messages with rows sent */

@@ -337,4 +337,5 @@ void publish_pump(struct publish *p)
 	if (tell_parked(p))
 		sent = BURST;
 	(void)sd_event_source_set_enabled(p->more, sent == BURST ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	publish_visit(p);
 }

@@ -13,22 +13,25 @@
 #include "gateway/publish/reasons.h"
 #include "gateway/publish/socket.h"
 
-#define US_PER_S       INT64_C(1000000)
-#define FIRST_MIN_MS   200
-#define FIRST_MAX_MS   1000
-#define BACK_OFF_MAX_S 120
-#define SILENCE_MIN_US (5 * US_PER_S)  /* no confirmation for so long, and for 4 round trips */
-#define CONNECT_MAX_US (20 * US_PER_S) /* Paho's own limit is 10 s, looked at every 3 s */
-#define CLOSE_MAX_US   (1 * US_PER_S)
-#define RECEIVE_MAX    65535 /* MQTT 5.0 section 3.2.2.3.3, where none is stated */
-#define LATER_ATTEMPT  4     /* "slow down" waits as long as the 5th attempt */
-#define PERSON_ATTEMPT 7     /* up to 120 s; also, two hubs of one name must not chase each other */
-#define SPARE          64
+#define US_PER_S        INT64_C(1000000)
+#define FIRST_MIN_MS    200
+#define FIRST_MAX_MS    1000
+#define BACK_OFF_MAX_S  120
+#define BACK_OFF_DATA_S 1800 /* where data is dear: a handshake that is refused costs 3 kB */
+#define SILENCE_MIN_US  (5 * US_PER_S)  /* no confirmation for so long, and for 4 round trips */
+#define CONNECT_MAX_US  (20 * US_PER_S) /* Paho's own limit is 10 s, looked at every 3 s */
+#define CLOSE_MAX_US    (1 * US_PER_S)
+#define RECEIVE_MAX     65535 /* MQTT 5.0 section 3.2.2.3.3, where none is stated */
+#define LATER_ATTEMPT   4     /* "slow down" waits as long as the 5th attempt */
+#define PERSON_ATTEMPT  7 /* up to 120 s; also, two hubs of one name must not chase each other */
+#define SPARE           64
 
 enum phase {
 	PHASE_WAITING, /* until next_us */
 	PHASE_CONNECTING,
 	PHASE_UP,
+	PHASE_LEAVING, /* the good-bye is on its way; then */
+	PHASE_AWAY,    /* until we are wanted */
 	PHASE_CLOSING,
 	PHASE_OVER,
 };
@@ -42,6 +45,8 @@ struct sent {
 enum order_kind {
 	ORDER_SEND,
 	ORDER_DROP,
+	ORDER_LEAVE,
+	ORDER_COME,
 };
 
 struct order {
@@ -63,6 +68,7 @@ struct uplink {
 	enum phase phase;
 	struct connection *connection, *previous;
 	struct sent *sent; /* by slot */
+	bool unwanted;     /* on demand: there is nothing to be connected for */
 	unsigned int in_flight;
 	unsigned int attempts;
 	int64_t next_us;     /* of the phase: when to go on, or to give up */
@@ -90,14 +96,14 @@ static bool tell(struct uplink *u, const struct uplink_event *event)
 }
 
 /* Full jitter: many hubs that lost one broker must not come back as one. */
-static int64_t back_off_us(unsigned int attempts)
+static int64_t back_off_us(unsigned int attempts, uint32_t longest_s)
 {
 	uint32_t most_ms = FIRST_MAX_MS;
 
-	for (unsigned int i = 1; i < attempts && most_ms < BACK_OFF_MAX_S * 1000; i++)
+	for (unsigned int i = 1; i < attempts && most_ms < longest_s * 1000; i++)
 		most_ms *= 2;
-	if (most_ms > BACK_OFF_MAX_S * 1000)
-		most_ms = BACK_OFF_MAX_S * 1000;
+	if (most_ms > longest_s * 1000)
+		most_ms = longest_s * 1000;
 	return (int64_t)(FIRST_MIN_MS + randombytes_uniform(most_ms - FIRST_MIN_MS + 1)) * 1000;
 }
 
@@ -105,7 +111,22 @@ static void wait_again(struct uplink *u)
 {
 	u->attempts++;
 	u->phase = PHASE_WAITING;
-	u->next_us = now_us() + back_off_us(u->attempts);
+	u->next_us = now_us() +
+		     back_off_us(u->attempts, u->options.config->connection == CONNECTION_ON_DEMAND
+						      ? BACK_OFF_DATA_S
+						      : BACK_OFF_MAX_S);
+}
+
+/* a callback may have begun before the end: its memory stays for one more turn */
+static void end_connection(struct uplink *u)
+{
+	u->in_flight = 0;
+	if (!u->connection)
+		return;
+	connection_end(u->connection);
+	connection_free(u->previous);
+	u->previous = u->connection;
+	u->connection = NULL;
 }
 
 /* code: of a CONNACK (refused) or DISCONNECT; negative: none came */
@@ -113,14 +134,7 @@ static void drop_for(struct uplink *u, int code, bool refused, const char *why)
 {
 	uint64_t session = u->connection ? connection_session(u->connection) : 0;
 
-	if (u->connection) {
-		connection_end(u->connection);
-		/* a callback may have begun before the end: its memory stays for one more turn */
-		connection_free(u->previous);
-		u->previous = u->connection;
-		u->connection = NULL;
-	}
-	u->in_flight = 0;
+	end_connection(u);
 	wait_again(u);
 	(void)tell(u, &(struct uplink_event){ .kind = UPLINK_LOST,
 					      .session = session,
@@ -274,6 +288,23 @@ static void on_heard(struct uplink *u, const struct note *note)
 		free(note->data);
 }
 
+static void leave_done(struct uplink *u)
+{
+	end_connection(u);
+	u->phase = PHASE_AWAY;
+}
+
+/* The good-bye is out, or the connection ended before it was. */
+static void on_end(struct uplink *u, const struct note *note)
+{
+	if (u->phase == PHASE_LEAVING)
+		leave_done(u);
+	else if (u->phase == PHASE_CLOSING || note->kind == NOTE_CLOSED)
+		u->phase = PHASE_OVER;
+	else
+		on_lost(u, note->code);
+}
+
 static void on_note(struct uplink *u, const struct note *note)
 {
 	if (!u->connection || note->session != connection_session(u->connection)) {
@@ -290,17 +321,12 @@ static void on_note(struct uplink *u, const struct note *note)
 			on_refused(u, note->code);
 		break;
 	case NOTE_LOST:
-		if (u->phase == PHASE_CLOSING)
-			u->phase = PHASE_OVER;
-		else
-			on_lost(u, note->code);
+	case NOTE_CLOSED:
+		on_end(u, note);
 		break;
 	case NOTE_ANSWER:
 		if (u->phase == PHASE_UP)
 			on_answer(u, note);
-		break;
-	case NOTE_CLOSED:
-		u->phase = PHASE_OVER;
 		break;
 	case NOTE_SUBSCRIBED:
 		(void)tell(u, &(struct uplink_event){ .kind = UPLINK_SUBSCRIBED,
@@ -345,8 +371,32 @@ static void on_order(struct uplink *u, const struct order *o)
 		heed(u, o->code);
 		drop(u, reason_text(o->code));
 		break;
+	case ORDER_LEAVE:
+		u->unwanted = true;
+		break;
+	case ORDER_COME:
+		u->unwanted = false;
+		break;
 	default:
 		assert(false);
+	}
+}
+
+/* A connection that is being made is waited for: there is no other way to say good-bye. */
+static void follow_wish(struct uplink *u)
+{
+	if (u->phase == PHASE_UP && u->unwanted) {
+		u->phase = PHASE_LEAVING;
+		u->next_us = now_us() + CLOSE_MAX_US;
+		if (connection_close(u->connection, false) < 0)
+			leave_done(u);
+	} else if (u->phase == PHASE_WAITING && u->unwanted) {
+		u->phase = PHASE_AWAY;
+	}
+	if (u->phase == PHASE_AWAY && !u->unwanted) {
+		u->phase = PHASE_WAITING;
+		u->attempts = 0;
+		u->next_us = now_us();
 	}
 }
 
@@ -358,8 +408,11 @@ static int64_t deadline_us(const struct uplink *u)
 	switch (u->phase) {
 	case PHASE_WAITING:
 	case PHASE_CONNECTING:
+	case PHASE_LEAVING:
 	case PHASE_CLOSING:
 		return u->next_us;
+	case PHASE_AWAY:
+		return -1;
 	case PHASE_UP:
 		if (u->in_flight == 0)
 			return -1;
@@ -382,6 +435,11 @@ static void on_deadline(struct uplink *u)
 	case PHASE_UP:
 		drop(u, "the broker no longer confirms what it is sent");
 		break;
+	case PHASE_LEAVING:
+		leave_done(u);
+		break;
+	case PHASE_AWAY:
+		break;
 	case PHASE_CLOSING:
 	case PHASE_OVER:
 	default:
@@ -394,7 +452,9 @@ static void begin_stop(struct uplink *u)
 {
 	bool with_will = atomic_load(&u->stop_with_will);
 
-	if (u->phase == PHASE_UP && connection_close(u->connection, with_will) == 0) {
+	if (u->phase == PHASE_LEAVING) {
+		u->phase = PHASE_CLOSING;
+	} else if (u->phase == PHASE_UP && connection_close(u->connection, with_will) == 0) {
 		u->phase = PHASE_CLOSING;
 		u->next_us = now_us() + CLOSE_MAX_US;
 	} else {
@@ -433,6 +493,7 @@ static void *run(void *user)
 			on_order(u, &order);
 		if (atomic_load(&u->notes.overflowed) && u->phase == PHASE_UP)
 			drop(u, "the connection to the broker was lost");
+		follow_wish(u);
 		deadline = deadline_us(u);
 		if (u->phase != PHASE_OVER && deadline >= 0 && deadline <= now_us())
 			on_deadline(u);
@@ -555,6 +616,23 @@ void uplink_drop(struct uplink *u, uint64_t session, int code)
 	struct order order = { .kind = ORDER_DROP, .session = session, .code = code };
 
 	(void)mailbox_post(&u->orders, &order); /* full: a stuck uplink drops by itself */
+}
+
+static void post_wish(struct uplink *u, enum order_kind kind)
+{
+	struct order order = { .kind = kind };
+
+	(void)mailbox_post(&u->orders, &order); /* nothing is on the way: there is room */
+}
+
+void uplink_leave(struct uplink *u)
+{
+	post_wish(u, ORDER_LEAVE);
+}
+
+void uplink_come(struct uplink *u)
+{
+	post_wish(u, ORDER_COME);
 }
 
 int uplink_free(struct uplink *u, bool with_will, int64_t timeout_us)

@@ -1,7 +1,8 @@
 /*
  * The uplink: the one thread that calls Paho. Paho blocks its callers (DNS, TLS); here it can.
  *
- * It connects, comes back after a loss (full jitter, 0.2 s to 120 s), hands messages to Paho,
+ * It connects, comes back after a loss (full jitter, 0.2 s to 120 s; on demand to half an hour),
+ * hands messages to Paho,
  * measures the round trip, and drops a connection on which nothing is confirmed any more. It keeps
  * no message: what was on the way when a connection ended is lost here, and the caller sends it
  * again from the store. All functions are called from one thread, the loop's, and never block, but
@@ -47,6 +48,11 @@ bool uplink_next(struct uplink *u, struct uplink_event *ret);
 int uplink_send(struct uplink *u, uint64_t session, const struct message *m);
 /* Of the wills from the next connection on. */
 void uplink_set_epoch(struct uplink *u, uint64_t epoch);
+/* For connection = on-demand. Says good-bye and stays away, without a wake-up; nothing may be on
+ * the way. What the broker sends in the meantime waits there, if it keeps the session. */
+void uplink_leave(struct uplink *u);
+/* Connects again after uplink_leave(). */
+void uplink_come(struct uplink *u);
 /* A connection that is over for the caller: give it up and come back later. */
 void uplink_drop(struct uplink *u, uint64_t session, int code);
 /* Says good-bye (or, with_will, has the broker publish the will) and ends the thread. If Paho hangs

@@ -125,7 +125,8 @@ static void test_every_key(void **state)
 		"7\n[broker]\n"
 		"url = mqtts://[::1]:8884\nca_file = /a\ncert_file = /b\nkey_file = /c\n"
 		"username = \xc3\xa9t\xc3\xa9\npassword_file = /p\nkeep_alive = 60\nwindow = 20\n"
-		"batch = 5\ndelivery = puback\n[person]\nsubject = p-1\n" GOAL
+		"batch = 5\ndelivery = puback\nconnection = on-demand\ncollect = 0\n"
+		"linger = 600\n[person]\nsubject = p-1\n" GOAL
 		"target = 14\nperiod = week\nweek_start = sunday\n"
 		"[goal walk]\ntitle = Walk\nmetric = steps\nrule = sum_per_period\n"
 		"target = 7000.5\nperiod = day";
@@ -153,6 +154,9 @@ static void test_every_key(void **state)
 	assert_int_equal(c->window, 20);
 	assert_int_equal(c->batch, 5);
 	assert_int_equal(c->delivery, DELIVERY_PUBACK);
+	assert_int_equal(c->connection, CONNECTION_ON_DEMAND);
+	assert_int_equal(c->collect, 0);
+	assert_int_equal(c->linger, 600);
 	assert_string_equal(c->subject, "p-1");
 	assert_int_equal(c->n_goals, 2);
 	assert_string_equal(c->goals[0].id, "g");
@@ -207,6 +211,9 @@ static const struct {
 	{ "[broker]\nwindow = lots\n", 2, "1 to 1000" },
 	{ "[broker]\nwindow = 1001\n", 2, "1 to 1000" },
 	{ "[broker]\ndelivery = hope\n", 2, "puback or receipt" },
+	{ "[broker]\nconnection = never\n", 2, "always or on-demand" },
+	{ "[broker]\ncollect = 86401\n", 2, "0 to 86400" },
+	{ "[broker]\nlinger = 0\n", 2, "1 to 600" },
 	{ "[broker]\nurl = mqtt://a\nca_file = /x\n", 0, "mqtts" },
 	{ "[broker]\nurl = mqtts://a\ncert_file = /x\n", 0, "belong together" },
 	{ "[broker]\nusername = x\n", 0, "needs url" },
@@ -357,8 +364,8 @@ static void test_example(void **state)
 	assert_int_equal(fclose(out), 0);
 	c = load_good(f->conf);
 	assert_int_equal(c->n_goals, 5);
-	/* all of config.c: 23 options, and the 20 keys of a goal in five goals */
-	assert_int_equal(keys, 23 + 6 + 12 + 2 + 10 + 9);
+	/* all of config.c: 26 options, and the 20 keys of a goal in five goals */
+	assert_int_equal(keys, 26 + 6 + 12 + 2 + 10 + 9);
 	assert_int_equal(c->keep_days, 90);
 	assert_true(c->max_bytes == INT64_C(1) << 30);
 	assert_int_equal(c->keep_alive, 25);
