@@ -1,3 +1,5 @@
+/* libzip has a time_t within zip_stat_t: on 32-bit processors Debian 12 made it with the short one */
+#undef _TIME_BITS
 #include "firmware-tools/package.h"
 
 #include <errno.h>
@@ -157,7 +159,7 @@ int package_read(struct package *package, struct firmware_image *image, const ch
 	zip_stat_init(&st);
 	if (zip_stat(package->zip, name, 0, &st) < 0)
 		return -ENOENT;
-	data = firmware_alloc(image, st.size);
+	data = firmware_alloc(image, (size_t)st.size);
 	if (!data)
 		return -ENOMEM;
 	file = zip_fopen_index(package->zip, st.index, 0);
@@ -169,6 +171,6 @@ int package_read(struct package *package, struct firmware_image *image, const ch
 	if (zip_fclose(file) != 0 || !good)
 		return firmware_bad(image, damaged);
 	*ret = data;
-	*ret_len = st.size;
+	*ret_len = (size_t)st.size;
 	return 0;
 }

@@ -1,3 +1,5 @@
+/* libzip has a time_t within zip_stat_t: on 32-bit processors Debian 12 made it with the short one */
+#undef _TIME_BITS
 #include "gateway/import/source.h"
 
 #include <errno.h>
@@ -287,10 +289,11 @@ int source_read(struct source *s, size_t i, size_t max, char **ret, size_t *ret_
 		return r;
 	if (size > max || (int64_t)size > s->left)
 		return -EFBIG;
-	data = malloc(size + 1);
+	data = malloc((size_t)size + 1);
 	if (!data)
 		return -ENOMEM;
-	r = s->zip ? read_archived(s, &s->entries[i], data, size) : read_fd(fd, data, size);
+	r = s->zip ? read_archived(s, &s->entries[i], data, (size_t)size)
+		   : read_fd(fd, data, (size_t)size);
 	if (r < 0) {
 		free(data);
 		return r;
@@ -298,6 +301,6 @@ int source_read(struct source *s, size_t i, size_t max, char **ret, size_t *ret_
 	s->left -= (int64_t)size;
 	data[size] = '\0';
 	*ret = data;
-	*ret_len = size;
+	*ret_len = (size_t)size;
 	return 0;
 }

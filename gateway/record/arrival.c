@@ -335,8 +335,8 @@ static bool find_bytes(struct arena *a, const uint8_t *p, size_t len, struct arr
 			return false;
 		if (key != tag)
 			continue;
-		bytes[n].len = field_len;
-		bytes[n].data = arena_memdup(a, p - field_len, field_len);
+		bytes[n].len = (size_t)field_len;
+		bytes[n].data = arena_memdup(a, p - field_len, (size_t)field_len);
 		if (!bytes[n++].data)
 			return false;
 	}

@@ -28,7 +28,8 @@ static void all_datalinks_give_the_same_packets(void **state)
 			const struct fixture_packet *expected = &fixture_packets[i];
 			struct packet packet;
 
-			assert_int_equal(packets_next(&p, file + p.offset, len - p.offset, &packet),
+			assert_int_equal(packets_next(&p, file + p.offset, (size_t)(len - p.offset),
+						      &packet),
 					 1);
 			assert_int_equal(packet.type, expected->type);
 			assert_int_equal(packet.direction,
@@ -77,7 +78,7 @@ static int first_record(size_t offset, uint32_t value, char text[128])
 
 	writer_be32(&w, value);
 	assert_int_equal(packets_begin(&p, file, len), 0);
-	r = packets_next(&p, file + p.offset, len - p.offset, &packet);
+	r = packets_next(&p, file + p.offset, (size_t)(len - p.offset), &packet);
 	if (r < 0)
 		packets_explain(&p, text, 128);
 	if (r > 0)
@@ -115,7 +116,7 @@ static void a_file_may_end_anywhere(void **state)
 		memcpy(copy, file, cut);
 		assert_int_equal(packets_begin(&p, copy, cut), 0);
 		while (r > 0)
-			r = packets_next(&p, copy + p.offset, cut - p.offset, &packet);
+			r = packets_next(&p, copy + p.offset, (size_t)(cut - p.offset), &packet);
 		assert_int_equal(r, p.offset == cut ? -ENODATA : -EBADMSG);
 		free(copy);
 	}
