@@ -10,6 +10,7 @@
 #include "drivers/cleanup.h"
 #include "gateway/cli/format.h"
 #include "gateway/cli/print.h"
+#include "gateway/cli/tail_unknown.h"
 #include "protocols/bytes/decimal.h"
 #include "protocols/messages/codes.h"
 
@@ -319,6 +320,17 @@ static void text_status(struct tail_printer *p, const struct where *w,
 	}
 }
 
+/* What a newer sender says beyond what is known here. */
+static void text_unknown(struct tail_printer *p, const struct where *w, const ProtobufCMessage *m,
+			 enum tail_unknown_reach reach)
+{
+	if (!tail_unknown_any(m, reach))
+		return;
+	put_line_start(p, w, "  newer fields  ");
+	tail_unknown_text(p->out, m, reach);
+	(void)fputc('\n', p->out);
+}
+
 /* ---- CSV: one row per component ---- */
 
 static void csv_text(const struct tail_printer *p, const char *text)
@@ -398,11 +410,19 @@ static void csv_reading(const struct tail_printer *p, const struct where *w,
 
 /* ---- JSON ---- */
 
-static int put_json(const struct tail_printer *p, char *line)
+/* The line of m, an object that is not empty; what is not known of m goes in at its end. */
+static int put_json(const struct tail_printer *p, char *line, const ProtobufCMessage *m)
 {
 	if (!line)
 		return -ENOMEM;
-	(void)fprintf(p->out, "%s\n", line);
+	if (tail_unknown_any(m, TAIL_UNKNOWN_WITHIN)) {
+		line[strlen(line) - 1] = '\0';
+		(void)fprintf(p->out, "%s,", line);
+		tail_unknown_json(p->out, m, TAIL_UNKNOWN_WITHIN);
+		(void)fputs("}\n", p->out);
+	} else {
+		(void)fprintf(p->out, "%s\n", line);
+	}
 	free(line);
 	return 0;
 }
@@ -415,12 +435,33 @@ static json_t *json_enum(const ProtobufCEnumDescriptor *descriptor, int value, c
 	return json_string(name);
 }
 
-static int put_object(const struct tail_printer *p, json_t *object)
+static int put_object(const struct tail_printer *p, json_t *object, const ProtobufCMessage *m)
 {
 	char *line = json_dumps(object, JSON_COMPACT);
 
 	json_decref(object);
-	return put_json(p, line);
+	return put_json(p, line, m);
+}
+
+/* A batch that says more than its readings, in a line of its own. */
+static int json_batch(const struct tail_printer *p, const struct where *w,
+		      const ProtobufCMessage *m)
+{
+	_cleanup_free_ char *hub = NULL;
+	json_t *name;
+
+	if (!tail_unknown_any(m, TAIL_UNKNOWN_OWN))
+		return 0;
+	name = json_string(w->hub);
+	hub = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
+	json_decref(name);
+	if (!hub)
+		return -ENOMEM;
+	(void)fprintf(p->out, "{\"reading_batch\":%s,\"test\":%s,", hub,
+		      w->test ? "true" : "false");
+	tail_unknown_json(p->out, m, TAIL_UNKNOWN_OWN);
+	(void)fputs("}\n", p->out);
+	return 0;
 }
 
 static int json_correction(const struct tail_printer *p, const struct where *w,
@@ -440,7 +481,7 @@ static int json_correction(const struct tail_printer *p, const struct where *w,
 					  json_integer((json_int_t)c->last_sequence));
 	if (c->reason)
 		(void)json_object_set_new(o, "reason", json_string(c->reason));
-	return put_object(p, o);
+	return put_object(p, o, &c->base);
 }
 
 static int json_status(const struct tail_printer *p, const struct where *w,
@@ -460,7 +501,7 @@ static int json_status(const struct tail_printer *p, const struct where *w,
 		(void)json_object_set_new(o, "waiting", json_integer((json_int_t)s->waiting));
 	if (s->n_fleet > 0)
 		print_fleet(o, s);
-	return put_object(p, o);
+	return put_object(p, o, &s->base);
 }
 
 /* ---- messages ---- */
@@ -489,7 +530,7 @@ static int json_reading(struct tail_printer *p, const struct where *w, Wellgate_
 {
 	int error = w->test ? mark_test(p, r) : 0;
 
-	return error < 0 ? error : put_json(p, print_reading(r, w->hub));
+	return error < 0 ? error : put_json(p, print_reading(r, w->hub), &r->base);
 }
 
 static int other_reading(struct tail_printer *p, const struct where *w, Wellgate__V1__Reading *r)
@@ -502,6 +543,25 @@ static int other_reading(struct tail_printer *p, const struct where *w, Wellgate
 			      &p->left_out);
 }
 
+static int one_reading(struct tail_printer *p, const struct where *w, Wellgate__V1__Reading *r)
+{
+	switch (p->format) {
+	case TAIL_JSON:
+		return json_reading(p, w, r);
+	case TAIL_CSV:
+		csv_reading(p, w, r);
+		return 0;
+	case TAIL_FHIR:
+	case TAIL_OMH:
+		return other_reading(p, w, r);
+	case TAIL_TEXT:
+	default:
+		text_reading(p, w, r);
+		text_unknown(p, w, &r->base, TAIL_UNKNOWN_WITHIN);
+		return 0;
+	}
+}
+
 static int print_batch(struct tail_printer *p, const struct where *w, const uint8_t *data,
 		       size_t len)
 {
@@ -512,16 +572,13 @@ static int print_batch(struct tail_printer *p, const struct where *w, const uint
 	if (!b)
 		return -EBADMSG;
 	for (size_t i = 0; i < b->n_readings && r == 0 && p->left > 0; i++) {
-		if (p->format == TAIL_JSON)
-			r = json_reading(p, w, b->readings[i]);
-		else if (p->format == TAIL_CSV)
-			csv_reading(p, w, b->readings[i]);
-		else if (p->format == TAIL_FHIR || p->format == TAIL_OMH)
-			r = other_reading(p, w, b->readings[i]);
-		else
-			text_reading(p, w, b->readings[i]);
+		r = one_reading(p, w, b->readings[i]);
 		p->left -= p->left != UINT64_MAX;
 	}
+	if (r == 0 && p->format == TAIL_TEXT)
+		text_unknown(p, w, &b->base, TAIL_UNKNOWN_OWN);
+	if (r == 0 && p->format == TAIL_JSON)
+		r = json_batch(p, w, &b->base);
 	return r;
 }
 
@@ -542,10 +599,11 @@ static int print_goal(struct tail_printer *p, const struct where *w, const uint8
 	}
 	p->left -= p->left != UINT64_MAX;
 	if (p->format == TAIL_JSON)
-		return put_json(p, print_goal_result(result));
+		return put_json(p, print_goal_result(result), &result->base);
 	if (p->format == TAIL_FHIR)
 		return render_goal(p->out, result, w->hub, &p->left_out);
 	text_goal(p, w, result);
+	text_unknown(p, w, &result->base, TAIL_UNKNOWN_WITHIN);
 	return 0;
 }
 
@@ -559,8 +617,10 @@ static int print_correction(struct tail_printer *p, const struct where *w, const
 		return -EBADMSG;
 	if (p->format == TAIL_JSON)
 		return json_correction(p, w, c);
-	if (p->format == TAIL_TEXT)
+	if (p->format == TAIL_TEXT) {
 		text_correction(p, w, c);
+		text_unknown(p, w, &c->base, TAIL_UNKNOWN_WITHIN);
+	}
 	return 0;
 }
 
@@ -574,8 +634,10 @@ static int print_status(struct tail_printer *p, const struct where *w, const uin
 		return -EBADMSG;
 	if (p->format == TAIL_JSON)
 		return json_status(p, w, s);
-	if (p->format == TAIL_TEXT)
+	if (p->format == TAIL_TEXT) {
 		text_status(p, w, s);
+		text_unknown(p, w, &s->base, TAIL_UNKNOWN_WITHIN);
+	}
 	return 0;
 }
 
