@@ -132,6 +132,8 @@ int main(int argc, char **argv)
 			   arguments.runtime_dir ? arguments.runtime_dir : config->runtime_dir);
 	} else {
 		log_info("there is no page: [page] listen is not set");
+		/* that is as it should be: no reason to start it again */
+		(void)sd_notify(0, "READY=1");
 		code = EXIT_GOOD;
 	}
 	config_free(config);

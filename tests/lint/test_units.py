@@ -16,6 +16,7 @@ BAD = [
     ("wellgate-devices.service", "AF_BLUETOOTH AF_NETLINK", "AF_BLUETOOTH AF_NETLINK AF_INET", "RestrictAddressFamilies is"),
     ("wellgate-devices.service", "IPAddressDeny=any\n", "", "IPAddressDeny is"),
     ("wellgate-devices.service", "DeviceAllow=char-hidraw rw", "DeviceAllow=char-mem rw", "DeviceAllow is"),
+    ("wellgate-page.service", "IPAddressDeny=any\n", "", "IPAddressDeny is"),
     ("wellgated.service", "OOMScoreAdjust=", "OOMScoreAdjusts=", "Unknown key 'OOMScoreAdjusts'"),
     (DROP_IN, "hog,", "", "keyboard"),
 ]

@@ -42,6 +42,17 @@ EACH = {
         "DeviceAllow": ["char-usb_device rw", "char-hidraw rw", "char-ttyACM rw", "char-ttyUSB rw", "/dev/rfkill rw"],
         "ProtectClock": ["yes"], "SystemCallFilter": ["@system-service", "~@privileged @resources"],
     },
+    "wellgate-page": {
+        "User": ["wellgate-page"], "Group": ["wellgate"], "PrivateDevices": ["yes"], "PrivateUsers": ["yes"],
+        "RestrictAddressFamilies": ["AF_UNIX AF_INET AF_INET6"], "DeviceAllow": [], "SupplementaryGroups": [],
+        # who is in the room, and nobody else
+        "IPAddressDeny": ["any"],
+        "IPAddressAllow": ["localhost link-local 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7"],
+        "InaccessiblePaths": ["-/var/lib/wellgate -/var/lib/wellgate-devices -/var/lib/bluetooth"],
+        "ProtectClock": ["yes"], "SystemCallFilter": ["@system-service", "~@privileged @resources"],
+        # it keeps nothing
+        "StateDirectoryMode": [],
+    },
     "wellgate-record": {
         "User": ["wellgate-record"], "Group": ["wellgate-record"], "PrivateDevices": ["yes"], "PrivateUsers": ["yes"],
         "RestrictAddressFamilies": ["AF_UNIX AF_INET AF_INET6"], "DeviceAllow": [], "SupplementaryGroups": [],

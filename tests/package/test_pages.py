@@ -14,7 +14,8 @@ SOURCE, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
 BIN = os.path.join(BUILD, "bin")
 PAGES = os.path.join(BUILD, "package")
 COMPLETION = os.path.join(SOURCE, "gateway", "dist", "completion", "wellgate")
-PROGRAMS = {"wellgated": "wellgated.8", "wellgate-devices": "wellgate-devices.8", "wellgate": "wellgate.1",
+PROGRAMS = {"wellgated": "wellgated.8", "wellgate-devices": "wellgate-devices.8", "wellgate-page": "wellgate-page.8",
+            "wellgate": "wellgate.1",
             "wellgate-record": "wellgate-record.1", "wellgate-firmware": "wellgate-firmware.1"}
 WITH_COMMANDS = ["wellgate", "wellgate-firmware"]
 COMPLETED = ["wellgate", "wellgate-record", "wellgate-firmware", "wellgated"]
