@@ -6,15 +6,10 @@
 #include <string.h>
 
 #include "gateway/control/page.h"
+#include "gateway/control/remote.h"
 #include "gateway/goals/message.h"
 #include "gateway/listener.h"
 #include "gateway/registry/registry.h"
-
-/* as the command line has them (cli/cli.h) */
-#define CODE_USAGE       64
-#define CODE_DATA        65
-#define CODE_UNAVAILABLE 69
-#define CODE_IO          74
 
 #define ROWS_DEFAULT 100
 #define ROWS_MAX     500
@@ -367,6 +362,30 @@ static int handle_doctor(const struct request *q)
 	return control_doctor(q->c, q->arena, q->reply);
 }
 
+/* ---- from afar ---- */
+
+static int handle_resend(const struct request *q)
+{
+	char why[CONTROL_WHY] = "";
+	int code = 0, r = control_resend(q->c, q->command, q->arena, q->reply, &code, why);
+
+	return r == 0 && code != 0 ? say_error(q, code, why) : r;
+}
+
+static int handle_diagnostics(const struct request *q)
+{
+	const int r = control_diagnostics(q->c, q->arena, q->reply);
+
+	return r < 0 && r != -ENOMEM ? say_error(q, CODE_IO, "the database cannot be read") : r;
+}
+
+/* A frame is decoded once and not kept (store/README.md). */
+static int handle_redecode(const struct request *q)
+{
+	return say_error(q, CODE_UNAVAILABLE,
+			 "this hub keeps no raw bytes of devices: nothing can be decoded again");
+}
+
 static int handle_page_code(const struct request *q)
 {
 	return control_page_code(q->c, q->command, q->arena, q->reply);
@@ -382,7 +401,8 @@ static const struct {
 	{ "doctor", handle_doctor },       { "radio", handle_radio },
 	{ "outcome", handle_outcome },     { "pairing", handle_pairing },
 	{ "import", handle_import },       { "desk", handle_desk },
-	{ "page-code", handle_page_code },
+	{ "page-code", handle_page_code }, { "resend", handle_resend },
+	{ "redecode", handle_redecode },   { "diagnostics", handle_diagnostics },
 };
 
 static int handle(const struct request *q, const char *verb)

@@ -11,6 +11,9 @@
  *   goal      a GoalChange; durable when the reply comes
  *   desk      a DeskCommand: devices, loans, sessions, held readings; durable when the reply comes
  *   page-code a code that lets one browser in (page.h has the verbs of the page's own socket)
+ *   resend    rows of a lane go out again under their own numbers; says which are gone
+ *   diagnostics  versions, counters, ages of what waits; nothing about a person
+ *   redecode  refused: frames are not kept
  *   pairing   where the pairing stands; who began one asks again and again, or it is cancelled
  *
  * A page of readings or results ends at `limit` rows (default 100, at most 500) or when the Reply
@@ -28,6 +31,12 @@
 
 /* unpacked, the largest reply needs this much */
 #define CONTROL_ARENA_BYTES ((size_t)1024 * 1024)
+
+/* Reply.code, as the command line has them (cli/cli.h) */
+#define CODE_USAGE       64
+#define CODE_DATA        65
+#define CODE_UNAVAILABLE 69
+#define CODE_IO          74
 
 struct page_door;
 

@@ -25,7 +25,8 @@ struct orders {
 
 static bool may_come(const char *verb)
 {
-	static const char *const verbs[] = { "status", "devices", "doctor", "goal", "desk" };
+	static const char *const verbs[] = { "status", "devices", "doctor",   "goal",
+					     "desk",   "resend",  "redecode", "diagnostics" };
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (verb && strcmp(verb, verbs[i]) == 0)

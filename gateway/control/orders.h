@@ -3,7 +3,8 @@
  * out by the same handler as one of the control socket, in one transaction with the serial that
  * keeps it from being carried out twice, and answered on topic .../reply.
  *
- * Taken are the verbs that a care team may need from afar: status, devices, doctor, goal, desk.
+ * Taken are the verbs that a care team may need from afar: status, devices, doctor, goal, desk,
+ * resend, redecode, diagnostics.
  * What is not signed by a known sender is counted and not answered.
  */
 #pragma once

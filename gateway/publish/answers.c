@@ -193,16 +193,21 @@ static void on_subscribed(struct publish *p, const struct uplink_event *event)
 	p->status_due = p->status_due || (p->state.listening && publish_by_receipt(p));
 }
 
-/* What is committed there is delivered, whatever we remember of it. */
+/* What is committed there is delivered, whatever we remember of it. What waits below was
+ * acknowledged before and is repeated because somebody asked for it. */
 static void acknowledge_all(struct publish *p)
 {
+	struct store_counts counts;
+
+	store_counts(p->store, &counts);
 	for (int i = 0; i < LANE_END; i++) {
 		const uint64_t upto = p->receipts.committed[i];
 		struct outbox *o = &p->lanes[i];
 
 		if (upto > o->delivered)
 			o->delivered = p->state.delivered[i] = upto;
-		outbox_cover(o, 1, upto);
+		if (upto > counts.acknowledged[i])
+			outbox_cover(o, counts.acknowledged[i] + 1, upto);
 		if (store_acknowledge(p->store, (enum lane)i, upto) < 0)
 			p->state.errors++;
 	}

@@ -222,16 +222,29 @@ void outbox_cover(struct outbox *o, uint64_t first, uint64_t last)
 	}
 }
 
-void outbox_rewind(struct outbox *o, uint64_t after)
+static void cover_on_the_way(struct outbox *o)
 {
-	o->n_waits = 0;
-	o->paused = false;
-	if (o->end > after)
-		insert_span(o, (struct span){ after + 1, o->end });
 	for (unsigned int i = 0; i < o->n_entries; i++) {
 		if (o->entries[i].busy)
 			outbox_cover(o, o->entries[i].span.first, o->entries[i].span.last);
 	}
+}
+
+void outbox_repeat(struct outbox *o, uint64_t first, uint64_t last)
+{
+	assert(first >= 1 && first <= last && last <= o->end);
+	wait_again(o, (struct span){ first, last });
+	o->paused = false;
+	cover_on_the_way(o);
+}
+
+void outbox_rewind(struct outbox *o, uint64_t after)
+{
+	outbox_cover(o, after + 1, o->end);
+	o->paused = false;
+	if (o->end > after)
+		wait_again(o, (struct span){ after + 1, o->end });
+	cover_on_the_way(o);
 }
 
 uint64_t outbox_watermark(const struct outbox *o)

@@ -75,7 +75,9 @@ void outbox_again(struct outbox *o, unsigned int number, bool alone);
 void outbox_lost(struct outbox *o);
 /* These need not be sent; what is on the way stays so. */
 void outbox_cover(struct outbox *o, uint64_t first, uint64_t last);
-/* All above `after` waits again, but what is on the way. */
+/* These, which were delivered before, go once more, but what is on the way. */
+void outbox_repeat(struct outbox *o, uint64_t first, uint64_t last);
+/* All above `after` waits again, but what is on the way; what is repeated below still waits. */
 void outbox_rewind(struct outbox *o, uint64_t after);
 /* The lowest number that waits or is on the way, less 1. */
 uint64_t outbox_watermark(const struct outbox *o);

@@ -302,6 +302,20 @@ int publish_reply(struct publish *p, const uint8_t *data, size_t len)
 	return publish_window_open(p) ? publish_hand_over(p, &m, data) : -ENOBUFS;
 }
 
+int publish_repeat(struct publish *p, enum lane lane, uint64_t first, uint64_t last)
+{
+	struct outbox *o = &p->lanes[lane];
+
+	if (!p->uplink)
+		return -ENOTCONN;
+	publish_learn(p);
+	if (first == 0 || first > last || last > o->end)
+		return -ERANGE;
+	outbox_repeat(o, first, last);
+	(void)sd_event_source_set_enabled(p->more, SD_EVENT_ONESHOT);
+	return 0;
+}
+
 void publish_on_progress(struct publish *p, void (*fn)(void *user), void *user)
 {
 	p->progress = fn;

@@ -69,6 +69,11 @@ void publish_on_heard(struct publish *p,
  * again otherwise. Copies the data. -ENOTCONN, -ENOBUFS, -ENOMEM */
 int publish_reply(struct publish *p, const uint8_t *data, size_t len);
 
+/* Rows of these numbers go once more, as far as they are kept, whoever has acknowledged them. It is
+ * in memory: a restart forgets what has not gone yet. The caller sees to it that the numbers are of
+ * this epoch. -ERANGE: they were not all committed; -ENOTCONN: there is no broker. */
+int publish_repeat(struct publish *p, enum lane lane, uint64_t first, uint64_t last);
+
 void publish_kick(struct publish *p); /* rows were committed */
 /* Called by the loop when the status changed; packed HubStatus is built inside. */
 void publish_set_status(struct publish *p, const Wellgate__V1__HubStatus *status);

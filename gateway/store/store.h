@@ -152,6 +152,8 @@ int store_park(struct store *s, enum lane lane, uint64_t sequence, int reason_co
  * than STORE_USED_MAX above ours. A salvage does the same by itself, with the next store_open().
  */
 int store_new_epoch(struct store *s, const uint64_t used[LANE_END]);
+/* The first number of the lane that belongs to this epoch, in *ret: 1 if there was none before. */
+int store_epoch_begin(struct store *s, enum lane lane, uint64_t *ret);
 /* A number up to which all rows of the lane came before at_s (seconds since 1970), as the hub's
  * clock had it: walks about what is newer may begin behind it. Rows of an unset clock are never
  * taken for a sign of "before". 0 = begin at the beginning. A handful of reads. */

@@ -261,6 +261,20 @@ int store_new_epoch(struct store *s, const uint64_t used[LANE_END])
 	return r;
 }
 
+int store_epoch_begin(struct store *s, enum lane lane, uint64_t *ret)
+{
+	struct mark mark = { 0, 0 };
+	int r;
+
+	if (s->failed)
+		return -EIO;
+	r = mark_read(s->place.db, MARK_EPOCH + (int)lane, &mark);
+	if (r < 0)
+		return inside_judge(s, r);
+	*ret = mark.a > 0 ? mark.a : 1;
+	return 0;
+}
+
 int tombstone_load(struct store *s)
 {
 	struct mark due = { 0, 0 };

@@ -830,6 +830,108 @@ static void test_goal_results(void **state)
 	assert_int_equal(counter(ask(s, "status")->status, "results"), before);
 }
 
+/* ---- what is asked from afar ---- */
+
+static Wellgate__V1__Reply *ask_resend(struct stand *s, uint64_t first, uint64_t last)
+{
+	Wellgate__V1__SequenceRange range = WELLGATE__V1__SEQUENCE_RANGE__INIT;
+	Wellgate__V1__Command command = WELLGATE__V1__COMMAND__INIT;
+	Wellgate__V1__Reply *reply = NULL;
+	char verb[] = "resend";
+
+	range.has_kind = range.has_first = range.has_last = true;
+	range.kind = WELLGATE__V1__RECEIPT__KIND__KIND_READINGS;
+	range.first = first;
+	range.last = last;
+	command.verb = verb;
+	command.range = &range;
+	arena_reset(&s->arena);
+	assert_int_equal(control_handle(&s->control, &command, &s->arena, &reply), 0);
+	return reply;
+}
+
+/* Starts again with a broker that is never there. */
+static void with_broker(struct stand *s, char *broker)
+{
+	stop(s);
+	s->config->broker = broker;
+	start(s);
+}
+
+static void test_resend(void **state)
+{
+	char broker[] = "mqtt://127.0.0.1:1";
+	struct stand *s = *state;
+	const Wellgate__V1__Reply *reply;
+	const uint64_t used[LANE_END] = { 0 };
+
+	connect_devices(s);
+	send_series(s, 0, 600);
+	assert_int_equal(ask_resend(s, 1, 10)->code, 69);
+	with_broker(s, broker);
+	assert_int_equal(store_acknowledge(s->store, LANE_READINGS, 600), 0);
+	assert_int_equal(store_park(s->store, LANE_READINGS, 3, 0x87), 0);
+	assert_int_equal(store_commit(s->store), 0);
+	reply = ask_resend(s, 1, 10);
+	assert_int_equal(reply->code, 0);
+	assert_int_equal(reply->resent->rows, 9);
+	assert_int_equal(reply->resent->gone, 1);
+	assert_int_equal(reply->resent->n_gone_ranges, 1);
+	assert_int_equal(reply->resent->gone_ranges[0]->first, 3);
+	assert_int_equal(reply->resent->gone_ranges[0]->last, 3);
+	reply = ask_resend(s, 51, 10000); /* in pieces, and to the highest */
+	assert_int_equal(reply->resent->looked_upto, 550);
+	assert_int_equal(reply->resent->rows, 500);
+	assert_int_equal(reply->resent->highest, 600);
+	reply = ask_resend(s, 551, UINT64_MAX / 4);
+	assert_int_equal(reply->resent->looked_upto, 600);
+	assert_int_equal(ask_resend(s, 601, 700)->code, 64);
+	assert_int_equal(ask_resend(s, 0, 5)->code, 64);
+	assert_int_equal(ask_resend(s, 6, 5)->code, 64);
+	assert_int_equal(ask(s, "resend")->code, 64);
+	/* under a new epoch the old numbers would be other rows */
+	assert_int_equal(store_new_epoch(s->store, used), 0);
+	reply = ask_resend(s, 600, 600);
+	assert_int_equal(reply->code, 64);
+	assert_non_null(strstr(reply->error, "earlier epoch"));
+	with_broker(s, NULL);
+}
+
+static void test_redecode(void **state)
+{
+	const Wellgate__V1__Reply *reply = ask(*state, "redecode");
+
+	assert_int_equal(reply->code, 69);
+	assert_non_null(strstr(reply->error, "no raw bytes"));
+}
+
+static void test_diagnostics(void **state)
+{
+	struct stand *s = *state;
+	const Wellgate__V1__Diagnostics *m;
+	uint8_t *packed;
+	size_t len;
+
+	connect_devices(s);
+	send_series(s, 0, 12);
+	m = ask(s, "diagnostics")->diagnostics;
+	assert_non_null(m);
+	assert_string_equal(m->versions[0]->version, WELLGATE_VERSION);
+	assert_int_equal(m->n_queues, LANE_END);
+	assert_int_equal(m->queues[LANE_READINGS]->last, 12);
+	assert_int_equal(m->queues[LANE_READINGS]->waiting, 12);
+	assert_true(m->n_counters > 20);
+	len = wellgate__v1__diagnostics__get_packed_size(m);
+	assert_true(len < 8192);
+	packed = malloc(len);
+	assert_non_null(packed);
+	(void)wellgate__v1__diagnostics__pack(m, packed);
+	/* neither the person nor the device */
+	assert_null(memmem(packed, len, "p1", 2));
+	assert_null(memmem(packed, len, "sig_bp", 6));
+	free(packed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -848,6 +950,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_news, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_goal_results, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_resend, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_redecode, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_diagnostics, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,32 @@ static void receipts_cover(void **state)
 	assert_int_equal(o.waits[1].last, 59);
 }
 
+/* What is asked for once more waits below the watermark, and nothing but its sending ends that. */
+static void what_is_repeated_stays(void **state)
+{
+	struct span s;
+
+	(void)state;
+	outbox_restart(&o, 100, 120);
+	expect_sent(5, 101, 105);
+	outbox_repeat(&o, 10, 29);
+	outbox_repeat(&o, 30, 39);
+	assert_int_equal(o.n_waits, 2);
+	outbox_cover(&o, 101, 110); /* a receipt */
+	outbox_rewind(&o, 110);
+	assert_int_equal(o.n_waits, 2);
+	assert_int_equal(o.waits[0].first, 10);
+	assert_int_equal(o.waits[0].last, 39);
+	assert_int_equal(o.waits[1].first, 111);
+	outbox_repeat(&o, 103, 103); /* it is on the way */
+	assert_int_equal(o.n_waits, 2);
+	expect_sent(20, 111, 120);
+	(void)send(100, &s);
+	assert_int_equal(s.first, 10);
+	assert_int_equal(s.last, 39);
+	assert_int_equal(o.n_waits, 0);
+}
+
 static void refused_batches_go_alone(void **state)
 {
 	(void)state;
@@ -233,7 +259,7 @@ int main(void)
 		TEST(the_newest_goes_first),  TEST(in_order_stays_so),
 		TEST(newest_all_the_same),    TEST(a_lost_connection_sends_again),
 		TEST(receipts_cover),         TEST(refused_batches_go_alone),
-		TEST(nothing_is_left_behind),
+		TEST(what_is_repeated_stays), TEST(nothing_is_left_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
