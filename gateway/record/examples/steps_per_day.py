@@ -17,14 +17,15 @@ for file in files.file:
     pool.Add(file)
 Batch = message_factory.MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName("wellgate.v1.ReadingBatch"))
 STEPS = pool.FindEnumTypeByName("wellgate.v1.Metric").values_by_name["METRIC_STEPS"].number
-seen, days = set(), collections.Counter()
+HARD_RANGE = pool.FindEnumTypeByName("wellgate.v1.Flag").values_by_name["FLAG_HARD_RANGE"].number
+days = collections.defaultdict(dict)
 for line in sys.stdin:
-    batch = Batch.FromString(bytes.fromhex(line))
-    for r in batch.readings:  # the broker may send a message again: (hub, epoch, sequence) tells
-        if (batch.hub, batch.epoch, r.sequence) in seen or not r.HasField("measured_at_ms"):
+    for r in Batch.FromString(bytes.fromhex(line)).readings:
+        if r.metric != STEPS or HARD_RANGE in r.flags or not r.HasField("measured_at_ms"):
             continue
-        seen.add((batch.hub, batch.epoch, r.sequence))
         day = datetime.datetime.utcfromtimestamp(r.measured_at_ms / 1000 + r.utc_offset_min * 60).date()
-        days[r.subject, str(day)] += sum(int(c.value.mantissa * 10 ** c.value.exponent)
-                                         for c in r.components if c.metric == STEPS)
-        print(r.subject, day, days[r.subject, str(day)], flush=True)
+        of_day = days[r.subject, str(day), r.device.serial_digest.hex() or r.device.driver]
+        # what comes again, or has grown since, begins at the same moment: it is counted once
+        of_day[r.measured_at_ms] = max(of_day.get(r.measured_at_ms, 0), *(
+            int(c.value.mantissa * 10 ** c.value.exponent) for c in r.components if c.metric == STEPS), 0)
+        print(r.subject, day, sum(of_day.values()), flush=True)
