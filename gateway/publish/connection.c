@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/publish/tls.h"
 #include "wellgate.pb-c.h"
 
 #define QOS               1
@@ -303,6 +304,8 @@ static void set_tls(MQTTAsync_SSLOptions *tls, const struct config *config, stru
 	tls->privateKey = config->key_file;
 	tls->enableServerCertAuth = 1;
 	tls->verify = 1; /* 0, the default, would take any name */
+	tls->enabledCipherSuites = TLS_CIPHERS;
+	tls->privateKeyPassword = ""; /* else OpenSSL would ask for it at a terminal */
 	tls->ssl_error_cb = on_tls_error;
 	tls->ssl_error_context = notes;
 }
@@ -348,6 +351,9 @@ static int start(struct connection *c, const struct connection_options *o,
 	connect->will = &will; /* cppcheck-suppress autoVariables */
 	connect->willProperties = &c->types[CONTENT_STATUS].all;
 	if (is_tls(o->config)) {
+		r = tls_prepare(o->config->ca_file);
+		if (r < 0)
+			return r;
 		set_tls(&tls, o->config, c->notes);
 		connect->ssl = &tls; /* cppcheck-suppress autoVariables */
 	}

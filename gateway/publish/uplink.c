@@ -12,6 +12,7 @@
 
 #include "gateway/publish/reasons.h"
 #include "gateway/publish/socket.h"
+#include "gateway/publish/tls.h"
 
 #define US_PER_S        INT64_C(1000000)
 #define FIRST_MIN_MS    200
@@ -164,6 +165,14 @@ static void heed(struct uplink *u, int code)
 
 static const char *failure_text(struct uplink *u, int code)
 {
+	const bool tls = code < MQTTREASONCODE_UNSPECIFIED_ERROR &&
+			 strncmp(u->options.config->broker, "mqtts:", strlen("mqtts:")) == 0;
+	const char *why = NULL;
+
+	if (tls)
+		why = tls_diagnose(u->options.config);
+	if (why)
+		return why;
 	switch ((enum tls_trouble)atomic_load(&u->notes.tls)) {
 	case TLS_UNTRUSTED:
 		return "the broker's certificate is not trusted";
@@ -173,10 +182,6 @@ static const char *failure_text(struct uplink *u, int code)
 	default:
 		break;
 	}
-	/* Paho says nothing more when the name in the certificate is another */
-	if (code < MQTTREASONCODE_UNSPECIFIED_ERROR &&
-	    strncmp(u->options.config->broker, "mqtts:", strlen("mqtts:")) == 0)
-		return "the broker cannot be reached, or its certificate is for another name";
 	return reason_text(code);
 }
 
