@@ -15,6 +15,7 @@
 #include "drivers/cleanup.h"
 #include "gateway/goals/keys.h"
 #include "gateway/goals/zone.h"
+#include "gateway/light/lamp.h"
 #include "gateway/page_address.h"
 #include "gateway/text.h"
 #include "protocols/messages/codes.h"
@@ -37,6 +38,8 @@ enum kind {
 	KIND_LISTEN,
 	KIND_DELIVERY,
 	KIND_CONNECTION,
+	KIND_LED,
+	KIND_HOURS,
 };
 
 struct option {
@@ -81,6 +84,14 @@ static const struct option options[] = {
 	{ "broker", "linger", KIND_NUMBER, AT(linger), 1, 600, "1 to 600 (seconds)" },
 	{ "page", "listen", KIND_LISTEN, AT(page_listen), 0, 64,
 	  "ADDRESS:PORT: 127.0.0.1 or an address of a private network, port 1024 to 65535" },
+	{ "light", "white", KIND_LED, AT(light_white), 0, 64, "the name of a folder in dir" },
+	{ "light", "blue", KIND_LED, AT(light_blue), 0, 64, "the name of a folder in dir" },
+	{ "light", "amber", KIND_LED, AT(light_amber), 0, 64, "the name of a folder in dir" },
+	{ "light", "multicolor", KIND_LED, AT(light_multicolor), 0, 64,
+	  "the name of a folder in dir" },
+	{ "light", "dir", KIND_PATH, AT(light_dir), 0, 0, "an absolute path" },
+	{ "light", "brightness", KIND_NUMBER, AT(light_brightness), 1, 100, "1 to 100 (percent)" },
+	{ "light", "night", KIND_HOURS, AT(light_night), 0, 0, "HH:MM-HH:MM or none" },
 	{ "person", "subject", KIND_LEVEL, AT(subject), 0, 64,
 	  "1 to 64 of A-Z a-z 0-9 . _ - (a random reference, never a name)" },
 };
@@ -236,6 +247,9 @@ static bool text_valid(const struct option *o, const char *value)
 		return broker_valid(value);
 	case KIND_LISTEN:
 		return page_address_parse(value, &address) == 0;
+	case KIND_LED:
+		return lamp_name_valid(value);
+	case KIND_HOURS:
 	case KIND_TEXT:
 	case KIND_YES_NO:
 	case KIND_NUMBER:
@@ -284,12 +298,15 @@ static bool option_set(struct loader *l, const struct option *o, const char *val
 		*(enum connection_use *)field =
 			strcmp(value, "on-demand") == 0 ? CONNECTION_ON_DEMAND : CONNECTION_ALWAYS;
 		return strcmp(value, "on-demand") == 0 || strcmp(value, "always") == 0;
+	case KIND_HOURS:
+		return light_hours_parse(value, field) == 0;
 	case KIND_LEVEL:
 	case KIND_PATH:
 	case KIND_TEXT:
 	case KIND_ZONE:
 	case KIND_BROKER:
 	case KIND_LISTEN:
+	case KIND_LED:
 	default:
 		if (!text_valid(o, value))
 			return false;
@@ -460,8 +477,8 @@ static int unknown_key(struct loader *l, const char *section, const char *name)
 	}
 	if (len == 0)
 		return fail(l,
-			    "unknown section [%s]: allowed are [hub], [store], [broker], [person] "
-			    "and [goal NAME]",
+			    "unknown section [%s]: allowed are [hub], [store], [broker], [person], "
+			    "[page], [light] and [goal NAME]",
 			    section);
 	return fail(l, "unknown key %s in [%s]: allowed are %s", name, section, keys);
 }
@@ -647,6 +664,8 @@ static int defaults(struct config *c)
 		r = set_default(&c->state_dir, strdup("/var/lib/wellgate"));
 	if (r == 0)
 		r = set_default(&c->runtime_dir, strdup("/run/wellgate"));
+	if (r == 0)
+		r = set_default(&c->light_dir, strdup("/sys/class/leds"));
 	if (r == 0 && !c->time_zone)
 		r = set_default(&c->time_zone, machine_zone());
 	return r;
@@ -664,6 +683,9 @@ static int cross_check(struct loader *l, const char *file)
 			       "ca_file, cert_file and key_file need url = mqtts://...");
 	if (c->password_file && !c->username)
 		return fail_at(l, -EINVAL, file, 0, "password_file needs username");
+	if (c->light_multicolor && (c->light_white || c->light_blue || c->light_amber))
+		return fail_at(l, -EINVAL, file, 0,
+			       "multicolor stands for white, blue and amber: one or the other");
 	if (c->username && !c->broker)
 		return fail_at(l, -EINVAL, file, 0, "username needs url = ...");
 	return 0;
@@ -699,6 +721,8 @@ int config_load(const char *file, struct config **ret, char **ret_error)
 		c->batch = 50;
 		c->collect = 600;
 		c->linger = 5;
+		c->light_brightness = 40;
+		c->light_night = (struct light_hours){ .from = 22 * 60, .until = 7 * 60 };
 		l->config = c;
 		r = load(l, file);
 	}
@@ -721,7 +745,8 @@ void config_free(struct config *c)
 		const enum kind kind = options[i].kind;
 
 		if (kind == KIND_LEVEL || kind == KIND_PATH || kind == KIND_TEXT ||
-		    kind == KIND_ZONE || kind == KIND_BROKER || kind == KIND_LISTEN)
+		    kind == KIND_ZONE || kind == KIND_BROKER || kind == KIND_LISTEN ||
+		    kind == KIND_LED)
 			free(*(char **)((uint8_t *)c + options[i].offset));
 	}
 	free(c);

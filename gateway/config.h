@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "gateway/goals/goals.h"
+#include "gateway/light/light.h"
 
 #define CONFIG_GOALS_MAX 32
 
@@ -58,6 +59,11 @@ struct config {
 	char *subject;
 	/* [page] */
 	char *page_listen; /* key listen: ADDRESS:PORT (page_address.h); NULL: there is no page */
+	/* [light] names of LED devices; all NULL: there is no light */
+	char *light_white, *light_blue, *light_amber, *light_multicolor;
+	char *light_dir;                /* default /sys/class/leds */
+	unsigned int light_brightness;  /* percent, default 40 */
+	struct light_hours light_night; /* default 22:00-07:00 */
 	/* [goal NAME] */
 	struct goal goals[CONFIG_GOALS_MAX];
 	size_t n_goals;

@@ -17,6 +17,7 @@
 #include "gateway/control/page.h"
 #include "gateway/control/server.h"
 #include "gateway/devices.h"
+#include "gateway/light/show.h"
 
 #define CONFIG_FILE     "/etc/wellgate/wellgate.conf"
 #define STOP_TIMEOUT_US INT64_C(2000000)
@@ -43,6 +44,7 @@ struct gateway {
 	struct goal_book *book;
 	struct publish *publish;
 	struct pipeline *pipeline;
+	struct show *light;
 	struct devices *devices;
 	struct control control;
 	struct orders *orders;
@@ -197,6 +199,10 @@ static int open_stages(struct gateway *g)
 
 		r = pipeline_new(&parts, &g->pipeline);
 	}
+	if (r >= 0)
+		r = show_new(g->event, c, &g->light);
+	if (r >= 0)
+		pipeline_set_light(g->pipeline, g->light);
 	if (r < 0)
 		log_error("cannot start: %s", strerror(-r));
 	return r < 0 ? EXIT_IO : EXIT_GOOD;
@@ -296,6 +302,7 @@ static void close_all(struct gateway *g)
 	orders_free(g->orders);
 	devices_free(g->devices);
 	pipeline_free(g->pipeline);
+	show_free(g->light);
 	publish_free(g->publish, STOP_TIMEOUT_US);
 	if (g->store)
 		(void)store_commit(g->store); /* the last acknowledgements */

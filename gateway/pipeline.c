@@ -64,6 +64,7 @@ void pipeline_status_changed(struct pipeline *p)
 {
 	const int64_t now = now_monotonic(p), next = p->status_at_us + STATUS_EVERY_US;
 
+	pipeline_light_card(p);
 	p->status_dirty = true;
 	arm(p->status, next > now ? next : now);
 }
@@ -183,6 +184,8 @@ void pipeline_give_up(struct pipeline *p, int r)
 	goal_book_undo(p->parts.book);
 	id_set_undo(&p->hidden);
 	p->dropped = (struct dropped){ 0 };
+	p->fresh = false;
+	show_gave_up(p->light);
 	p->counters.store_failures++;
 	p->pending = 0;
 	p->deaf = true;
@@ -293,6 +296,7 @@ int pipeline_commit(struct pipeline *p)
 		return r;
 	}
 	settle(p);
+	pipeline_light_committed(p);
 	if (p->pending > 0 && p->attached)
 		p->back.committed(p->back.user, p->taken);
 	p->pending = 0;
@@ -345,6 +349,7 @@ static void on_progress(void *user)
 			    "card was copied back: a new epoch begins, and what was not committed "
 			    "is sent again under it");
 	p->epochs = state.epochs;
+	pipeline_light_progress(p);
 	arm(p->housekeeping, now_monotonic(p) + HOUSEKEEPING_US);
 	pipeline_status_changed(p);
 }
@@ -591,6 +596,10 @@ static int take_measurement(struct pipeline *p, uint64_t sequence,
 		pipeline_give_up(p, r);
 		return 0;
 	}
+	if (is_new && answer.where != STORE_DROP) {
+		p->fresh = true;
+		show_reading(p->light);
+	}
 	p->taken = sequence;
 	compare_clocks(p, l, m, &receipt);
 	if (++p->pending >= PENDING_MAX)
@@ -643,6 +652,7 @@ static int take_radio(struct pipeline *p, const Wellgate__V1__RadioStatus *m)
 		r = take_radio_device(p, m->devices[i]);
 	if (r == 0 && m->last)
 		inventory_radio_end(&p->inventory);
+	pipeline_light_card(p);
 	return r;
 }
 
@@ -692,6 +702,7 @@ static void on_clock(void *user, bool synced, int offset_min)
 	struct receipt now;
 
 	tell_clock(p, synced, offset_min);
+	show_clock(p->light);
 	intake_now(p->parts.intake, &now);
 	if (intake_anchor(p->parts.intake, &now) > 0)
 		refile_clock_news(p);

@@ -75,6 +75,7 @@ struct pipeline_status {
 };
 
 struct pipeline;
+struct show; /* light/show.h */
 
 /* Fills the registry, the goal book and the inventory from what is stored. */
 int pipeline_new(const struct pipeline_parts *parts, struct pipeline **ret);
@@ -163,5 +164,8 @@ const struct inventory *pipeline_inventory(const struct pipeline *p);
 /* What the radio says, and the way to it. */
 struct radio_state *pipeline_radio(const struct pipeline *p);
 bool pipeline_is_full(const struct pipeline *p);
+/* The light of the box, borrowed until pipeline_free(); NULL: it has none. */
+void pipeline_set_light(struct pipeline *p, struct show *light);
+const struct show *pipeline_light(const struct pipeline *p);
 /* the hub's name: configured, or random and kept in the database */
 const char *pipeline_hub(const struct pipeline *p);

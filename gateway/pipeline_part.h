@@ -6,6 +6,7 @@
 #include "gateway/goals/agreed.h"
 #include "gateway/hub_clock.h"
 #include "gateway/id_set.h"
+#include "gateway/light/show.h"
 #include "gateway/pipeline.h"
 
 #define LINKS_MAX    64
@@ -48,6 +49,8 @@ struct pipeline {
 	struct retime retime;
 	struct pipeline_counters counters;
 	struct dropped dropped; /* in the open transaction */
+	bool fresh;             /* a device's reading is new in it, and kept */
+	struct show *light;     /* borrowed; NULL: there is none */
 	int64_t since_ms;
 
 	/* the connection to wellgate-devices */
@@ -91,6 +94,14 @@ int pipeline_count(struct pipeline *p, const Wellgate__V1__Reading *reading);
 void pipeline_count_dropped(struct pipeline *p, enum attribute_verdict verdict);
 /* arms a one-shot timer, unless it is armed */
 void pipeline_arm(struct pipeline *p, sd_event_source *timer, int64_t in_us);
+
+/* ---- pipeline_light.c ---- */
+
+/* Something changed that the card may be about. */
+void pipeline_light_card(struct pipeline *p);
+/* The open transaction is durable, or there was none. */
+void pipeline_light_committed(struct pipeline *p);
+void pipeline_light_progress(struct pipeline *p);
 
 /* ---- pipeline_registry.c ---- */
 

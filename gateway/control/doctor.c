@@ -10,6 +10,7 @@
 
 #include "drivers/cleanup.h"
 #include "gateway/control/control.h"
+#include "gateway/light/show.h"
 #include "gateway/news.h"
 #include "gateway/publish/receipts.h"
 
@@ -314,6 +315,31 @@ static void check_radio(struct doctor *d)
 	check_troubles(d);
 }
 
+static void check_light(struct doctor *d)
+{
+	static const char *const cards[LIGHT_CARD_END] = {
+		[LIGHT_CARD_FULL] = "the box cannot keep more readings",
+		[LIGHT_CARD_DEVICES] = "the box cannot hear its devices",
+	};
+	const struct show *light = pipeline_light(d->c->pipeline);
+	const enum light_card card = show_card_now(light);
+	const char *name = "";
+	const int r = show_problem(light, &name);
+
+	if (!light)
+		return;
+	if (r < 0)
+		find(d, NOTICE,
+		     "see that [light] names it as it is called in dir, and that the group "
+		     "wellgate may write its file brightness",
+		     "light: %s cannot be set: %s", name, strerror(-r));
+	else
+		find(d, GOOD, NULL, "light: it can be set");
+	if (card != LIGHT_CARD_NONE)
+		find(d, NOTICE, "what is to be done stands with the finding about it",
+		     "light: amber, card %d: %s", (int)card, cards[card]);
+}
+
 static void check_socket(struct doctor *d, const char *name)
 {
 	char path[256];
@@ -342,6 +368,7 @@ int control_doctor(const struct control *c, struct arena *arena, Wellgate__V1__R
 	check_devices(&d);
 	check_radio(&d);
 	check_news(&d);
+	check_light(&d);
 	check_socket(&d, "devices.sock");
 	check_socket(&d, "control.sock");
 	return d.result;

@@ -179,6 +179,10 @@ static const struct {
 	int line;
 	const char *says;
 } bad_lines[] = {
+	{ "[light]\nwhite = a/b\n", 2, "the name of a folder" },
+	{ "[light]\nbrightness = 0\n", 2, "1 to 100" },
+	{ "[light]\nnight = 22-7\n", 2, "HH:MM-HH:MM or none" },
+	{ "[light]\nmulticolor = m\nblue = b\n", 0, "one or the other" },
 	{ "[hub]\nsight = x\n", 2, "allowed are site, hub" },
 	{ "[hubb]\nsite = x\n", 2, "unknown section [hubb]" },
 	{ "site = x\n", 1, "unknown section []" },
@@ -364,13 +368,17 @@ static void test_example(void **state)
 	assert_int_equal(fclose(out), 0);
 	c = load_good(f->conf);
 	assert_int_equal(c->n_goals, 5);
-	/* all of config.c: 26 options, and the 20 keys of a goal in five goals */
-	assert_int_equal(keys, 26 + 6 + 12 + 2 + 10 + 9);
+	/* all of config.c but multicolor: 32 options, and the 20 keys of a goal in five goals */
+	assert_int_equal(keys, 26 + 6 + 6 + 12 + 2 + 10 + 9);
 	assert_int_equal(c->keep_days, 90);
 	assert_true(c->max_bytes == INT64_C(1) << 30);
 	assert_int_equal(c->keep_alive, 25);
 	assert_int_equal(c->window, 100);
 	assert_int_equal(c->batch, 50);
+	assert_string_equal(c->light_amber, "wellgate:amber");
+	assert_string_equal(c->light_dir, "/sys/class/leds");
+	assert_int_equal(c->light_brightness, 40);
+	assert_true(c->light_night.from == 1320 && c->light_night.until == 420);
 	config_free(c);
 }
 
