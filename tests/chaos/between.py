@@ -5,7 +5,8 @@ the broker refused it.
 
     between.py BIN [receipt|puback]
 
-WELLGATE_FAULTS in the environment: how many (10000 for the long form), WELLGATE_SEED another order.
+WELLGATE_FAULTS in the environment: how many (10000 for the long form), but no more of them after
+WELLGATE_MINUTES; WELLGATE_SEED: another order.
 """
 import asyncio
 import collections
@@ -21,6 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from stand import LIMIT, Stand, free_port, wait_for  # noqa: E402
 
 FAULTS = int(os.environ.get("WELLGATE_FAULTS", "24"))
+MINUTES = float(os.environ.get("WELLGATE_MINUTES", "inf"))
 SEED = int(os.environ.get("WELLGATE_SEED", "1"))
 READINGS = 2000  # of one device memory
 EVERY = 4  # one message in so many meets a fault
@@ -217,6 +219,7 @@ class Campaign:
         self.record = None
         self.captures = []
         self.deaths = 0
+        self.end = time.monotonic() + MINUTES * 60
 
     def start_record(self):
         self.record = self.stand.spawn(self.stand.path("wellgate-record"), "--broker",
@@ -247,7 +250,7 @@ class Campaign:
         assert self.stand.devices.returncode == 0
 
     def enough(self):
-        return self.between.total() >= FAULTS
+        return self.between.total() >= FAULTS or time.monotonic() > self.end
 
     def restart_hub(self):
         self.stand.gateway.kill()
@@ -298,7 +301,8 @@ class Campaign:
         twice = len(stored) - keys
         for name, count in sorted(self.between.counts.items()):
             print(f"  {name:<24}{count:>8}")
-        print(f"{self.between.delivery}: {self.between.total()} faults, {self.deaths} deaths, {expected} readings: {len(lost)} lost,"
+        print(f"{self.between.delivery}: {self.between.total()} faults, {self.deaths} deaths, {expected} readings:"
+              f" {len(lost)} lost,"
               f" {twice} stored twice, {len(said)} refused with a tombstone, {letters} dead letters")
         refused = sum(self.between.counts[f"hub refused {code:#x}"] for code in PARKED)
         assert len(said) <= BATCH * refused, "more tombstones than rows were refused"
