@@ -11,7 +11,7 @@
 enum {
 	WIDTH = 640,
 	HEIGHT = 300,
-	LEFT = 70,
+	LEFT = 96,
 	RIGHT = 16,
 	TOP = 16,
 	BOTTOM = 48,
@@ -116,7 +116,8 @@ static int64_t at_y(const struct frame *f, int64_t value)
 
 /* ---- the parts */
 
-static void draw_day(struct html *h, const struct frame *f, int64_t day)
+/* last: its text ends with the picture, however large it is */
+static void draw_day(struct html *h, const struct frame *f, int64_t day, bool last)
 {
 	const time_t seconds = (time_t)(day * (DAY_MS / 1000));
 	struct tm tm = { 0 };
@@ -124,8 +125,9 @@ static void draw_day(struct html *h, const struct frame *f, int64_t day)
 
 	(void)gmtime_r(&seconds, &tm);
 	(void)strftime(text, sizeof(text), "%-d %b", &tm);
-	html_markup(h, "<text x=\"%" PRId64 "\" y=\"%d\" class=\"axis middle\">%s</text>",
-		    at_x(f, day * DAY_MS + DAY_MS / 2), HEIGHT - BOTTOM + 30, text);
+	html_markup(h, "<text x=\"%" PRId64 "\" y=\"%d\" class=\"axis %s\">%s</text>",
+		    last ? WIDTH - 8 : at_x(f, day * DAY_MS + DAY_MS / 2), HEIGHT - BOTTOM + 34,
+		    last ? "end" : "middle", text);
 }
 
 static void draw_axes(struct html *h, const struct chart *c, const struct frame *f, int64_t step)
@@ -145,7 +147,7 @@ static void draw_axes(struct html *h, const struct chart *c, const struct frame 
 		html_raw(h, "</text>");
 	}
 	for (int i = 0; i < LABELS_MAX && days > 0; i++)
-		draw_day(h, f, c->from_day + days * i / (LABELS_MAX - 1));
+		draw_day(h, f, c->from_day + days * i / (LABELS_MAX - 1), i == LABELS_MAX - 1);
 }
 
 static void draw_band(struct html *h, const struct chart *c, const struct frame *f)

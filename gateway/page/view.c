@@ -110,7 +110,6 @@ static void say_value(struct html *h, const Wellgate__V1__Reading *r)
 	picture_number(history_part(r, METRIC(SYSTOLIC)), upper);
 	picture_number(history_part(r, METRIC(DIASTOLIC)), lower);
 	html_say(h, "p class=\"latest\"", WORDS_PAGE_SAVED_PRESSURE, &fill);
-	html_say(h, "p class=\"nhsuk-inset-text\"", WORDS_PAGE_SAFETY, NULL);
 }
 
 static bool is_spoken_of(const Wellgate__V1__Reading *r)
@@ -143,6 +142,8 @@ static void say_latest(struct html *h, const struct history *history)
 		say_value(h, r);
 		picture_when(history_local_ms(r), when);
 		html_say(h, "p class=\"small\"", WORDS_PAGE_LATEST_ON, &fill);
+		if (r->metric != METRIC(BODY_WEIGHT))
+			html_say(h, "p class=\"nhsuk-inset-text\"", WORDS_PAGE_SAFETY, NULL);
 	}
 	if (history->n == 0)
 		html_say(h, "p", WORDS_PAGE_NO_READINGS, NULL);
@@ -306,6 +307,8 @@ static void name_of(const Wellgate__V1__DeviceInfo *d, char *ret, size_t size)
 	if (!*make && !*model)
 		model = ref && ref->driver ? ref->driver : words_text(WORDS_EN, WORDS_PAGE_DEVICE);
 	(void)snprintf(ret, size, "%.60s%s%.60s", make, *make && *model ? " " : "", model);
+	for (char *p = ret; *p; p++)
+		*p = *p == '_' ? ' ' : *p; /* names of drivers have them */
 }
 
 static void say_devices(struct html *h, const struct view *v, const Wellgate__V1__Reply *devices)
@@ -333,7 +336,7 @@ static void say_devices(struct html *h, const struct view *v, const Wellgate__V1
 }
 
 static void write_box(struct html *h, const struct view *v, const Wellgate__V1__Reply *hub,
-		      const Wellgate__V1__Reply *devices)
+		      const Wellgate__V1__Reply *devices, bool show_weight)
 {
 	view_begin(h, v, WORDS_PAGE_BOX);
 	say_hub(h, hub);
@@ -343,7 +346,8 @@ static void write_box(struct html *h, const struct view *v, const Wellgate__V1__
 	html_words(h, WORDS_PAGE_EXPORT);
 	html_raw(h, "</a></p>\n");
 	html_say(h, "p", WORDS_PAGE_EXPORT_HOW, NULL);
-	html_say(h, "p", WORDS_PAGE_EXPORT_WEIGHT, NULL);
+	if (!show_weight)
+		html_say(h, "p", WORDS_PAGE_EXPORT_WEIGHT, NULL);
 	html_say(h, "p", WORDS_PAGE_PAUSE_HOW, NULL);
 	view_end(h);
 }
@@ -351,12 +355,18 @@ static void write_box(struct html *h, const struct view *v, const Wellgate__V1__
 int view_box(struct html *h, const struct view *v)
 {
 	Wellgate__V1__Reply *hub = NULL, *devices = NULL;
+	struct history history = { 0 };
 	int r = asked(v, "page-hub", &hub);
 
 	if (r == 0)
 		r = asked(v, "page-devices", &devices);
+	if (r == 0) /* only for whether the weight is shown: none of its readings is */
+		r = history_load(&v->asker, v->now_ms, 0, &history);
+	if (r == 0 && history.code != 0)
+		r = history.code == ASK_NO_SESSION ? -EACCES : -EIO;
 	if (r == 0)
-		write_box(h, v, hub, devices);
+		write_box(h, v, hub, devices, history.show_weight);
+	history_finish(&history);
 	free_reply(devices);
 	free_reply(hub);
 	return r;

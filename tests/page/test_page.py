@@ -237,6 +237,7 @@ def check_agree(stand, page, show):
         assert "Weigh-ins saved:" in text, text
         for value in weights:
             assert value not in text and value not in page.ask("GET", "/readings.csv")[1], value
+    assert ("Your weight is hidden" in page.ask("GET", "/box")[1]) != show
     assert "Keep my &lt;b&gt;weight&lt;/b&gt;" in page.ask("GET", "/goals")[1]
     exported = page.ask("GET", "/readings.csv")[1].splitlines()
     assert exported[0] == "measured_at,metric,value,unit" and len(exported) > len(uppers)
@@ -295,7 +296,7 @@ def check_browser(stand, port, shots):
         browser.quit()
 
 
-def check_axe(port, page):
+def check_axe(stand, port, page):
     """axe-core, which is a script and comes in over the driver, finds nothing."""
     axe = axe_source()
     if not axe:
@@ -304,9 +305,15 @@ def check_axe(port, page):
     browser = driver(True)
     try:
         browser.get(f"http://127.0.0.1:{port}/help")
-        browser.add_cookie({"name": "wellgate", "value": page.cookie, "path": "/"})
-        for path, _ in PATHS:
+        staff = Page(port)
+        assert staff.enter(code_of(stand, "--staff")) == 303
+        paths = [("/", None), ("/clinic", staff.cookie)] + [(path, page.cookie) for path, _ in PATHS]
+        for path, cookie in paths:
+            browser.delete_all_cookies()
+            if cookie:
+                browser.add_cookie({"name": "wellgate", "value": cookie, "path": "/"})
             browser.get(f"http://127.0.0.1:{port}{path}")
+            assert bool(browser.find_elements("id", "code")) == (cookie is None), path
             browser.execute_script(axe)
             found = browser.execute_async_script("const done = arguments[0]; axe.run().then(r => done(r.violations))")
             assert not found, [(v["id"], [n["html"] for n in v["nodes"]]) for v in found]
@@ -330,7 +337,7 @@ def run(programs, show, shots):
             check_clinic(stand, port)
             if show:
                 check_browser(stand, port, shots)
-                check_axe(port, page)
+                check_axe(stand, port, page)
             else:
                 check_hostile(port, page)
             assert page.ask("POST", "/leave", f"csrf={page.csrf()}")[0].status == 303
