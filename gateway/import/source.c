@@ -1,4 +1,5 @@
-/* libzip has a time_t within zip_stat_t: on 32-bit processors Debian 12 made it with the short one */
+/* libzip has a time_t within zip_stat_t: on 32-bit processors Debian 12 made it with the short
+ * one */
 #undef _TIME_BITS
 #include "gateway/import/source.h"
 

@@ -28,13 +28,13 @@ static int open_door(const char *path)
 	return take_fd(&fd);
 }
 
-static Wellgate__V1__Reply *exchange(int fd, const Wellgate__V1__Command *command)
+/* packet has LISTENER_PACKET_MAX bytes */
+static Wellgate__V1__Reply *talk(int fd, const Wellgate__V1__Command *command, uint8_t *packet)
 {
-	_cleanup_free_ uint8_t *packet = malloc(LISTENER_PACKET_MAX);
 	const size_t len = wellgate__v1__command__get_packed_size(command);
 	ssize_t n;
 
-	if (!packet || len > LISTENER_PACKET_MAX)
+	if (len > LISTENER_PACKET_MAX)
 		return NULL;
 	(void)wellgate__v1__command__pack(command, packet);
 	if (send(fd, packet, len, MSG_NOSIGNAL) < 0)
@@ -45,12 +45,22 @@ static Wellgate__V1__Reply *exchange(int fd, const Wellgate__V1__Command *comman
 	return wellgate__v1__reply__unpack(NULL, (size_t)n, packet);
 }
 
+static Wellgate__V1__Reply *exchange(int fd, const Wellgate__V1__Command *command)
+{
+	uint8_t *packet = malloc(LISTENER_PACKET_MAX);
+	Wellgate__V1__Reply *reply = packet ? talk(fd, command, packet) : NULL;
+
+	free(packet);
+	return reply;
+}
+
 static Wellgate__V1__Reply *ask_command(const struct asker *a, const char *verb,
 					Wellgate__V1__PageCommand *page,
 					Wellgate__V1__Command *command)
 {
 	Wellgate__V1__PageCommand empty = WELLGATE__V1__PAGE_COMMAND__INIT;
 	_cleanup_close_ int fd = open_door(a->path);
+	Wellgate__V1__Reply *reply;
 
 	if (fd < 0)
 		return NULL;
@@ -59,7 +69,9 @@ static Wellgate__V1__Reply *ask_command(const struct asker *a, const char *verb,
 	command->page->has_token = a->has_token;
 	command->page->token =
 		(ProtobufCBinaryData){ sizeof(a->token), (uint8_t *)(uintptr_t)a->token };
-	return exchange(fd, command);
+	reply = exchange(fd, command);
+	command->page = NULL; /* it may be ours */
+	return reply;
 }
 
 Wellgate__V1__Reply *ask(const struct asker *a, const char *verb, Wellgate__V1__PageCommand *page)
