@@ -472,8 +472,7 @@ static void sleep_until(struct uplink *u, int64_t deadline)
 	struct pollfd fds[] = { { .fd = u->orders.fd, .events = POLLIN },
 				{ .fd = u->notes.box.fd, .events = POLLIN } };
 	int64_t left = deadline < 0 ? -1 : deadline - now_us();
-	struct timespec t = { .tv_sec = left / US_PER_S,
-			      .tv_nsec = (long)(left % US_PER_S * 1000) };
+	struct timespec t = { .tv_sec = left / US_PER_S, .tv_nsec = left % US_PER_S * 1000 };
 	struct timespec none = { 0, 0 };
 
 	(void)ppoll(fds, 2, deadline < 0 ? NULL : left > 0 ? &t : &none, NULL);
@@ -653,7 +652,7 @@ int uplink_free(struct uplink *u, bool with_will, int64_t timeout_us)
 	mailbox_wake(&u->orders);
 	(void)clock_gettime(CLOCK_REALTIME, &until); /* what pthread_timedjoin_np goes by */
 	until.tv_sec += timeout_us / US_PER_S;
-	until.tv_nsec += (long)(timeout_us % US_PER_S * 1000);
+	until.tv_nsec += timeout_us % US_PER_S * 1000;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_nsec -= 1000000000;
 		until.tv_sec++;
