@@ -290,6 +290,7 @@ static void hears_what_waits(void **state)
 	Wellgate__V1__Receipt__Lane lane = WELLGATE__V1__RECEIPT__LANE__INIT, *lanes[] = { &lane };
 	uint8_t data[128];
 	char path[96];
+	size_t len;
 	FILE *f;
 
 	rig->config.delivery = DELIVERY_RECEIPT;
@@ -309,7 +310,8 @@ static void hears_what_waits(void **state)
 	lane.committed = 1;
 	(void)snprintf(path, sizeof(path), "%s/receipt", rig->broker.dir);
 	f = fopen(path, "we");
-	must(f && fwrite(data, wellgate__v1__receipt__pack(&m, data), 1, f) == 1 && fclose(f) == 0);
+	len = wellgate__v1__receipt__pack(&m, data);
+	must(f && fwrite(data, len, 1, f) == 1 && fclose(f) == 0);
 	say(rig, ROOT "receipt", path);
 	say(rig, ROOT "command", path);
 	assert_int_equal(sd_event_run(rig->event, AWAY_US), 0);
