@@ -318,6 +318,8 @@ static int say(struct drv_ctx *ctx, struct dongle *d)
 
 	if (r == 0)
 		r = drv_fact(ctx, DRV_SERIAL, d->address, strlen(d->address));
+	if (r == 0) /* what was told of the base station is not the tracker's */
+		r = drv_fact(ctx, DRV_HARDWARE, "", 0);
 	if (r < 0)
 		return r;
 	d->timer = true;
@@ -369,7 +371,7 @@ static int on_info(struct drv_ctx *ctx, struct dongle *d, const uint8_t *payload
 	d->ex = payload[0] > 2 || (payload[0] == 2 && payload[1] >= 5);
 	(void)snprintf(version, sizeof(version), "%u.%u", payload[0], payload[1]);
 	r = drv_fact(ctx, DRV_SERIAL, d->address, strlen(d->address));
-	if (r == 0)
+	if (r == 0 && !d->has_serial) /* else the session is the tracker's already */
 		r = drv_fact(ctx, DRV_HARDWARE, version, strlen(version));
 	return r < 0 ? r : enter(ctx, d, STEP_KNOW);
 }
