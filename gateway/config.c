@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/broker_address.h"
 #include "gateway/goals/keys.h"
 #include "gateway/goals/zone.h"
 #include "gateway/light/lamp.h"
@@ -204,31 +205,6 @@ static bool bytes_parse(const char *text, int64_t max, int64_t *ret)
 	return true;
 }
 
-/* after the scheme: NAME[:PORT] or [IPV6][:PORT] */
-static bool address_valid(const char *text)
-{
-	const bool ipv6 = text[0] == '[';
-	const size_t len = strcspn(text, ipv6 ? "]" : ":");
-	const char *rest = text + len;
-	char name[128];
-	int64_t port;
-
-	if (len == 0 || len >= sizeof(name) || (ipv6 && *rest++ != ']'))
-		return false;
-	memcpy(name, text, len);
-	name[len] = '\0';
-	if (!text_only(ipv6 ? name + 1 : name, ipv6 ? ":." : ".-_"))
-		return false;
-	return *rest == '\0' || (*rest == ':' && number_parse(rest + 1, 65535, &port) && port > 0);
-}
-
-static bool broker_valid(const char *url)
-{
-	if (strncmp(url, "mqtt://", 7) == 0)
-		return address_valid(url + 7);
-	return strncmp(url, "mqtts://", 8) == 0 && address_valid(url + 8);
-}
-
 static bool text_valid(const struct option *o, const char *value)
 {
 	const size_t len = strlen(value), max = o->max > 0 ? (size_t)o->max : PATH_MAX;
@@ -244,7 +220,7 @@ static bool text_valid(const struct option *o, const char *value)
 	case KIND_ZONE:
 		return zone_known(value);
 	case KIND_BROKER:
-		return broker_valid(value);
+		return broker_way(value) != BROKER_NONE;
 	case KIND_LISTEN:
 		return page_address_parse(value, &address) == 0;
 	case KIND_LED:
@@ -674,11 +650,11 @@ static int defaults(struct config *c)
 static int cross_check(struct loader *l, const char *file)
 {
 	const struct config *c = l->config;
-	const bool tls = c->broker && strncmp(c->broker, "mqtts://", 8) == 0;
+	const enum broker_way way = c->broker ? broker_way(c->broker) : BROKER_NONE;
 
 	if ((c->cert_file == NULL) != (c->key_file == NULL))
 		return fail_at(l, -EINVAL, file, 0, "cert_file and key_file belong together");
-	if ((c->ca_file || c->cert_file) && !tls)
+	if ((c->ca_file || c->cert_file) && way != BROKER_TLS)
 		return fail_at(l, -EINVAL, file, 0,
 			       "ca_file, cert_file and key_file need url = mqtts://...");
 	if (c->password_file && !c->username)
@@ -688,6 +664,8 @@ static int cross_check(struct loader *l, const char *file)
 			       "multicolor stands for white, blue and amber: one or the other");
 	if (c->username && !c->broker)
 		return fail_at(l, -EINVAL, file, 0, "username needs url = ...");
+	if (way == BROKER_IN_CLEAR)
+		return fail_at(l, -EINVAL, file, 0, "%s", BROKER_IN_CLEAR_TEXT);
 	return 0;
 }
 

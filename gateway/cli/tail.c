@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/broker_address.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/tail_print.h"
 
@@ -32,9 +33,9 @@ static const char usage[] =
 	"                     [--site SITE] [--hub HUB] [--test] [--username NAME]\n"
 	"                     [--password-file FILE] [--ca FILE] [--cert FILE] [--key FILE]\n\n"
 	"Follows what hubs publish. The broker is that of --broker, else of WELLGATE_BROKER,\n"
-	"else mqtt://127.0.0.1:1883. Ends after N readings and goal results (--count) or N\n"
-	"seconds; otherwise when the connection ends. Test data is marked; --test shows\n"
-	"nothing else.\n\n"
+	"else mqtt://127.0.0.1:1883; one on another machine is mqtts://HOST. Ends after N\n"
+	"readings and goal results (--count) or N seconds; otherwise when the connection\n"
+	"ends. Test data is marked; --test shows nothing else.\n\n"
 	"FORMAT: text; json; csv (readings only, one row per component); fhir (readings and\n"
 	"goal results, one FHIR R4 Bundle a line); omh (readings only, one Open mHealth data\n"
 	"point a line).\n";
@@ -499,8 +500,10 @@ int cmd_tail(int argc, char **argv)
 	code = parse(argc, argv, &a);
 	if (code >= 0)
 		return code;
-	if (strncmp(a.broker, "mqtt://", 7) != 0 && strncmp(a.broker, "mqtts://", 8) != 0)
+	if (broker_way(a.broker) == BROKER_NONE)
 		return cli_fail("tail", EXIT_USAGE,
 				"a broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT]");
+	if (broker_way(a.broker) == BROKER_IN_CLEAR)
+		return cli_fail("tail", EXIT_USAGE, BROKER_IN_CLEAR_TEXT);
 	return run(&a);
 }

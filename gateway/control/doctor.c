@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/broker_address.h"
 #include "gateway/control/control.h"
 #include "gateway/light/show.h"
 #include "gateway/news.h"
@@ -164,8 +165,8 @@ static void check_broker(struct doctor *d)
 	}
 	find(d, GOOD, NULL, "broker: connected to %s, %" PRIu64 " messages wait",
 	     d->c->config->broker, waiting);
-	if (strncmp(d->c->config->broker, "mqtt://", 7) == 0 &&
-	    !strstr(d->c->config->broker, "//127.") && !strstr(d->c->config->broker, "//localhost"))
+	/* config.c refuses it: a configuration that was made in another way */
+	if (broker_way(d->c->config->broker) == BROKER_IN_CLEAR)
 		find(d, PROBLEM, "use url = mqtts://... and ca_file",
 		     "broker: the connection is not encrypted");
 	if (d->c->config->delivery == DELIVERY_RECEIPT &&

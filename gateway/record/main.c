@@ -42,7 +42,7 @@ static const char usage[] =
 	"  letters  what came and could not be stored, and why\n\n"
 	"  --config FILE         ini file, sections [record] and [broker]; later options win\n"
 	"  --database URL        sqlite:/PATH/FILE or postgresql://...\n"
-	"  --broker URL          mqtt://HOST[:PORT] or mqtts://HOST[:PORT]\n"
+	"  --broker URL          mqtts://HOST[:PORT]; mqtt:// for this machine alone\n"
 	"  --name NAME           client id and name of the session on the broker\n"
 	"  --share GROUP         one of several workers: a shared subscription\n"
 	"  --hubs 'SITE/HUB...'  only these\n"

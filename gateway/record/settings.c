@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "drivers/cleanup.h"
+#include "gateway/broker_address.h"
 #include "gateway/text.h"
 
 #define VALUE_MAX 4096
@@ -123,7 +124,7 @@ static bool text_is_good(enum kind kind, const char *value)
 		return has_prefix(value, "sqlite:") || has_prefix(value, "postgresql://") ||
 		       has_prefix(value, "postgres://");
 	case KIND_BROKER:
-		return has_prefix(value, "mqtt://") || has_prefix(value, "mqtts://");
+		return broker_way(value) != BROKER_NONE;
 	case KIND_HUBS:
 		return hubs_are_good(value);
 	case KIND_TEXT:
@@ -236,14 +237,16 @@ int settings_load(struct settings *s, const char *file, char **ret_error)
 
 const char *settings_fault(const struct settings *s)
 {
-	const bool tls = strncmp(s->broker, "mqtts://", strlen("mqtts://")) == 0;
+	const enum broker_way way = broker_way(s->broker);
 
 	if ((s->cert_file == NULL) != (s->key_file == NULL))
 		return "cert_file and key_file belong together";
-	if ((s->ca_file || s->cert_file) && !tls)
+	if ((s->ca_file || s->cert_file) && way != BROKER_TLS)
 		return "ca_file, cert_file and key_file need a broker mqtts://...";
 	if (s->password_file && !s->username)
 		return "password_file needs username";
+	if (way == BROKER_IN_CLEAR)
+		return BROKER_IN_CLEAR_TEXT;
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/broker_address.h"
 #include "gateway/record/queue.h"
 #include "gateway/record/service.h"
 #include "gateway/record/settings.h"
@@ -248,6 +249,23 @@ static void settings_are_checked(void **state)
 	settings_finish(&s);
 }
 
+static void in_the_clear_only_on_this_machine(void **state)
+{
+	struct settings s;
+	const char *allowed = NULL;
+
+	(void)state;
+	assert_int_equal(settings_init(&s), 0);
+	assert_null(settings_fault(&s));
+	assert_int_equal(settings_set(&s, "broker", "url", "mqtt://broker.example", &allowed), 0);
+	assert_string_equal(settings_fault(&s), BROKER_IN_CLEAR_TEXT);
+	assert_int_equal(settings_set(&s, "broker", "url", "mqtt://127.evil.example", &allowed), 0);
+	assert_non_null(settings_fault(&s));
+	assert_int_equal(settings_set(&s, "broker", "url", "mqtts://broker.example", &allowed), 0);
+	assert_null(settings_fault(&s));
+	settings_finish(&s);
+}
+
 static void a_file_says_what_is_wrong(void **state)
 {
 	char dir[] = "/tmp/wellgate-test-XXXXXX", path[64];
@@ -324,6 +342,7 @@ int main(void)
 		cmocka_unit_test(giants_do_not_fit),
 		cmocka_unit_test(the_worker_stores_all),
 		cmocka_unit_test(settings_are_checked),
+		cmocka_unit_test(in_the_clear_only_on_this_machine),
 		cmocka_unit_test(a_file_says_what_is_wrong),
 		cmocka_unit_test(the_example_is_complete),
 	};
