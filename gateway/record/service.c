@@ -1,12 +1,15 @@
 #include "gateway/record/service.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "drivers/log.h"
 
 #define GROUP_MAX    128 /* messages; below LEDGER_TOUCHED_MAX, as each is about one hub */
+#define HUB_LEVELS   4
 #define PAUSE_MIN_MS 20
 #define PAUSE_MAX_MS 30000
 
@@ -26,16 +29,52 @@ static void no_receipt(struct ledger_receipt *receipt, void *user)
 	free(receipt->payload);
 }
 
-/* `buried`: why they are dead letters, or NULL */
+/* wellgate/v1/{site}/{hub}: as much of a topic as names a hub */
+static size_t hub_len(const char *topic)
+{
+	size_t len = 0;
+
+	for (unsigned int levels = 0; topic[len]; len++) {
+		if (topic[len] == '/' && ++levels == HUB_LEVELS)
+			break;
+	}
+	return len;
+}
+
+static int by_hub(const void *a, const void *b)
+{
+	const struct queue_item *x = *(const struct queue_item *const *)a;
+	const struct queue_item *y = *(const struct queue_item *const *)b;
+	const size_t x_len = hub_len(x->topic), y_len = hub_len(y->topic);
+	int r = memcmp(x->topic, y->topic, x_len < y_len ? x_len : y_len);
+
+	if (r == 0)
+		r = (x_len > y_len) - (x_len < y_len);
+	return r != 0 ? r : (x > y) - (x < y); /* of one hub: as they came */
+}
+
+/*
+ * `buried`: why they are dead letters, or NULL. Hub by hub, in the order of their names: a
+ * transaction locks the row of each hub, and two workers that share a subscription would wait for
+ * each other if they took them in the order in which messages happened to come.
+ */
 static int store_group(struct service *s, const struct queue_item *items, size_t n,
 		       const char *buried)
 {
+	const struct queue_item *order[GROUP_MAX];
 	struct ledger *l = s->ledger;
 	int r = ledger_begin(l, now_ms());
 
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = buried ? ledger_bury(l, items[i].topic, items[i].payload, items[i].len, buried)
-			   : ledger_apply(l, items[i].topic, items[i].payload, items[i].len);
+	assert(n <= GROUP_MAX);
+	for (size_t i = 0; i < n; i++)
+		order[i] = &items[i];
+	qsort(order, n, sizeof(const struct queue_item *), by_hub);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct queue_item *item = order[i];
+
+		r = buried ? ledger_bury(l, item->topic, item->payload, item->len, buried)
+			   : ledger_apply(l, item->topic, item->payload, item->len);
+	}
 	if (r == 0)
 		return ledger_commit(l, s->receipt ? s->receipt : no_receipt, s->user);
 	ledger_rollback(l);

@@ -39,7 +39,15 @@ def fill(stands):
         hub.stop_gateway()
 
 
-def both_take_part(first, second, postgres):
+def start(worker, acknowledge):
+    worker.start("--share", GROUP, "--acknowledge", acknowledge)
+
+
+def both_live(first, _):
+    wait_for("all rows", lambda: first.count() >= HUBS * EACH)
+
+
+def one_dies(first, second):
     """The second dies while it has messages, and some of its share waits for it at the broker."""
     wait_for("the first rows", lambda: first.count() > HUBS * EACH // 10)
     second.kill()
@@ -47,8 +55,11 @@ def both_take_part(first, second, postgres):
     wait_for("the other worker to go on alone", lambda: first.count() > before + 50)
     before = first.count()
     assert before < HUBS * EACH, "nothing was left for the worker that was away: this shows nothing"
-    second.start("--share", GROUP)
+    start(second, "commit")
     wait_for("all rows", lambda: first.count() >= HUBS * EACH)
+
+
+def check_rows(postgres):
     assert postgres.query("SELECT COUNT(*), COUNT(DISTINCT dedupe_key || hub_id) FROM reading") == [
         (str(HUBS * EACH), str(HUBS * EACH))]
 
@@ -58,6 +69,8 @@ def check_hubs(stands, postgres):
                           " l.log_id), l.refused FROM sequence_log l JOIN hub h ON h.hub_id = l.hub_id WHERE"
                           " l.kind = 'reading' ORDER BY h.hub")
     assert rows == [(f"hub{n}", str(EACH), str(EACH), str(EACH), "0") for n in range(1, HUBS + 1)], rows
+    # a group of messages locks its hubs in one order, whichever worker has it
+    assert postgres.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [("0",)]
     assert postgres.query("SELECT COUNT(*) FROM sequence_span") == [("0",)]
     assert postgres.query("SELECT COUNT(*) FROM dead_letter") == [("0",)]
     for hub in stands:
@@ -77,32 +90,37 @@ def check_receipts(stand):
     return len(told)
 
 
-def run(stand, stands, workers, postgres):
+def run(stand, stands, workers, postgres, form):
+    acknowledge, work = form
     more_hubs(stand, stands)
     fill(stands)
     stand.start_broker()
     stand.subscribe()
     for worker in workers:
-        worker.start("--share", GROUP)
+        start(worker, acknowledge)
     # what comes before anybody has subscribed goes to nobody, and hubs wait a minute before they ask again
     wait_for("both workers", lambda: log_of(stand).count("connected to the broker filters") >= len(workers))
     for hub in stands:
         hub.start_gateway()
-    both_take_part(*workers, postgres)
+    work(*workers)
+    check_rows(postgres)
     check_hubs(stands, postgres)
     n = check_receipts(stand)
     for worker in workers:
         worker.stop()
-    print(f"{HUBS} hubs, {HUBS * EACH} readings, two workers, one of them killed: each once; {n} receipts")
+    print(f"{HUBS} hubs, {HUBS * EACH} readings, two workers, acknowledge = {acknowledge}: each once; {n} receipts")
 
 
-def main():
+FORMS = (("commit", one_dies), ("receipt", both_live))
+
+
+def campaign(form):
     with Stand(sys.argv[1], CONFIG) as stand:
         stands = [stand]
         postgres = Postgres(stand.folder)
         workers = [Record(stand, name, postgres.url, postgres.query) for name in ("worker-a", "worker-b")]
         try:
-            run(stand, stands, workers, postgres)
+            run(stand, stands, workers, postgres, form)
         finally:
             for worker in workers:
                 if worker.process and worker.process.poll() is None:
@@ -115,4 +133,5 @@ def main():
 
 if __name__ == "__main__":
     assert os.path.exists(sys.argv[1])
-    main()
+    for each in FORMS:
+        campaign(each)
