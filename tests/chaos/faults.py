@@ -40,7 +40,7 @@ GOOD_ENDS = {"wellgated": {0, 64, 65, 69, 74}, "wellgate-devices": {0, 64, 65, 6
 OWN = {"topic", "hub", "epoch", "reading_id", "sequence", "dedupe_key", "device"}
 
 # fault.h
-HEAD = struct.Struct("<QIIIIIiQIIQII2Q")
+HEAD = struct.Struct("<QQIIIIIiQIIQII2Q")
 NAMES, NAME, CALLS = 64, 96, 65536
 CALL = struct.Struct("<BBHI")
 THREADS = ("main", "others")
@@ -64,12 +64,12 @@ class Page:
         with open(path, "wb") as stream:
             stream.truncate(PAGE_BYTES)
             if fault:
-                stream.write(HEAD.pack(fault.at, fault.thread, fault.variant, fault.forever, *[0] * 11))
+                stream.write(HEAD.pack(fault.at, 0, fault.thread, fault.variant, fault.forever, *[0] * 11))
 
     def read(self):
         with open(self.path, "rb") as stream:
             data = stream.read()
-        (_, _, _, _, self.state, self.kind, self.error, self.where, self.module, _, self.last_where,
+        (_, _, _, _, _, self.state, self.kind, self.error, self.where, self.module, _, self.last_where,
          self.last_module, _, *self.calls) = HEAD.unpack_from(data)
         self.names = [data[HEAD.size + i * NAME:][:NAME].split(b"\0")[0].decode() for i in range(NAMES)]
         return data

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """kill -9 of hub, broker and record service at random while an outbox drains with delivery =
 receipt. The broker keeps nothing: what it had confirmed and not yet handed on dies with it. Every
-reading is in the record service's database in the end, once.
+reading is in the record service's database in the end, once. WELLGATE_BROKER=keeps: a broker that
+writes down what it has, once a second.
 
 The short form takes some seconds. WELLGATE_READINGS and WELLGATE_KILLS in the environment make it
-longer (1000000 and 1000 for the whole campaign), WELLGATE_SEED another one. WELLGATE_PATIENCE: at
-most so many seconds between two deaths; with too few all of them fall into the beginning of the drain.
+longer (1000000 and 1000 for the whole campaign), WELLGATE_SEED another one. The deaths are spread
+over the whole drain: one in each of WELLGATE_KILLS equal parts of the rows, at random in it.
+WELLGATE_PATIENCE: a death comes early after so many seconds without a new row; with too few all of
+them fall into the beginning.
 """
 import contextlib
 import os
@@ -20,12 +23,14 @@ from stand import LIMIT, Stand, wait_for  # noqa: E402
 READINGS = int(os.environ.get("WELLGATE_READINGS", "3000"))
 KILLS = int(os.environ.get("WELLGATE_KILLS", "20"))
 SEED = int(os.environ.get("WELLGATE_SEED", "1"))
-# seconds without progress before the next death: nothing is judged by it
+KEEPS = os.environ.get("WELLGATE_BROKER", "forgets") == "keeps"
+BATCH = int(os.environ.get("WELLGATE_BATCH", "10"))
+# seconds without a new row before the next death: nothing is judged by it
 PATIENCE = float(os.environ.get("WELLGATE_PATIENCE", "0.4"))
 DRAIN = LIMIT + READINGS / 200  # seconds that say "hung"
-CONFIG = """[broker]
+CONFIG = f"""[broker]
 delivery = receipt
-batch = 10
+batch = {BATCH}
 window = 4
 """
 
@@ -37,13 +42,18 @@ class Chaos:
         self.record = None
         self.counts = {"hub": 0, "broker": 0, "record": 0}
         self.random = random.Random(SEED)
-        self.last_death = 0  # rows that were stored by then
+        self.deaths_at = []  # rows that were stored by then
+        self.early = 0  # deaths that did not wait for their part of the rows
 
     def start_broker(self):
-        conf = os.path.join(self.stand.folder, "forgetful.conf")
+        conf = os.path.join(self.stand.folder, "broker.conf")
+        keeping = "persistence false\n"
+        if KEEPS:
+            keeping = f"persistence true\npersistence_location {self.stand.folder}/\nautosave_interval 1\n"
+            keeping += "user root\n" if os.geteuid() == 0 else ""
         with open(conf, "w", encoding="utf-8") as stream:
-            stream.write(f"listener {self.stand.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-                         "max_queued_messages 0\nset_tcp_nodelay true\n")
+            stream.write(f"listener {self.stand.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
+                         f"max_queued_bytes 0\nset_tcp_nodelay true\n{keeping}")
         self.stand.broker = self.stand.spawn("/usr/sbin/mosquitto", "-c", conf)
         wait_for("the broker to listen", self.stand._listens)
 
@@ -74,11 +84,25 @@ class Chaos:
         {"hub": self.stand.start_gateway, "broker": self.start_broker, "record": self.start_record}[victim]()
 
     def let_work(self):
-        """Until some more rows are stored, or for a moment: what was lost waits for a death of the hub."""
-        enough = self.stored() + self.random.randrange(1, max(2, READINGS // KILLS))
-        end = time.monotonic() + self.random.uniform(0.05, PATIENCE)
-        while self.stored() < enough and time.monotonic() < end:
+        """Until the rows have come to a random place in the next part, or none comes for a moment: what
+        a broker forgot waits for a death of the hub."""
+        part = sum(self.counts.values())
+        enough = (part + self.random.random()) * READINGS / KILLS
+        rows, end = self.stored(), time.monotonic() + PATIENCE
+        while rows < enough and time.monotonic() < end:
             time.sleep(0.01)
+            before, rows = rows, self.stored()
+            if rows > before:
+                end = time.monotonic() + PATIENCE
+        self.deaths_at.append(self.stored())
+        self.early += self.deaths_at[-1] < enough
+
+    def where(self):
+        """How many deaths there were in each tenth of the rows."""
+        tenths = [0] * 10
+        for rows in self.deaths_at:
+            tenths[min(9, rows * 10 // READINGS)] += 1
+        return f"{tenths} in the tenths of the rows, {self.early} early"
 
     def finish(self):
         """Nothing dies any more. A restart of the hub asks for everything that is not committed."""
@@ -103,7 +127,7 @@ class Chaos:
         letters = self.query("SELECT COUNT(*) FROM dead_letter")[0]
         lost, twice = expected - keys, rows - keys
         print(f"{expected} readings, {sum(self.counts.values())} kills {self.counts}: {lost} lost, {twice} stored"
-              f" twice; {again} came again, {letters} dead letters; the last kill after {self.last_death} rows")
+              f" twice; {again} came again, {letters} dead letters; deaths {self.where()}")
         assert lost == 0 and twice == 0 and letters == 0
         assert last == watermark == expected, f"{last}, {watermark} of {expected}"
         assert self.query("SELECT COUNT(*) FROM sequence_log WHERE kind = 'reading'")[0] == 1, "more than one epoch"
@@ -132,7 +156,8 @@ def run(stand, chaos):
     while sum(chaos.counts.values()) < KILLS:
         chaos.let_work()
         chaos.kill_one()
-    chaos.last_death = chaos.stored()
+        if sum(chaos.counts.values()) % 100 == 0:
+            print(f"{sum(chaos.counts.values())} kills, {chaos.deaths_at[-1]} rows", flush=True)
     chaos.finish()
     chaos.check(expected)
 

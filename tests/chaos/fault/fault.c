@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -229,6 +230,8 @@ static enum verdict hit(enum kind kind, const struct fault_call *call)
 	page->error = kinds[kind].errors[variant] == SHORT ? 0 : kinds[kind].errors[variant];
 	note_last(call);
 	page->state = FAULT_HIT;
+	if (page->dies) /* does not return */
+		(void)syscall(SYS_kill, (pid_t)syscall(SYS_getpid), SIGKILL);
 	return fail_with(kinds[kind].errors[variant]);
 }
 
@@ -239,7 +242,7 @@ static enum verdict judge(enum kind kind, const void *caller)
 	uint64_t number;
 	unsigned int t;
 
-	if (!page)
+	if (!page || (page->only != 0 && (page->only >> kind & 1) == 0))
 		return GO_ON;
 	if (thread == 0)
 		thread = (int)syscall(SYS_gettid);

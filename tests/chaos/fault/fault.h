@@ -26,6 +26,7 @@ enum fault_state {
 struct fault_page {
 	/* what to do */
 	uint64_t at;      /* this call of that thread fails; the first is 1, 0 = none */
+	uint64_t only;    /* bits by enum kind: no other calls are counted or fail; 0 = all are */
 	uint32_t thread;  /* enum fault_thread */
 	uint32_t variant; /* which of the call's ways to fail */
 	uint32_t forever; /* and every later call of its kind, in any thread */
@@ -38,7 +39,7 @@ struct fault_page {
 	uint32_t modules;    /* how many are named */
 	uint64_t last_where; /* the same of the newest call that failed: not the first if forever */
 	uint32_t last_module;
-	uint32_t reserved;
+	uint32_t dies; /* the program does not see an error: it gets SIGKILL before the call */
 	uint64_t calls[FAULT_THREADS];
 	char names[FAULT_MODULES][FAULT_NAME];
 	struct fault_call {
