@@ -153,7 +153,8 @@ static void is_quiet(struct rig *rig)
 		assert_true(broker_now_ms() < end);
 		broker_pause();
 	}
-	while (sd_event_run(rig->event, 0) > 0) /* what the threads left in the rings at their end */
+	/* what the threads left in the rings at their end */
+	while (sd_event_run(rig->event, 0) > 0)
 		assert_true(broker_now_ms() < end);
 	assert_int_equal(sd_event_run(rig->event, AWAY_US), 0);
 	assert_true(state_of(rig).away);
